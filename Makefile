@@ -1,0 +1,52 @@
+# Recipes that people and CI share. `make help` lists them.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+CONSTRAINTS := constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit e2e lint types golden chromium clean
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## virtual environment with everything pinned
+
+# torch first and by its pinned version: the other packages then find it and pull nothing larger.
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3.11 python3.11-venv, or make PYTHON=python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) torch
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: setup  ## the whole thing on http://localhost:8080, no download
+	$(BIN)/rtc-stt demo
+
+test: setup chromium lint types  ## everything: lint, types, unit, browser
+	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -m e2e
+
+unit: setup  ## everything but the browser and peer connections
+	$(BIN)/pytest -m "not e2e"
+
+e2e: setup chromium  ## real browser, real peers, real processes
+	$(BIN)/pytest -m e2e
+
+lint: setup  ## style and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: setup  ## mypy --strict
+	$(BIN)/mypy
+
+golden: setup  ## rewrite the golden event files; review them as a diff
+	$(BIN)/python -m tests.golden.rewrite
+
+chromium:
+	@tools/ensure_chromium.sh
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info test-output

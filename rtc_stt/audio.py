@@ -1,0 +1,147 @@
+"""Audio as the core sees it: float32 mono at 16 kHz, addressed by sample count.
+
+A position on the **media timeline** is a number of samples since the stream began. It is the only clock
+that endpointing and timestamps know, so a stream replayed from a file behaves exactly as it did live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "SAMPLE_RATE",
+    "WINDOW",
+    "AudioBuffer",
+    "AudioFrame",
+    "Samples",
+    "Windower",
+    "ms_to_samples",
+    "samples_to_ms",
+]
+
+Samples = npt.NDArray[np.float32]
+"""Mono samples in [-1, 1], shape ``(n,)``."""
+
+SAMPLE_RATE = 16_000
+"""Samples per second. Whisper and Silero both want 16 kHz."""
+
+WINDOW = 512
+"""Samples in one frame (32 ms): what Silero VAD judges at once, and so the grain of all decisions."""
+
+
+def ms_to_samples(ms: float) -> int:
+    """The number of samples in ``ms`` milliseconds, rounded."""
+    return round(ms * SAMPLE_RATE / 1000)
+
+
+def samples_to_ms(samples: int) -> int:
+    """Milliseconds of media time, rounded to the nearest integer (what events carry)."""
+    return round(samples * 1000 / SAMPLE_RATE)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """One window of audio on the media timeline."""
+
+    start: int
+    """Position of the first sample."""
+    samples: Samples
+    """``WINDOW`` samples; fewer only in the last frame of a stream."""
+
+    @property
+    def end(self) -> int:
+        """Position just after the last sample."""
+        return self.start + len(self.samples)
+
+
+class Windower:
+    """Cuts chunks of any length into frames of ``WINDOW`` samples.
+
+    What comes out depends on the samples alone and not on how they were chunked.
+    """
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._rest: Samples = np.empty(0, np.float32)
+
+    @property
+    def received(self) -> int:
+        """Samples received so far, those still waiting for their window included."""
+        return self._position + len(self._rest)
+
+    def push(self, chunk: Samples) -> Iterator[AudioFrame]:
+        """Take a chunk, shape ``(n,)``, and give the frames that it completes."""
+        data = np.concatenate([self._rest, chunk]) if len(self._rest) else chunk
+        whole = len(data) - len(data) % WINDOW
+        self._rest = data[whole:].copy()
+        start = self._position
+        self._position += whole
+        for offset in range(0, whole, WINDOW):
+            yield AudioFrame(start + offset, data[offset : offset + WINDOW])
+
+    def flush(self) -> AudioFrame | None:
+        """The samples that no full window holds, as a short last frame."""
+        if not len(self._rest):
+            return None
+        frame = AudioFrame(self._position, self._rest)
+        self._position += len(self._rest)
+        self._rest = np.empty(0, np.float32)
+        return frame
+
+
+class AudioBuffer:
+    """The part of a stream that may still be decoded, addressed by media position.
+
+    Owned by one recognizer. Appending is amortised O(1); ``trim`` forgets the front.
+    """
+
+    def __init__(self) -> None:
+        self._data: Samples = np.empty(SAMPLE_RATE * 4, np.float32)
+        self._start = 0  # media position of self._data[0]
+        self._length = 0
+
+    @property
+    def start(self) -> int:
+        """Position of the oldest sample still held."""
+        return self._start
+
+    @property
+    def end(self) -> int:
+        """Position just after the newest sample."""
+        return self._start + self._length
+
+    def append(self, frame: AudioFrame) -> None:
+        """Add the frame that follows what is held."""
+        assert frame.start == self.end, "frames come in order and without a gap"
+        needed = self._length + len(frame.samples)
+        if needed > len(self._data):
+            grown = np.empty(max(needed, 2 * len(self._data)), np.float32)
+            grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[self._length : needed] = frame.samples
+        self._length = needed
+
+    def slice(self, start: int, end: int) -> Samples:
+        """A copy of ``[start, end)``, clipped to what is held."""
+        first = max(start, self._start) - self._start
+        last = min(end, self.end) - self._start
+        return self._data[first : max(first, last)].copy()
+
+    def trim(self, start: int) -> None:
+        """Forget everything before ``start``, and give memory back after a long utterance."""
+        drop = min(max(0, start - self._start), self._length)
+        if not drop:
+            return
+        kept = self._length - drop
+        if len(self._data) > 8 * max(kept, SAMPLE_RATE):
+            self._data = np.concatenate(
+                [self._data[drop : self._length], np.empty(2 * SAMPLE_RATE, np.float32)]
+            )
+        else:
+            self._data[:kept] = self._data[drop : self._length]
+        self._start += drop
+        self._length = kept

@@ -1,0 +1,42 @@
+"""The command ``rtc-stt``: reads the command line, and starts one of the commands beside this file.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rtc_stt import __version__
+from rtc_stt.errors import RtcSttError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    # Before numpy is imported anywhere: threads of its BLAS would fight the decode threads for the cores.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from rtc_stt.cli import config_check, demo, serve, transcribe
+
+    parser = argparse.ArgumentParser(
+        prog="rtc-stt",
+        description="Self-hosted realtime speech-to-text for voice agents.",
+        epilog="Try it: rtc-stt demo",
+    )
+    parser.add_argument("--version", action="version", version=f"rtc-stt {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (demo, serve, transcribe, config_check):
+        command.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except RtcSttError as error:
+        print(f"rtc-stt: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

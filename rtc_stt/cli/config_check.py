@@ -1,0 +1,59 @@
+"""``rtc-stt config check``: is this configuration right, and what does it come to?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rtc_stt.cli import common
+from rtc_stt.config_keys import build, keys, reference
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    config = common.add_parser(
+        commands,
+        "config",
+        lambda options: 2,
+        help="check a configuration, or write the annotated reference",
+        example="rtc-stt config check --config gateway.env",
+    )
+    parts = config.add_subparsers(required=True, metavar="check|reference")
+    check = common.add_parser(
+        parts,
+        "check",
+        run_check,
+        help="say whether a configuration is right, and print the effective one without secrets",
+        example="rtc-stt config check --config gateway.env",
+    )
+    common.add_config(check)
+    common.add_parser(
+        parts,
+        "reference",
+        run_reference,
+        help="print an annotated file with every key and its default",
+        example="rtc-stt config reference > gateway.env",
+    )
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Check and print."""
+    values = common.read_values(options)
+    common.stream_options(values)
+    for group in common.GROUPS:
+        made: Any = build(group, values)
+        for field_name, spec in keys(group).items():
+            value = getattr(made, field_name)
+            if spec.secret:
+                value = f"({len(value)} set)"
+            source = values.entries.get(spec.name, ("", "default"))[1]
+            print(f"{spec.name}={'' if value is None else value}  # {source}")
+    return 0
+
+
+def run_reference(_options: argparse.Namespace) -> int:
+    """Print the manual of the configuration."""
+    print(reference(common.GROUPS), end="")
+    return 0

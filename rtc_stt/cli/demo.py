@@ -1,0 +1,73 @@
+"""``rtc-stt demo``: everything on one machine with the bundled models, no download."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import Any
+
+from rtc_stt import demo_models
+from rtc_stt.cli import common
+from rtc_stt.cli.serve import add_listen, run_gateway
+from rtc_stt.config_keys import Values
+from rtc_stt.session import Speech
+from signaling.page import About
+
+__all__ = ["DEMO_VALUES", "add_parser"]
+
+DEMO_VALUES = Values(
+    {
+        name: (str(value), "demo")
+        for name, value in {
+            "CT2_SMALL_PATH": demo_models.FAST.path,
+            "CT2_MEDIUM_PATH": demo_models.ACCURATE.path,
+            "CONTEXT_POLICY": demo_models.FAST.context_policy,
+            "CONF_LOGPROB_THRESHOLD": demo_models.FAST.logprob_threshold,
+            # The demo models lose the thread after ten seconds and several sentences.
+            "MAX_UTTERANCE_S": 10,
+            "DEVICE": "cpu",
+            "COMPUTE_TYPE": "int8",
+        }.items()
+    }
+)
+"""What the bundled models need; environment and flags come over it."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = common.add_parser(
+        commands,
+        "demo",
+        run,
+        help="speak into your browser: a page and two tiny models of our own, no download",
+        example="rtc-stt demo --port 9000",
+    )
+    add_listen(parser)
+    common.add_common(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the demo."""
+    common.set_up_logging(options)
+    values = common.read_values(options, host=options.host, port=options.port).over(DEMO_VALUES)
+    return run_gateway(values, _about, _announce)
+
+
+def _about(speech: Speech) -> About:
+    return About(
+        mode="demo",
+        fast=demo_models.FAST.name,
+        accurate=demo_models.ACCURATE.name,
+        languages=demo_models.FAST.languages,
+        understands=demo_models.UNDERSTANDS,
+        examples=demo_models.EXAMPLES,
+    )
+
+
+def _announce(url: str) -> None:
+    print(f"\n  Open {url} and speak.\n", flush=True)
+    print(textwrap.indent(textwrap.fill(demo_models.UNDERSTANDS, 88), "  "))
+    print("  Try:")
+    for sentence in demo_models.EXAMPLES:
+        print(f"    {sentence}")
+    print("\n  Ctrl-C ends it.", flush=True)

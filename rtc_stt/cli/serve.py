@@ -1,0 +1,68 @@
+"""``rtc-stt serve``: the gateway, with the models that the operator chose."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from rtc_stt.cli import common
+from rtc_stt.config_keys import Values, build
+from rtc_stt.session import Speech
+from signaling.app import create_app
+from signaling.metrics import Metrics
+from signaling.page import About
+from signaling.serve import serve
+from signaling.settings import Server
+
+__all__ = ["add_listen", "add_parser", "run_gateway"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = common.add_parser(
+        commands,
+        "serve",
+        run,
+        help="run the gateway: WebRTC in, transcripts out",
+        example="CT2_SMALL_PATH=small CT2_MEDIUM_PATH=medium rtc-stt serve",
+    )
+    add_listen(parser)
+    common.add_config(parser)
+    common.add_common(parser)
+
+
+def add_listen(parser: argparse.ArgumentParser) -> None:
+    """Where to listen."""
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: 8080; 0: a free one)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Load the models, serve, drain."""
+    common.set_up_logging(options)
+    values = common.read_values(options, host=options.host, port=options.port)
+
+    def about(speech: Speech) -> About:
+        models = speech.pool.models
+        return About(
+            mode="serve",
+            fast=str(models["fast"]),
+            accurate=models["accurate"],
+            languages=sorted(speech.pool.languages),
+        )
+
+    return run_gateway(values, about, lambda url: print(f"rtc-stt is ready on {url}", flush=True))
+
+
+def run_gateway(values: Values, about: Callable[[Speech], About], announce: Callable[[str], None]) -> int:
+    """Serve with these values until told to stop."""
+    server = build(Server, values)
+    if not server.api_keys:
+        whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
+        print(f"No API_KEYS: open to {whom}.", flush=True)
+    metrics = Metrics()
+    speech = common.make_speech(values, metrics)
+    asyncio.run(serve(create_app(speech, server, about(speech), metrics), announce))
+    return 0

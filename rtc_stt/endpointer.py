@@ -1,0 +1,217 @@
+"""When does speech start, pause and stop? Decided from one speech probability per 32 ms window.
+
+Two thresholds make the hysteresis: a window counts as speech from ``start_threshold`` on, and once someone
+speaks down to ``stay_threshold``. ``silence`` below is the time since the last window of speech.
+
+::
+
+    state     window                          next      signal
+    ────────  ──────────────────────────────  ────────  ───────────────────────────────
+    SILENCE   speech                          ONSET
+    ONSET     speech, onset_ms reached        SPEECH    Started
+    ONSET     no speech                       SILENCE
+    SPEECH    no speech                       TRAILING
+    TRAILING  speech                          SPEECH    Resumed, if Paused was signalled
+    TRAILING  silence ≥ speculate_after_ms    TRAILING  Paused, once
+    TRAILING  silence ≥ min_silence_ms        SILENCE   Stopped
+    SPEECH    utterance ≥ max_utterance_ms    SPEECH    Stopped, Started at the quietest point
+    TRAILING  utterance ≥ max_utterance_ms    SILENCE   Stopped
+
+Everything is a position on the media timeline, so the outcome does not depend on when frames arrive.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtc_stt.audio import WINDOW, AudioFrame, ms_to_samples, samples_to_ms
+from rtc_stt.config import Endpointing
+
+__all__ = ["Endpointer", "Paused", "Resumed", "Signal", "SpeechEvidence", "Started", "Stopped"]
+
+CUT_SEARCH_MS = 5_000
+"""How far back a cut may go. Speech without any dip for five seconds does not occur in practice."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEvidence:
+    """How sure the detector was that the utterance is speech; the guard weighs it."""
+
+    speech_ms: int
+    """Time in windows that counted as speech."""
+    mean_probability: float
+    """Over those windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Speech began at ``start``."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Speech seems to have ended at ``speech_end``; the hangover is still running."""
+
+    speech_end: int
+    evidence: SpeechEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The pause was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The endpoint. The utterance owns the audio up to ``audio_end``."""
+
+    speech_end: int
+    audio_end: int
+    evidence: SpeechEvidence
+
+
+Signal = Started | Paused | Resumed | Stopped
+
+
+class _State(enum.Enum):
+    SILENCE = enum.auto()
+    ONSET = enum.auto()
+    SPEECH = enum.auto()
+    TRAILING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    start: int
+    end: int
+    probability: float
+    rms: float
+    is_speech: bool
+
+
+class Endpointer:
+    """The state machine above, for one stream."""
+
+    def __init__(self, options: Endpointing) -> None:
+        self.options = options
+        """May be replaced at any time; the next window is judged by the new ones."""
+        self._state = _State.SILENCE
+        self._windows: list[_Window] = []  # of the utterance, or of its onset
+        self._speech_end = 0
+        self._paused = False
+        self._position = 0
+
+    @property
+    def in_utterance(self) -> bool:
+        """Whether an utterance is open."""
+        return self._state in (_State.SPEECH, _State.TRAILING)
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the last window was speech of an open utterance."""
+        return self._state is _State.SPEECH
+
+    def receive(self, frame: AudioFrame, probability: float) -> list[Signal]:
+        """Judge one window; ``probability`` in [0, 1]."""
+        threshold = (
+            self.options.stay_threshold
+            if self._state in (_State.ONSET, _State.SPEECH)
+            else self.options.start_threshold
+        )
+        rms = float(np.sqrt(np.mean(np.square(frame.samples)))) if len(frame.samples) else 0.0
+        window = _Window(frame.start, frame.end, probability, rms, probability >= threshold)
+        self._position = frame.end
+        if self._state is _State.SILENCE and not window.is_speech:
+            return []
+        self._windows.append(window)
+        if window.is_speech:
+            self._speech_end = window.end
+        if not self.in_utterance:
+            return self._onset(window)
+        signals = self._speech(window) if window.is_speech else self._trailing(window)
+        if self.in_utterance and window.end - self._windows[0].start >= self._max_samples():
+            signals += self._cut()
+        return signals
+
+    def stop(self) -> Stopped | None:
+        """End the open utterance here and now (a finalize, a mute, the end of the audio)."""
+        if not self.in_utterance:
+            self._reset()
+            return None
+        return self._stopped(self._position)
+
+    def _onset(self, window: _Window) -> list[Signal]:
+        if not window.is_speech:
+            self._reset()
+            return []
+        self._state = _State.ONSET
+        start = self._windows[0].start
+        if window.end - start < ms_to_samples(self.options.onset_ms):
+            return []
+        self._state = _State.SPEECH
+        return [Started(start)]
+
+    def _speech(self, window: _Window) -> list[Signal]:
+        resumed = self._paused
+        self._state, self._paused = _State.SPEECH, False
+        return [Resumed()] if resumed else []
+
+    def _trailing(self, window: _Window) -> list[Signal]:
+        self._state = _State.TRAILING
+        silence = window.end - self._speech_end
+        if silence >= ms_to_samples(self.options.min_silence_ms):
+            return [self._stopped(window.end)]
+        if not self._paused and silence >= ms_to_samples(self.options.speculate_after_ms):
+            self._paused = True
+            return [Paused(self._speech_end, self._evidence(self._windows))]
+        return []
+
+    def _cut(self) -> list[Signal]:
+        """End an utterance that is too long; speech that goes on opens the next one at the cut."""
+        if self._state is _State.TRAILING:
+            return [self._stopped(self._windows[-1].end)]
+        cut = self._quietest()
+        before, after = self._windows[:cut], self._windows[cut:]
+        position = after[0].start
+        spoken = [w.end for w in before if w.is_speech]
+        stopped = Stopped(spoken[-1] if spoken else position, position, self._evidence(before))
+        self._windows = after
+        return [stopped, Started(position)]
+
+    def _quietest(self) -> int:
+        """Index of the window to cut before: the centre of the softest 96 ms of the last seconds.
+
+        Probability alone is flat within speech, and loudness alone falls inside voiceless consonants, so
+        both count. The newest windows are left out, for nothing says yet whether they begin a dip.
+        """
+        windows = self._windows
+        last = len(windows) - 2
+        reach = min(ms_to_samples(CUT_SEARCH_MS), self._max_samples() // 2) // WINDOW
+        first = max(1, last - reach)
+        loudest = max(w.rms for w in windows) or 1.0
+        scores = [w.probability + w.rms / loudest for w in windows]
+        return min(range(first, last), key=lambda i: (sum(scores[i - 1 : i + 2]), -i))
+
+    def _stopped(self, audio_end: int) -> Stopped:
+        stopped = Stopped(self._speech_end, audio_end, self._evidence(self._windows))
+        self._reset()
+        return stopped
+
+    def _reset(self) -> None:
+        self._state, self._paused, self._windows = _State.SILENCE, False, []
+
+    def _max_samples(self) -> int:
+        return ms_to_samples(self.options.max_utterance_s * 1000)
+
+    @staticmethod
+    def _evidence(windows: list[_Window]) -> SpeechEvidence:
+        speech = [w for w in windows if w.is_speech]
+        return SpeechEvidence(
+            speech_ms=samples_to_ms(sum(w.end - w.start for w in speech)),
+            mean_probability=sum(w.probability for w in speech) / len(speech) if speech else 0.0,
+        )

@@ -1,0 +1,110 @@
+"""Every error that rtc-stt raises, as one tree.
+
+::
+
+    RtcSttError
+    ├── ConfigError            the operator's: a key, a value, a file          exit code 1
+    ├── ModelError             the operator's: a model cannot be loaded        exit code 1
+    ├── ClientError            the peer's: carries ``status`` and ``type``     4xx
+    │   ├── BadRequest                                                        400
+    │   ├── Unauthorized                                                      401
+    │   ├── NotFound                                                          404
+    │   ├── UnsupportedMedia                                                  415
+    │   ├── Unprocessable                                                     422
+    │   └── BadAudio                                                          400
+    ├── Unavailable            ours, for now: full or draining                 503
+    └── DecodeError            ours: the engine failed on one request
+
+An error says whose fault it is and which status it suggests. ``str(error)`` is fit for a user: it says
+what is wrong and what to do, and never holds a secret, a transcript or audio. Errors of other libraries
+are translated where they enter.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadAudio",
+    "BadRequest",
+    "ClientError",
+    "ConfigError",
+    "DecodeError",
+    "ModelError",
+    "NotFound",
+    "RtcSttError",
+    "Unauthorized",
+    "Unavailable",
+    "Unprocessable",
+    "UnsupportedMedia",
+]
+
+
+class RtcSttError(Exception):
+    """Base of all errors of this library."""
+
+
+class ConfigError(RtcSttError):
+    """A configuration key is unknown, malformed or contradicts another."""
+
+
+class ModelError(RtcSttError):
+    """A model cannot be found, fetched or loaded."""
+
+
+class ClientError(RtcSttError):
+    """The request was wrong; ``status`` is the HTTP status it suggests."""
+
+    status = 400
+    type = "bad_request"
+
+
+class BadRequest(ClientError):
+    """The request cannot be understood."""
+
+
+class BadAudio(ClientError):
+    """The audio cannot be read, or is outside the limits."""
+
+    type = "bad_audio"
+
+
+class Unauthorized(ClientError):
+    """The key is missing or wrong."""
+
+    status = 401
+    type = "unauthorized"
+
+
+class NotFound(ClientError):
+    """There is no such session."""
+
+    status = 404
+    type = "not_found"
+
+
+class UnsupportedMedia(ClientError):
+    """The body is not of a type this endpoint reads."""
+
+    status = 415
+    type = "unsupported_media_type"
+
+
+class Unprocessable(ClientError):
+    """The request is well formed, and asks for what is not offered here (video, no audio)."""
+
+    status = 422
+    type = "unprocessable"
+
+
+class Unavailable(RtcSttError):
+    """No new session now: the server is full or draining. ``retry_after_s`` says when to ask again."""
+
+    status = 503
+    type = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DecodeError(RtcSttError):
+    """The engine failed on one request. The recognizer turns it into a degraded result that says so."""

@@ -1,0 +1,46 @@
+"""Where a watcher may look in. The hooks fire in ``session`` and ``decode_pool`` only, on the event loop.
+
+Subclass :class:`Instrument` and override what you need; every hook does nothing by default. A hook must be
+quick and must not raise.
+"""
+
+from __future__ import annotations
+
+from rtc_stt.events import Event
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
+
+__all__ = ["Instrument"]
+
+
+class Instrument:
+    """The hooks. This class itself watches nothing."""
+
+    def session_opened(self, transport: str) -> None:
+        """A session began."""
+
+    def session_closed(self, transport: str, seconds: float) -> None:
+        """A session ended after ``seconds``."""
+
+    def audio_received(self, seconds: float) -> None:
+        """So much audio arrived."""
+
+    def event_sent(self, event: Event) -> None:
+        """A session told its client something. Events carry transcripts: count them, do not keep them."""
+
+    def first_partial(self, media_ms: int) -> None:
+        """An utterance got its first partial, ``media_ms`` of media time after its speech began."""
+
+    def speculated(self, *, used: int, wasted: int) -> None:
+        """So many speculative finals were used or thrown away since the last call."""
+
+    def decode_started(self, request: DecodeRequest, queued_s: float) -> None:
+        """A request's turn came after ``queued_s`` seconds."""
+
+    def decode_finished(self, answer: Hypothesis | DecodeFailure, infer_s: float) -> None:
+        """A request was answered after ``infer_s`` seconds in the engine."""
+
+    def decode_dropped(self, request: DecodeRequest) -> None:
+        """A request became stale before its turn."""
+
+    def queue_changed(self, tier: Tier, waiting: int, running: int) -> None:
+        """The load of the decode pool changed."""

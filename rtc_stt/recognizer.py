@@ -1,0 +1,327 @@
+"""The state of one audio stream: audio and hypotheses in, decode requests and events out.
+
+No clock, no thread, no model. Media time (samples) drives endpointing and every timestamp a user sees;
+``now``, passed in, drives deadlines only. Whoever owns a recognizer calls ``receive_*``, then sends what
+``requests_to_decode()`` and ``events()`` return, and calls ``handle_timer`` at ``next_deadline()``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtc_stt.audio import WINDOW, AudioBuffer, AudioFrame, ms_to_samples, samples_to_ms
+from rtc_stt.config import Routing, StreamOptions
+from rtc_stt.endpointer import (
+    Endpointer,
+    Paused,
+    Resumed,
+    Signal,
+    SpeechEvidence,
+    Started,
+    Stopped,
+)
+from rtc_stt.events import (
+    DropReason,
+    Event,
+    Finalized,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptEager,
+)
+from rtc_stt.finalizer import Dropped, Finalizer
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
+from rtc_stt.utterance import Utterance
+
+__all__ = ["Recognizer", "Speculations"]
+
+STALL_S = 1.0
+"""An open utterance whose audio stops arriving for so long is finalised with what was heard: a track that
+was taken away or a dead network sends nothing, so the hangover would never run out."""
+
+
+@dataclass(slots=True)
+class Speculations:
+    """What became of final decodes that were started in a pause."""
+
+    used: int = 0
+    wasted: int = 0
+
+
+class Recognizer:
+    """Sans-IO state of one audio stream."""
+
+    def __init__(
+        self,
+        stream_id: str,
+        options: StreamOptions,
+        routing: Routing,
+        *,
+        has_accurate_tier: bool,
+    ) -> None:
+        self.stream_id = stream_id
+        self.speculations = Speculations()
+        self._options = options
+        self._routing = routing
+        self._has_accurate = has_accurate_tier
+        self._endpointer = Endpointer(options.endpointing)
+        self._buffer = AudioBuffer()
+        self._taken = 0  # audio up to here belongs to utterances that are over
+        self._next_id = 1
+        self._current: Utterance | None = None
+        self._closing: deque[Utterance] = deque()  # past their endpoint; told in the order of speech
+        self._muted = False
+        self._last_audio_at = 0.0
+        self._requests: list[DecodeRequest] = []
+        self._events: list[Event] = []
+
+    # ── What comes in ────────────────────────────────────────────────────────────
+
+    def receive_audio(self, frame: AudioFrame, speech_probability: float, now: float) -> None:
+        """Take the next frame and the detector's opinion of it, in [0, 1]."""
+        if self._muted:
+            frame, speech_probability = AudioFrame(frame.start, np.zeros_like(frame.samples)), 0.0
+        self._last_audio_at = now
+        self._buffer.append(frame)
+        for signal in self._endpointer.receive(frame, speech_probability):
+            self._follow(signal, now)
+        if self._current:
+            self._ask_for_partial(self._current)
+        else:
+            self._buffer.trim(max(self._taken, frame.end - self._history()))
+
+    def receive_hypothesis(self, answer: Hypothesis | DecodeFailure, now: float) -> None:
+        """Take the answer to one request; one that nobody waits for any more is ignored."""
+        utterance = self._find(answer.request.utterance_id)
+        if utterance is None:
+            return
+        if answer.request.urgency is Urgency.PARTIAL:
+            partial = utterance.receive_partial(answer, self.at_ms)
+            if partial:
+                self._tell(partial)
+        elif utterance.attempt and utterance.attempt.revision == answer.request.revision:
+            utterance.attempt.finalizer.receive(answer)
+            if utterance.endpoint:
+                self._advance(utterance, now)
+            else:
+                self._speculate(utterance)
+
+    def receive_end_of_audio(self, now: float) -> None:
+        """No more audio will come: an open utterance is finalised."""
+        self._stop_speech(now)
+
+    def finalize(self, request_id: str, now: float) -> None:
+        """Commit what is heard so far. Always answered by one ``finalized``, after the final if any."""
+        self._stop_speech(now)
+        if self._closing:
+            self._closing[-1].finalize_ids.append(request_id)
+        else:
+            self._tell(Finalized(at_ms=self.at_ms, id=request_id, utterance_id=None))
+
+    def mute(self, on: bool, now: float) -> None:
+        """While muted, audio counts as silence and none of it is kept."""
+        if on:
+            self._stop_speech(now)
+        self._muted = on
+
+    def configure(self, options: StreamOptions) -> None:
+        """Use other options from here on; requests already made keep theirs."""
+        self._options = options
+        self._endpointer.options = options.endpointing
+
+    def cancel(self, now: float) -> None:
+        """Drop everything that is open: nobody is there to hear it."""
+        self._endpointer.stop()
+        if self._current:
+            self._closing.append(self._current)
+            self._current = None
+        for utterance in self._closing:
+            utterance.verdict = utterance.verdict or Dropped(DropReason.CANCELLED)
+        self._tell_verdicts(now)
+
+    def handle_timer(self, now: float) -> None:
+        """Act on every deadline that has passed."""
+        if self._current and now >= self._last_audio_at + STALL_S:
+            self._stop_speech(now)
+        for utterance in list(self._closing):
+            if utterance.deadline is not None and now >= utterance.deadline and utterance.attempt:
+                utterance.attempt.finalizer.give_up()
+                self._advance(utterance, now)
+
+    # ── What goes out ────────────────────────────────────────────────────────────
+
+    @property
+    def at_ms(self) -> int:
+        """Media time: audio received so far."""
+        return samples_to_ms(self._buffer.end)
+
+    @property
+    def options(self) -> StreamOptions:
+        """The options in force."""
+        return self._options
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no utterance is open or waits for its final."""
+        return self._current is None and not self._closing
+
+    def next_deadline(self) -> float | None:
+        """When ``handle_timer`` wants to be called next, on the clock of ``now``."""
+        deadlines = [u.deadline for u in self._closing if u.deadline is not None]
+        if self._current:
+            deadlines.append(self._last_audio_at + STALL_S)
+        return min(deadlines, default=None)
+
+    def requests_to_decode(self) -> list[DecodeRequest]:
+        """The requests since the last call. One that repeats a name with more urgency promotes it."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def events(self) -> list[Event]:
+        """The events since the last call, not yet numbered."""
+        events, self._events = self._events, []
+        return events
+
+    # ── Speech ────────────────────────────────────────────────────────────
+
+    def _follow(self, signal: Signal, now: float) -> None:
+        match signal:
+            case Started(start):
+                self._open(start)
+            case Paused(_, evidence):
+                assert self._current
+                if not self._is_too_short(evidence):
+                    self._attempt_final(self._current, self._buffer.end, evidence)
+                    self._speculate(self._current)
+            case Resumed():
+                assert self._current
+                self._take_back(self._current)
+            case Stopped():
+                self._close(signal, now)
+
+    def _history(self) -> int:
+        """Samples kept in silence: the pre-roll, and an onset that may yet become speech."""
+        options = self._options.endpointing
+        return ms_to_samples(options.preroll_ms + options.onset_ms) + 2 * WINDOW
+
+    def _open(self, start: int) -> None:
+        preroll = ms_to_samples(self._options.endpointing.preroll_ms)
+        audio_start = max(self._taken, start - preroll, self._buffer.start)
+        self._current = Utterance(self.stream_id, self._next_id, start, audio_start)
+        self._next_id += 1
+        self._tell(
+            SpeechStarted(
+                at_ms=self.at_ms,
+                utterance_id=self._current.id,
+                audio_start_ms=samples_to_ms(start),
+            )
+        )
+
+    def _ask_for_partial(self, utterance: Utterance) -> None:
+        wanted = self._options.partials and self._endpointer.is_speaking
+        if wanted and utterance.partial_is_due(self._buffer.end):
+            audio = self._buffer.slice(utterance.audio_start, self._buffer.end)
+            self._requests.append(utterance.ask_for_partial(audio, self._options))
+
+    def _take_back(self, utterance: Utterance) -> None:
+        """The pause was none: the speculative final is thrown away."""
+        attempt, utterance.attempt = utterance.attempt, None
+        if attempt:
+            self.speculations.wasted += 1
+            if attempt.eager_told:
+                self._tell(SpeechResumed(at_ms=self.at_ms, utterance_id=utterance.id))
+
+    def _stop_speech(self, now: float) -> None:
+        stopped = self._endpointer.stop()
+        if stopped:
+            self._close(stopped, now)
+
+    def _close(self, stopped: Stopped, now: float) -> None:
+        """The endpoint. The speculative final becomes the final; where there is none, one is begun."""
+        utterance = self._current
+        assert utterance
+        self._current = None
+        self._taken = stopped.audio_end
+        utterance.stop(stopped, now)
+        self._closing.append(utterance)
+        self._tell(
+            SpeechStopped(
+                at_ms=self.at_ms,
+                utterance_id=utterance.id,
+                audio_end_ms=samples_to_ms(stopped.speech_end),
+            )
+        )
+        if utterance.attempt:
+            self.speculations.used += 1
+        elif self._is_too_short(stopped.evidence):
+            utterance.verdict = Dropped(DropReason.TOO_SHORT)
+        else:
+            self._attempt_final(utterance, stopped.audio_end, stopped.evidence)
+        self._advance(utterance, now)
+
+    def _is_too_short(self, evidence: SpeechEvidence) -> bool:
+        return evidence.speech_ms < self._options.endpointing.min_speech_ms
+
+    # ── Finals ────────────────────────────────────────────────────────────
+
+    def _attempt_final(self, utterance: Utterance, audio_end: int, evidence: SpeechEvidence) -> None:
+        finalizer = Finalizer(
+            evidence,
+            self._routing,
+            has_accurate_tier=self._has_accurate,
+            last_partial=utterance.last_partial,
+        )
+        utterance.attempt_final(self._buffer.slice(utterance.audio_start, audio_end), finalizer)
+
+    def _speculate(self, utterance: Utterance) -> None:
+        """In the hangover: tell the eager text once, and let every decode that is needed begin now."""
+        attempt = utterance.attempt
+        assert attempt
+        text = attempt.finalizer.eager_text
+        if text is not None and not attempt.eager_told:
+            attempt.eager_told = True
+            self._tell(TranscriptEager(at_ms=self.at_ms, utterance_id=utterance.id, text=text))
+        self._ask_for_final(utterance)
+
+    def _advance(self, utterance: Utterance, now: float) -> None:
+        """Past the endpoint: ask for what is missing, with a deadline, and tell what is decided."""
+        if utterance.verdict is None:
+            assert utterance.attempt
+            utterance.verdict = utterance.attempt.finalizer.verdict
+        if utterance.verdict is None and self._ask_for_final(utterance):
+            awaits = utterance.attempt.finalizer.awaits if utterance.attempt else None
+            patience_ms = (
+                self._routing.redecode_deadline_ms
+                if awaits is Tier.ACCURATE
+                else self._routing.decode_deadline_ms
+            )
+            utterance.deadline = now + patience_ms / 1000
+        self._tell_verdicts(now)
+
+    def _ask_for_final(self, utterance: Utterance) -> bool:
+        request = utterance.ask_for_final(self._options)
+        if request:
+            self._requests.append(request)
+        return request is not None
+
+    def _tell_verdicts(self, now: float) -> None:
+        """Tell the verdicts whose turn has come: finals leave in the order of speech."""
+        while self._closing and self._closing[0].verdict:
+            utterance = self._closing.popleft()
+            self._tell(utterance.conclusion(self.at_ms, now))
+            for request_id in utterance.finalize_ids:
+                self._tell(Finalized(at_ms=self.at_ms, id=request_id, utterance_id=utterance.id))
+
+    def _find(self, utterance_id: int) -> Utterance | None:
+        for utterance in self._closing:
+            if utterance.id == utterance_id:
+                return utterance
+        if self._current and self._current.id == utterance_id:
+            return self._current
+        return None
+
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)

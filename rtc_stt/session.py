@@ -1,0 +1,341 @@
+"""One speaker's session: the pump between audio, detector, recognizer, decode pool and client.
+
+Everything runs in callbacks on the event loop; a session has no task and no thread of its own, so there is
+none to leak. Audio and commands go through one inbox, so that a ``finalize`` acts on exactly the audio that
+came before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Samples, Windower, samples_to_ms
+from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
+from rtc_stt.config import Routing, StreamOptions, change_stream_options
+from rtc_stt.decode_pool import Answer, DecodePool
+from rtc_stt.events import (
+    Event,
+    Pong,
+    SessionEnded,
+    SessionError,
+    SessionStarted,
+    SessionWarning,
+    SpeechStarted,
+    TranscriptFinal,
+    TranscriptPartial,
+    UtteranceDropped,
+)
+from rtc_stt.instrument import Instrument
+from rtc_stt.recognizer import Recognizer
+from rtc_stt.vad import VadBatcher
+from rtc_stt.wire import ProtocolProblem, read_command
+
+__all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
+
+MAX_BACKLOG_S = 30
+"""Audio that may wait for the detector. A live stream never gets there unless the machine is far too slow;
+then it is better to say so than to fall behind for ever."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What all sessions of a process share: detector, decode pool, defaults and watcher."""
+
+    vad: VadBatcher
+    pool: DecodePool
+    options: StreamOptions = field(default_factory=StreamOptions)
+    routing: Routing = field(default_factory=Routing)
+    instrument: Instrument = field(default_factory=Instrument)
+
+    async def aclose(self) -> None:
+        """Stop the threads; running decodes are waited for."""
+        self.vad.close()
+        await self.pool.aclose()
+
+
+class _SessionLog(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: object, kwargs: object) -> tuple[object, object]:  # type: ignore[override]
+        return f"[{(self.extra or {}).get('session')}] {msg}", kwargs
+
+
+class Session:
+    """See above. Every method is called on the event loop, and none of them blocks.
+
+    Args:
+        speech: what it shares with the others.
+        deliver: takes each event, numbered, in order. It must not raise and must not call back.
+        transport: how the client is connected, for metrics: ``webrtc``, ``file`` …
+        limits: what ``session.started`` tells of the server's limits.
+    """
+
+    def __init__(
+        self,
+        speech: Speech,
+        deliver: Callable[[Event], None],
+        *,
+        transport: str,
+        limits: Mapping[str, int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.id = secrets.token_urlsafe(9)
+        self.ended = asyncio.get_running_loop().create_future()
+        """Done when ``session.ended`` has been told."""
+        self.log = _SessionLog(logging.getLogger(__name__), {"session": self.id})
+        self._speech = speech
+        self._deliver = deliver
+        self._transport = transport
+        self._limits = dict(limits or {})
+        self._clock = clock
+        self._recognizer = Recognizer(
+            self.id, speech.options, speech.routing, has_accurate_tier=speech.pool.has_accurate_tier
+        )
+        self._windower = Windower()
+        self._vad_state = speech.vad.new_state()
+        self._inbox: deque[AudioFrame | Command | _EndOfAudio] = deque()
+        self._backlog = 0  # samples in the inbox
+        self._judging: asyncio.Future[list[float]] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._seq = 0
+        self._ending: str | None = None  # the reason, once it is to end
+        self._started_at = clock()
+        self._told_speculations = (0, 0)
+        self._unheard_since: int | None = None  # start of speech that has no partial yet, ms
+        self._stats = {"utterances": 0, "finals": 0, "dropped": 0, "redecoded": 0, "partials": 0}
+
+    # ── What comes in ────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Tell ``session.started`` and begin to listen."""
+        self._speech.pool.attach(self.id, self._receive_answer)
+        self._speech.instrument.session_opened(self._transport)
+        self.log.info("started over %s", self._transport)
+        self._tell(
+            SessionStarted(
+                at_ms=0,
+                session_id=self.id,
+                resume_token=secrets.token_urlsafe(24),
+                models=self._speech.pool.models,
+                limits=self._limits,
+            )
+        )
+
+    def receive_audio(self, samples: Samples) -> None:
+        """Take a chunk of 16 kHz mono audio of any length, shape ``(n,)``."""
+        if self._ending is not None:
+            return
+        self._speech.instrument.audio_received(len(samples) / SAMPLE_RATE)
+        for frame in self._windower.push(samples):
+            self._inbox.append(frame)
+            self._backlog += len(frame.samples)
+        if self._backlog > MAX_BACKLOG_S * SAMPLE_RATE:
+            self.fail("overloaded", "the server cannot keep up with this stream; try again later")
+            return
+        self._advance()
+
+    def receive_message(self, message: str | bytes) -> None:
+        """Take what the client sent; what is wrong with it is answered by a ``warning``."""
+        try:
+            command, unknown = read_command(message)
+        except ProtocolProblem as problem:
+            self.warn(problem.code, str(problem))
+            return
+        for name in unknown:
+            self.warn("unknown_field", f"{command.type} has no field {name!r}")
+        self.receive_command(command)
+
+    def receive_command(self, command: Command) -> None:
+        """Take a command; it acts on the audio received before it."""
+        if self._ending is not None:
+            return
+        if isinstance(command, Ping):  # not queued: it measures the way there and back
+            self._tell(Pong(at_ms=self._recognizer.at_ms, id=command.id))
+            return
+        self._inbox.append(command)
+        self._advance()
+
+    def finish(self, reason: str) -> None:
+        """Finalise what is open, then end. ``ended`` is done when it has."""
+        if self._ending is not None:
+            return
+        tail = self._windower.flush()
+        if tail:
+            self._inbox.append(tail)
+        self._inbox.append(_EndOfAudio())
+        self._ending = reason
+        self._advance()
+
+    def abort(self, reason: str) -> None:
+        """End now: what is open is dropped as ``cancelled``."""
+        if self.ended.done():
+            return
+        self._ending = self._ending or reason
+        self._inbox.clear()
+        self._recognizer.cancel(self._clock())
+        self._advance()
+
+    def fail(self, code: str, message: str) -> None:
+        """End with a fatal error."""
+        if not self.ended.done():
+            self.log.error("failed: %s", code)
+            self._tell(SessionError(at_ms=self._recognizer.at_ms, code=code, message=message, fatal=True))
+            self.abort(code)
+
+    def warn(self, code: str, message: str) -> None:
+        """Tell the client that something is not as asked."""
+        if not self.ended.done():
+            self._tell(SessionWarning(at_ms=self._recognizer.at_ms, code=code, message=message))
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of audio that wait for the detector; a file reader waits until there is little."""
+        return self._backlog / SAMPLE_RATE
+
+    # ── The pump ────────────────────────────────────────────────────────────
+
+    def _advance(self) -> None:
+        """Work off the inbox as far as the detector has come, then send what follows from it."""
+        while self._inbox and self._judging is None:
+            item = self._inbox[0]
+            if isinstance(item, AudioFrame):
+                self._judge()
+            else:
+                self._inbox.popleft()
+                self._obey(item)
+        self._send()
+        if self._ending is not None and not self._inbox and self._recognizer.is_idle:
+            self._end()
+
+    def _judge(self) -> None:
+        """Ask the detector about all frames up to the next command."""
+        frames: list[AudioFrame] = []
+        while self._inbox and isinstance(frame := self._inbox[0], AudioFrame):
+            frames.append(frame)
+            self._inbox.popleft()
+        self._judging = self._speech.vad.detect(self._vad_state, [f.samples for f in frames])
+        self._judging.add_done_callback(lambda done: self._receive_judgement(frames, done))
+
+    def _receive_judgement(self, frames: list[AudioFrame], done: asyncio.Future[list[float]]) -> None:
+        self._judging = None
+        self._backlog -= sum(len(frame.samples) for frame in frames)
+        if self.ended.done() or done.cancelled():
+            return
+        if error := done.exception():
+            self.log.error("the voice activity detector failed: %s", type(error).__name__)
+            self.fail("vad_failed", "the voice activity detector failed; reconnect")
+            return
+        now = self._clock()
+        for frame, probability in zip(frames, done.result(), strict=True):
+            self._recognizer.receive_audio(frame, probability, now)
+        self._advance()
+
+    def _receive_answer(self, answer: Answer) -> None:
+        if not self.ended.done():
+            self._recognizer.receive_hypothesis(answer, self._clock())
+            self._advance()
+
+    def _obey(self, item: Command | _EndOfAudio) -> None:
+        now = self._clock()
+        match item:
+            case Finalize(request_id):
+                self._recognizer.finalize(request_id, now)
+            case Mute(on):
+                self._recognizer.mute(on, now)
+            case Configure(changes):
+                options, problems = change_stream_options(
+                    self._recognizer.options,
+                    self._speech.options,
+                    changes,
+                    self._speech.pool.languages,
+                )
+                self._recognizer.configure(options)
+                for problem in problems:
+                    self.warn("configure", problem)
+            case Stop():
+                self.finish("stopped")
+            case _EndOfAudio():
+                self._recognizer.receive_end_of_audio(now)
+
+    def _send(self) -> None:
+        for event in self._recognizer.events():
+            self._tell(event)
+        for request in self._recognizer.requests_to_decode():
+            self._speech.pool.submit(request)
+        self._report_speculations()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._recognizer.next_deadline()
+        if deadline is not None:
+            delay = max(0.0, deadline - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._recognizer.handle_timer(self._clock())
+        self._advance()
+
+    # ── Telling ────────────────────────────────────────────────────────────
+
+    def _tell(self, event: Event) -> None:
+        """Number an event and hand it over."""
+        self._seq += 1
+        event = replace(event, seq=self._seq)
+        self._count(event)
+        self._speech.instrument.event_sent(event)
+        self._deliver(event)
+
+    def _count(self, event: Event) -> None:
+        match event:
+            case SpeechStarted():
+                self._unheard_since = event.audio_start_ms
+            case TranscriptPartial():
+                self._stats["partials"] += 1
+                if self._unheard_since is not None:
+                    self._speech.instrument.first_partial(event.at_ms - self._unheard_since)
+                    self._unheard_since = None
+            case TranscriptFinal():
+                self._stats["finals"] += 1
+                self._stats["redecoded"] += event.route.decision == "redecoded"
+            case UtteranceDropped():
+                self._stats["dropped"] += 1
+        self._stats["utterances"] = self._stats["finals"] + self._stats["dropped"]
+
+    def _report_speculations(self) -> None:
+        counts = self._recognizer.speculations
+        used, wasted = self._told_speculations
+        if (counts.used, counts.wasted) != (used, wasted):
+            self._speech.instrument.speculated(used=counts.used - used, wasted=counts.wasted - wasted)
+            self._told_speculations = (counts.used, counts.wasted)
+
+    def _end(self) -> None:
+        if self.ended.done():
+            return
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        audio_ms = samples_to_ms(self._windower.received)
+        assert self._ending is not None
+        self._tell(
+            SessionEnded(
+                at_ms=self._recognizer.at_ms,
+                reason=self._ending,
+                stats={"audio_ms": audio_ms, **self._stats},
+            )
+        )
+        self._speech.pool.detach(self.id)
+        self._speech.instrument.session_closed(self._transport, self._clock() - self._started_at)
+        self.log.info("ended: %s, %d ms of audio", self._ending, audio_ms)
+        self.ended.set_result(self._ending)
+
+
+class _EndOfAudio:
+    """Marks the end of the audio in the inbox."""

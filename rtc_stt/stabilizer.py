@@ -1,0 +1,86 @@
+"""Which words of a growing transcript will not change any more?
+
+LocalAgreement-2 (Liu, Spanakis, Niehues 2020, "Low-latency sequence-to-sequence speech recognition and
+translation by partial hypothesis selection"): what two hypotheses in a row agree on is stable. Two rules
+are ours: the last word of a hypothesis is never stable, for its audio may be cut off in the middle; and
+what is stable is shown as it first became stable, whatever later hypotheses think of it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+__all__ = ["Stabilizer", "StableText", "normalise_word", "split_words"]
+
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, Khmer, kana and Han: written without spaces, so each character is a unit."""
+
+_WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+
+
+def split_words(text: str) -> list[str]:
+    """Units of agreement, with the white space before them: ``"".join(split_words(t)) == t.rstrip()``."""
+    return _WORD.findall(text)
+
+
+def normalise_word(word: str) -> str:
+    """The word less case, surrounding punctuation and compatibility forms: two that sound alike agree."""
+    folded = unicodedata.normalize("NFKC", word).strip().casefold()
+    return _EDGES.sub("", folded) or folded
+
+
+@dataclass(frozen=True, slots=True)
+class StableText:
+    """A transcript of which the first ``stable_chars`` characters will stand."""
+
+    text: str
+    stable_chars: int
+
+
+class Stabilizer:
+    """LocalAgreement-2 over the hypotheses of one utterance."""
+
+    def __init__(self) -> None:
+        self._stable: list[str] = []  # words as shown
+        self._tail: list[str] = []  # of the previous hypothesis, after the stable words
+
+    def update(self, hypothesis: str) -> StableText:
+        """Take the next hypothesis for the whole utterance and say what to show."""
+        words = split_words(unicodedata.normalize("NFC", hypothesis).strip())
+        tail = words[self._covered(words) :]
+        agreed = 0
+        for before, now in zip(self._tail, tail[:-1], strict=False):
+            if normalise_word(before) != normalise_word(now):
+                break
+            agreed += 1
+        self._stable += tail[:agreed]
+        self._tail = tail[agreed:]
+        stable = "".join(self._stable)
+        rest = "".join(self._tail)
+        if stable and rest and not rest[0].isspace() and not _joins(stable[-1], rest[0]):
+            rest = " " + rest
+        return StableText(stable + rest, len(stable))
+
+    def _covered(self, words: list[str]) -> int:
+        """How many words of a new hypothesis tell again what is stable: the prefix nearest to it."""
+        stable = [normalise_word(w) for w in self._stable]
+        new = [normalise_word(w) for w in words]
+        if new[: len(stable)] == stable:
+            return len(stable)
+        # Levenshtein, one row per new word; the last cell of row k is the distance of the first k words.
+        row = list(range(len(stable) + 1))
+        best = (row[-1], len(stable), 0)
+        for k, word in enumerate(new, 1):
+            diagonal, row[0] = row[0], k
+            for j, other in enumerate(stable, 1):
+                cost = min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
+                diagonal, row[j] = row[j], cost
+            best = min(best, (row[-1], abs(k - len(stable)), k))
+        return best[2]
+
+
+def _joins(left: str, right: str) -> bool:
+    return bool(re.match(f"[{_UNSPACED}]", left) or re.match(f"[{_UNSPACED}]", right))

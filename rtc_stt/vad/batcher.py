@@ -1,0 +1,105 @@
+"""One detector call for all streams. A batch forms while the previous one runs; nothing waits for a clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rtc_stt.audio import WINDOW, Samples
+from rtc_stt.vad.detector import Detector, DetectorState
+
+__all__ = ["VadBatcher"]
+
+MAX_STREAMS = 64
+"""Streams in one call: past this a bigger batch saves nothing and only makes the first one wait."""
+
+MAX_WINDOWS = 32
+"""Windows of one stream in one tick (about a second of audio), so that a file cannot hold up the living."""
+
+
+@dataclass(slots=True)
+class _Job:
+    state: DetectorState
+    windows: list[Samples]
+    answer: asyncio.Future[list[float]]
+    probabilities: list[float] = field(default_factory=list)
+
+
+class VadBatcher:
+    """Owns the thread in which the detector runs. Everything else is called on the event loop."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="vad")
+        self._jobs: list[_Job] = []
+        self._running = False
+        self._closed = False
+
+    def new_state(self) -> DetectorState:
+        """The memory of a stream that begins."""
+        return self._detector.new_state()
+
+    def detect(self, state: DetectorState, windows: Sequence[Samples]) -> asyncio.Future[list[float]]:
+        """Judge the next windows of a stream; shorter ones count as if silence followed.
+
+        A stream waits for the answer before it asks again. The future fails where the detector fails.
+        """
+        answer: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            answer.cancel()
+            return answer
+        self._jobs.append(_Job(state, [_whole(window) for window in windows], answer))
+        self._tick()
+        return answer
+
+    def close(self) -> None:
+        """Cancel what waits and let the thread go."""
+        self._closed = True
+        for job in self._jobs:
+            job.answer.cancel()
+        self._jobs.clear()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _tick(self) -> None:
+        if self._running or not self._jobs or self._closed:
+            return
+        self._running = True
+        batch, self._jobs = self._jobs[:MAX_STREAMS], self._jobs[MAX_STREAMS:]
+        run = asyncio.get_running_loop().run_in_executor(self._executor, self._run, batch)
+        run.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _run(self, batch: list[_Job]) -> None:
+        """In the thread: the first windows of all, then the second ones, and so on."""
+        for turn in range(min(MAX_WINDOWS, max(len(job.windows) for job in batch))):
+            jobs = [job for job in batch if turn < len(job.windows)]
+            stack = np.stack([job.windows[turn] for job in jobs])
+            judged = self._detector.detect([job.state for job in jobs], stack)
+            for job, probability in zip(jobs, judged, strict=True):
+                job.probabilities.append(probability)
+
+    def _finish(self, batch: list[_Job], done: asyncio.Future[None]) -> None:
+        self._running = False
+        error = None if done.cancelled() else done.exception()
+        for job in batch:
+            if job.answer.done():
+                continue
+            if done.cancelled() or self._closed:
+                job.answer.cancel()
+            elif error:
+                job.answer.set_exception(error)
+            elif len(job.windows) > MAX_WINDOWS:
+                del job.windows[:MAX_WINDOWS]
+                self._jobs.append(job)
+            else:
+                job.answer.set_result(job.probabilities)
+        self._tick()
+
+
+def _whole(window: Samples) -> Samples:
+    if len(window) == WINDOW:
+        return window
+    return np.concatenate([window, np.zeros(WINDOW - len(window), np.float32)])

@@ -1,0 +1,30 @@
+"""Is the process alive, and should it be sent new sessions?"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from rtc_stt import __version__
+from rtc_stt.errors import Unavailable
+from signaling.keys import REGISTRY
+
+__all__ = ["add_routes"]
+
+
+async def health(_request: web.Request) -> web.Response:
+    """Alive."""
+    return web.json_response({"ok": True, "version": __version__})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Ready for new sessions: the models are warm (they are before the port opens) and nothing drains."""
+    registry = request.app[REGISTRY]
+    if registry.draining:
+        raise Unavailable("the server is shutting down")
+    return web.json_response({"ok": True, "sessions": len(registry)})
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the endpoints."""
+    app.router.add_get("/v1/health", health)
+    app.router.add_get("/v1/ready", ready)

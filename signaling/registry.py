@@ -1,0 +1,87 @@
+"""Who is connected: admits peers up to the limit, runs each in a task, and sees them all out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from rtc_stt.errors import NotFound, Unavailable
+from rtc_stt.session import Speech
+from signaling.peer import Peer
+
+__all__ = ["Registry"]
+
+log = logging.getLogger(__name__)
+
+
+class Registry:
+    """Owns every peer from its offer to its end."""
+
+    def __init__(self, speech: Speech, *, max_sessions: int) -> None:
+        self._speech = speech
+        self._max_sessions = max_sessions
+        self._peers: dict[str, Peer] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._answering = 0  # admitted, no answer yet
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._peers) + self._answering
+
+    async def connect(self, offer: str) -> tuple[Peer, str]:
+        """Admit a client: the peer and its answer.
+
+        Raises:
+            Unavailable: full, or draining.
+            BadRequest, Unprocessable: see :meth:`Peer.answer`.
+        """
+        if self.draining:
+            raise Unavailable("the server is shutting down; connect again in a moment")
+        if len(self) >= self._max_sessions:
+            raise Unavailable(f"all {self._max_sessions} sessions are taken; try again later")
+        self._answering += 1
+        try:
+            peer = Peer(self._speech, max_sessions=self._max_sessions)
+            answer = await peer.answer(offer)
+            self._peers[peer.id] = peer
+        finally:
+            self._answering -= 1
+        task = asyncio.get_running_loop().create_task(peer.run(), name=f"peer-{peer.session.id}")
+        self._tasks[peer.id] = task
+        task.add_done_callback(lambda done: self._forget(peer, done))
+        return peer, answer
+
+    def disconnect(self, peer_id: str) -> None:
+        """End a session.
+
+        Raises:
+            NotFound: there is no such session, or it has ended.
+        """
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            raise NotFound("there is no such session, or it has ended")
+        peer.close("deleted")
+
+    async def drain(self, seconds: float) -> None:
+        """Admit nobody, let every open utterance have its final, and end all sessions.
+
+        What has not ended after ``seconds`` is aborted.
+        """
+        self.draining = True
+        tasks = list(self._tasks.values())
+        for peer in self._peers.values():
+            peer.session.warn("draining", "the server is shutting down")
+            peer.close("drained")
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        if late:
+            log.warning("%d sessions did not end in time", len(late))
+            for peer in list(self._peers.values()):
+                peer.session.abort("drained")
+            await asyncio.wait(late)
+
+    def _forget(self, peer: Peer, done: asyncio.Task[None]) -> None:
+        del self._peers[peer.id], self._tasks[peer.id]
+        if not done.cancelled() and (error := done.exception()):
+            log.error("a peer ended with an error", exc_info=error)

@@ -1,0 +1,53 @@
+"""Run the gateway until it is told to stop, then see everyone out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+from aiohttp import web
+
+from rtc_stt.errors import ConfigError
+from signaling.keys import REGISTRY, SERVER
+
+__all__ = ["serve"]
+
+log = logging.getLogger(__name__)
+
+
+async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return.
+
+    While draining the port stays open, so that readiness and refusals are answered, not timed out.
+
+    Args:
+        announce: takes the URL once requests are answered.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    server = app[SERVER]
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, server.host, server.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {server.host}:{server.port} ({error.strerror}): choose another --port"
+            ) from error
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        port = runner.addresses[0][1]
+        host = "localhost" if server.is_loopback else server.host
+        announce(f"http://{host}:{port}")
+        await stop.wait()
+        log.info("draining")
+        await app[REGISTRY].drain(server.drain_seconds)
+    finally:
+        await runner.cleanup()
