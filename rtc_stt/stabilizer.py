@@ -1,9 +1,14 @@
 """Which words of a growing transcript will not change any more?
 
 LocalAgreement-2 (Liu, Spanakis, Niehues 2020, "Low-latency sequence-to-sequence speech recognition and
-translation by partial hypothesis selection"): what two hypotheses in a row agree on is stable. Two rules
-are ours: the last word of a hypothesis is never stable, for its audio may be cut off in the middle; and
-what is stable is shown as it first became stable, whatever later hypotheses think of it.
+translation by partial hypothesis selection"): what two hypotheses in a row agree on is stable. The rest is
+ours:
+
+* What is stable is shown as it first became stable, whatever later hypotheses think of it.
+* The last word of a hypothesis is never stable, for its audio may be cut off in the middle. It is not even
+  shown until two hypotheses in a row end in it, unless it is all there is: such a word is wrong more often
+  than not, and words that come and go are worse to read than words that come a moment later.
+* No mark that ends a sentence is shown at the moving end: it says that the audio ended, not the sentence.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u
 """Thai, Lao, Burmese, Khmer, kana and Han: written without spaces, so each character is a unit."""
 
 _WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
+SENTENCE_MARKS = ".,!?…。、！？"
+
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 
@@ -56,10 +63,16 @@ class Stabilizer:
             if normalise_word(before) != normalise_word(now):
                 break
             agreed += 1
+        last_is_confirmed = _end_alike(self._tail, tail)
         self._stable += tail[:agreed]
         self._tail = tail[agreed:]
+        shown = self._tail
+        if not last_is_confirmed and (self._stable or len(shown) > 1):
+            shown = shown[:-1]
+        return self._show("".join(shown).rstrip(SENTENCE_MARKS))
+
+    def _show(self, rest: str) -> StableText:
         stable = "".join(self._stable)
-        rest = "".join(self._tail)
         if stable and rest and not rest[0].isspace() and not _joins(stable[-1], rest[0]):
             rest = " " + rest
         return StableText(stable + rest, len(stable))
@@ -80,6 +93,12 @@ class Stabilizer:
                 diagonal, row[j] = row[j], cost
             best = min(best, (row[-1], abs(k - len(stable)), k))
         return best[2]
+
+
+def _end_alike(before: list[str], now: list[str]) -> bool:
+    """Whether the hypothesis before had the last word of this one in the same place."""
+    place = len(now) - 1
+    return 0 <= place < len(before) and normalise_word(before[place]) == normalise_word(now[place])
 
 
 def _joins(left: str, right: str) -> bool:

@@ -19,8 +19,12 @@ from rtc_stt.stabilizer import Stabilizer
 
 __all__ = ["Attempt", "Utterance"]
 
-FIRST_PARTIAL_MS = 224
-"""Speech heard before the first partial is asked for: about one syllable. Earlier ones are mostly wrong."""
+FIRST_PARTIAL_MS = 160
+"""Speech heard before the first partial is asked for: the shortest words are about so long."""
+
+EAGER_PARTIAL_INTERVAL_MS = 96
+"""Between partials while nothing is shown yet. Such decodes are short and few, and the first word is what a
+listener waits for."""
 
 LANGUAGE_IS_KNOWN_MS = 1_500
 """From this much audio on, a language detected with confidence serves the later partials of the utterance,
@@ -81,7 +85,10 @@ class Utterance:
 
     def ask_for_partial(self, audio: Samples, options: StreamOptions) -> DecodeRequest:
         """The request for the next partial, over all of the utterance so far."""
-        self._next_partial_at = self.audio_start + len(audio) + ms_to_samples(options.partial_interval_ms)
+        interval_ms = options.partial_interval_ms
+        if self._shown is None:
+            interval_ms = min(interval_ms, EAGER_PARTIAL_INTERVAL_MS)
+        self._next_partial_at = self.audio_start + len(audio) + ms_to_samples(interval_ms)
         self._revision += 1
         return self._request(audio, self._revision, Tier.FAST, Urgency.PARTIAL, options)
 

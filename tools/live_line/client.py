@@ -183,5 +183,3 @@ class LiveClient:
         if self.on_event:
             self.on_event(event)
         self._news.set()
-
-
