@@ -1,1 +1,1 @@
-"""Measurements of the live line, by a WebRTC client that speaks in real time: ``python -m tools.live_line``."""
+"""The live line, measured by a WebRTC client that speaks in real time: ``python -m tools.live_line``."""

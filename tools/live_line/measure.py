@@ -105,10 +105,7 @@ def _erased(before: str, after: str) -> int:
 
 def offline(clips: Sequence[Clip], routing_: Routing) -> dict[str, tuple[str, str]]:
     """What the models say to whole clips without any live path: fast text and routed text by clip id."""
-    fast, accurate = (
-        WhisperEngine(model.path, compute_type="int8", device="cpu", beam_size=beam, context_policy=ContextPolicy.TIGHT)
-        for model, beam in ((demo_models.FAST, 1), (demo_models.ACCURATE, 5))
-    )  # fmt: skip
+    fast, accurate = _engine(demo_models.FAST, beam_size=1), _engine(demo_models.ACCURATE, beam_size=5)
     texts = {}
     for clip in clips:
         audio = clip.audio()
@@ -116,6 +113,16 @@ def offline(clips: Sequence[Clip], routing_: Routing) -> dict[str, tuple[str, st
         routed = _decode(accurate, audio, Tier.ACCURATE) if reasons_to_redecode(first, routing_) else first
         texts[clip.id] = (first.text, routed.text)
     return texts
+
+
+def _engine(model: demo_models.DemoModel, beam_size: int) -> WhisperEngine:
+    return WhisperEngine(
+        model.path,
+        device="cpu",
+        compute_type="int8",
+        beam_size=beam_size,
+        context_policy=ContextPolicy(model.context_policy),
+    )
 
 
 def _decode(engine: WhisperEngine, audio: np.ndarray, tier: Tier) -> Hypothesis:
