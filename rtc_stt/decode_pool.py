@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtc_stt.decode_queue import DecodeQueue, Ticket
-from rtc_stt.errors import DecodeError
+from rtc_stt.errors import DecodeError, trace
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.instrument import Instrument
 
@@ -160,6 +160,5 @@ def _decode(engine: Engine, request: DecodeRequest) -> Answer:
         log.warning("%s could not decode a request of %d ms: %s", engine.name, request.duration_ms, error)
         return DecodeFailure(request, str(error))
     except Exception as error:
-        # The message may quote what was decoded; its type says enough for a log.
-        log.exception("%s failed on a request of %d ms", engine.name, request.duration_ms)
+        log.error("%s failed on a request of %d ms: %s", engine.name, request.duration_ms, trace(error))
         return DecodeFailure(request, type(error).__name__)

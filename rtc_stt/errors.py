@@ -22,6 +22,8 @@ are translated where they enter.
 
 from __future__ import annotations
 
+import traceback
+
 __all__ = [
     "BadAudio",
     "BadRequest",
@@ -35,6 +37,7 @@ __all__ = [
     "Unavailable",
     "Unprocessable",
     "UnsupportedMedia",
+    "trace",
 ]
 
 
@@ -108,3 +111,8 @@ class Unavailable(RtcSttError):
 
 class DecodeError(RtcSttError):
     """The engine failed on one request. The recognizer turns it into a degraded result that says so."""
+
+
+def trace(error: BaseException) -> str:
+    """The kind of an error and where it arose, fit for a log: without its message, which may quote a user."""
+    return type(error).__name__ + "\n" + "".join(traceback.format_tb(error.__traceback__)).rstrip()

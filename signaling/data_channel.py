@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from rtc_stt.errors import trace
 from rtc_stt.events import Event
 from rtc_stt.token_bucket import TokenBucket
 from rtc_stt.wire import encode_event
@@ -104,8 +105,8 @@ class EventChannel:
                 self._receive(message)
             elif self._complaints.take(self._clock()):
                 self._complain("rate_limited", f"at most {MESSAGE_RATE} messages a second; some were skipped")
-        except Exception:
-            log.exception("a message of the client could not be handled")
+        except Exception as error:
+            log.error("a message of the client could not be handled: %s", trace(error))
 
     def _on_close(self) -> None:
         self._give_up("data_channel_closed")

@@ -48,6 +48,7 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         announce(f"http://{host}:{port}")
         await stop.wait()
         log.info("draining")
+        loop.remove_signal_handler(signal.SIGINT)  # who asks twice does not want to wait
         await app[REGISTRY].drain(server.drain_seconds)
     finally:
         await runner.cleanup()

@@ -1,0 +1,35 @@
+"""The examples run as their docstrings say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.support import ROOT
+
+pytestmark = pytest.mark.e2e
+
+SAMPLE = "web_demo/samples/booking.wav"
+
+
+def run(*arguments: str) -> list[str]:
+    """The lines that an example prints."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_recognizer_runs_in_process() -> None:
+    lines = run("examples/in_process.py", SAMPLE)
+    assert lines[-1].startswith("Can I book a table for eight people")
+    assert any(line.startswith("  Can") for line in lines[:-1]), "partials come before the final"
+
+
+def test_a_webrtc_client_fits_into_one_file(demo: str) -> None:
+    lines = run("examples/webrtc_client.py", demo, SAMPLE)
+    assert lines[-1].startswith("Can I book a table for eight people")
+    assert any(line.startswith("   Can") for line in lines[:-1]), "partials come before the final"
