@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import sys
 import time
 from pathlib import Path
@@ -105,7 +106,8 @@ def differing(turns: list[Turn], decoded: dict[str, tuple[str, str]]) -> list[di
 
 def run_soak(options: argparse.Namespace) -> int:
     """Speech every few seconds, and the server's resident memory every five."""
-    clips = load("clean", "digits", "noisy", limit=options.limit)
+    clips = load(limit=options.limit)
+    random.Random(1).shuffle(clips)  # every kind of speech in every minute
     with running(options.url) as server:
         if server.pid is None:
             sys.exit("soak watches a process: run it without --url")
