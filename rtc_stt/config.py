@@ -236,7 +236,7 @@ def change_stream_options(
             taken[name] = getattr(defaults, name)
         elif name not in _STREAM_CHECKS:
             problems.append(f"configure has no option {name!r}")
-        elif name == "language" and value not in languages:
+        elif name == "language" and not (isinstance(value, str) and value in languages):
             problems.append(f"language must be one of {', '.join(sorted(languages))}, or null")
         elif not _STREAM_CHECKS[name](value):
             problems.append(f"{name} must be {_STREAM_TYPES[name]}")
@@ -270,7 +270,12 @@ def _change_endpointing(
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_TEXT
+    # JSON lets half characters in, and no tokenizer takes them.
+    return (
+        isinstance(value, str)
+        and len(value) <= _MAX_TEXT
+        and not any("\ud800" <= c <= "\udfff" for c in value)
+    )
 
 
 _STREAM_CHECKS: Mapping[str, Callable[[object], bool]] = {

@@ -85,6 +85,7 @@ def keys(group: type) -> dict[str, Key]:
         hint, optional = hints[item.name], False
         if isinstance(hint, types.UnionType):
             hint, optional = typing.get_args(hint)[0], True
+        hint = typing.get_origin(hint) or hint  # tuple[str, ...] is read as a tuple
         meta = item.metadata
         found[item.name] = Key(
             meta["key"],
@@ -173,8 +174,9 @@ def check_bounds(spec: Key, value: Any, place: str) -> None:
         too_low = spec.low is not None and not value >= spec.low
         too_high = spec.high is not None and not value <= spec.high
         if too_low or too_high:
+            shown = f"{value:g}" if abs(value) < 1e12 else "that many"
             raise ConfigError(
-                f"{place}: {spec.name} must be between {spec.low:g} and {spec.high:g}, not {value:g}"
+                f"{place}: {spec.name} must be between {spec.low:g} and {spec.high:g}, not {shown}"
             )
 
 

@@ -40,17 +40,35 @@ def check_offer(sdp: str) -> None:
     for start, most in MAX_OF_A_KIND.items():
         if sum(line.startswith(start) for line in lines) > most:
             raise BadRequest(f"the offer has more than {most} lines {start[:-1]}")
-    kinds = [line[2:].split(" ", 1)[0] for line in lines if line.startswith("m=")]
+    sections = _sections(lines)
+    kinds = [kind for kind, _ in sections]
     if "video" in kinds:
         raise Unprocessable("this server takes no video: offer one audio track")
     if kinds.count("audio") != 1:
         raise Unprocessable("offer exactly one audio track")
     if kinds.count("application") > 1 or set(kinds) - {"audio", "application"}:
         raise Unprocessable("offer one audio track and at most one data channel section")
+    bundled = {mid for line in lines if line.startswith("a=group:BUNDLE") for mid in line.split()[1:]}
+    # One transport for all (RFC 9143), as browsers do; aiortc trips over anything else.
+    mids = [mid for _, found in sections for mid in found]
+    each_has_one = all(len(found) == 1 for _, found in sections) and len(set(mids)) == len(mids)
+    if (len(sections) > 1 or bundled) and not (each_has_one and bundled == set(mids)):
+        raise BadRequest("every section of the offer needs one a=mid of its own, in a=group:BUNDLE")
     if not CODECS.search(sdp):
         raise Unprocessable("offer one of the codecs Opus, G722, PCMU, PCMA")
     if "a=fingerprint:" not in sdp or "a=ice-ufrag:" not in sdp:
         raise BadRequest("the offer has no DTLS fingerprint or no ICE credentials")
+
+
+def _sections(lines: list[str]) -> list[tuple[str, list[str]]]:
+    """Kind and ``a=mid`` values of each media section."""
+    sections: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if line.startswith("m="):
+            sections.append((line[2:].split(" ", 1)[0], []))
+        elif line.startswith("a=mid:") and sections:
+            sections[-1][1].append(line[6:].strip())
+    return sections
 
 
 def offers_passive_dtls(sdp: str) -> bool:

@@ -1,0 +1,69 @@
+"""Fixtures of the end-to-end tests: everything real, started as a user starts it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import support
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of ``rtc-stt demo``. At the end it must stop as it should, with nothing alarming in its log."""
+    server = support.Process(
+        tmp_path_factory.mktemp("demo") / "server.log", "demo", "--port", "0", "--log-level", "info"
+    )
+    try:
+        yield server.url()
+        server.stop()
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., support.Process]]:
+    """Starts servers of one test: ``start_server("demo", "--port", "0")``. None outlives the test."""
+    started: list[support.Process] = []
+
+    def start(*arguments: str, **environment: str) -> support.Process:
+        started.append(support.Process(tmp_path / f"server-{len(started)}.log", *arguments, **environment))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def sentences() -> list[support.Clip]:
+    """Sentences that the demo models get right; their ``text`` is what the models say offline."""
+    return support.understood("clean", 6)
+
+
+@pytest.fixture(scope="session")
+def digits() -> list[support.Clip]:
+    """Strings of digits in a human voice, likewise."""
+    return support.understood("digits", 1)
+
+
+@pytest.fixture(scope="session")
+def human_speech() -> Path:
+    """A folder of recordings of people."""
+    if not (support.HUMAN_SPEECH / "jfk.flac").is_file():
+        pytest.skip(f"no recordings of people at {support.HUMAN_SPEECH}")
+    return support.HUMAN_SPEECH
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    path = support.find_chromium()
+    if path is None:
+        if os.environ.get("RTC_STT_REQUIRE_BROWSER") == "1":
+            pytest.fail("RTC_STT_REQUIRE_BROWSER=1 and there is no chromium on PATH")
+        pytest.skip("there is no chromium on PATH")
+    return path
