@@ -232,6 +232,8 @@ def change_stream_options(
             new, wrong = _change_endpointing(options.endpointing, defaults.endpointing, value)
             taken[name] = new
             problems += wrong
+        elif value is None and name == "endpointing":
+            taken[name] = defaults.endpointing
         elif value is None and name in _STREAM_CHECKS:
             taken[name] = getattr(defaults, name)
         elif name not in _STREAM_CHECKS:

@@ -159,6 +159,6 @@ def _decode(engine: Engine, request: DecodeRequest) -> Answer:
     except DecodeError as error:
         log.warning("%s could not decode a request of %d ms: %s", engine.name, request.duration_ms, error)
         return DecodeFailure(request, str(error))
-    except Exception as error:
+    except BaseException as error:  # in a thread of ours none of them means what it does elsewhere
         log.error("%s failed on a request of %d ms: %s", engine.name, request.duration_ms, trace(error))
         return DecodeFailure(request, type(error).__name__)

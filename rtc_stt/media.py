@@ -33,7 +33,8 @@ class MonoResampler:
         rest = np.empty(0, np.float32)
         if form != self._format:
             rest = self.flush()
-            self._resampler = av.audio.resampler.AudioResampler("flt", "mono", SAMPLE_RATE)
+            # Channels stay apart here: FFmpeg would add them up by power, 3 dB louder and beyond 1.0.
+            self._resampler = av.audio.resampler.AudioResampler("fltp", frame.layout.name, SAMPLE_RATE)
             self._format = form
         frame.pts = None  # time is counted in samples; stamps of the sender may jump
         return np.concatenate([rest, *self._run(frame)])
@@ -47,7 +48,7 @@ class MonoResampler:
         return np.concatenate(chunks) if chunks else np.empty(0, np.float32)
 
     def _run(self, frame: Any) -> list[Samples]:
-        return [out.to_ndarray().reshape(-1) for out in self._resampler.resample(frame)]
+        return [out.to_ndarray().mean(axis=0) for out in self._resampler.resample(frame)]
 
 
 def read_audio(path: Path) -> Iterator[Samples]:

@@ -147,7 +147,9 @@ class Recognizer:
         if self._current and now >= self._last_audio_at + STALL_S:
             self._stop_speech(now)
         for utterance in list(self._closing):
-            if utterance.deadline is not None and now >= utterance.deadline and utterance.attempt:
+            if utterance.verdict is not None or utterance.deadline is None:
+                continue  # decided, or its turn to be told has not come
+            if now >= utterance.deadline and utterance.attempt:
                 utterance.attempt.finalizer.give_up()
                 self._advance(utterance, now)
 
@@ -170,7 +172,7 @@ class Recognizer:
 
     def next_deadline(self) -> float | None:
         """When ``handle_timer`` wants to be called next, on the clock of ``now``."""
-        deadlines = [u.deadline for u in self._closing if u.deadline is not None]
+        deadlines = [u.deadline for u in self._closing if u.deadline is not None and u.verdict is None]
         if self._current:
             deadlines.append(self._last_audio_at + STALL_S)
         return min(deadlines, default=None)
@@ -212,6 +214,7 @@ class Recognizer:
         audio_start = max(self._taken, start - preroll, self._buffer.start)
         self._current = Utterance(self.stream_id, self._next_id, start, audio_start)
         self._next_id += 1
+        self._buffer.trim(audio_start)  # after a cut: endless speech has no silence in which to trim
         self._tell(
             SpeechStarted(
                 at_ms=self.at_ms,

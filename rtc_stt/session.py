@@ -156,6 +156,9 @@ class Session:
         if isinstance(command, Ping):  # not queued: it measures the way there and back
             self._tell(Pong(at_ms=self._recognizer.at_ms, id=command.id))
             return
+        if isinstance(command, Stop):  # it marks the end of the audio here, not where the inbox ends later
+            self.finish("stopped")
+            return
         self._inbox.append(command)
         self._advance()
 
@@ -166,6 +169,7 @@ class Session:
         tail = self._windower.flush()
         if tail:
             self._inbox.append(tail)
+            self._backlog += len(tail.samples)
         self._inbox.append(_EndOfAudio())
         self._ending = reason
         self._advance()
@@ -254,10 +258,9 @@ class Session:
                     self._speech.pool.languages,
                 )
                 self._recognizer.configure(options)
+                self._send()  # a warning does not overtake what came before it
                 for problem in problems:
                     self.warn("configure", problem)
-            case Stop():
-                self.finish("stopped")
             case _EndOfAudio():
                 self._recognizer.receive_end_of_audio(now)
 

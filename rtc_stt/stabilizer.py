@@ -57,7 +57,7 @@ class Stabilizer:
     def update(self, hypothesis: str) -> StableText:
         """Take the next hypothesis for the whole utterance and say what to show."""
         words = split_words(unicodedata.normalize("NFC", hypothesis).strip())
-        tail = words[self._covered(words) :]
+        tail = self._apart(words[self._covered(words) :])
         agreed = 0
         for before, now in zip(self._tail, tail[:-1], strict=False):
             if normalise_word(before) != normalise_word(now):
@@ -73,9 +73,17 @@ class Stabilizer:
 
     def _show(self, rest: str) -> StableText:
         stable = "".join(self._stable)
-        if stable and rest and not rest[0].isspace() and not _joins(stable[-1], rest[0]):
-            rest = " " + rest
         return StableText(stable + rest, len(stable))
+
+    def _apart(self, tail: list[str]) -> list[str]:
+        """The tail, after white space where it would else run into the stable words or change them."""
+        stable = "".join(self._stable)
+        if not stable or not tail or tail[0][0].isspace():
+            return tail
+        whole = unicodedata.normalize("NFC", stable + tail[0])
+        if _joins(stable[-1], tail[0][0]) and whole.startswith(stable):
+            return tail
+        return [" " + tail[0], *tail[1:]]
 
     def _covered(self, words: list[str]) -> int:
         """How many words of a new hypothesis tell again what is stable: the prefix nearest to it."""

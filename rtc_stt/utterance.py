@@ -97,7 +97,7 @@ class Utterance:
         if isinstance(answer, DecodeFailure) or guard.is_suspicious(answer):
             return None  # the next partial, or the final, will do better
         revision = answer.request.revision
-        if self.last_partial and self.last_partial.request.revision > revision:
+        if self.last_partial and self.last_partial.request.revision >= revision:
             return None
         self.last_partial = answer
         is_over = self.endpoint is not None or (self.attempt and self.attempt.eager_told)
@@ -109,7 +109,7 @@ class Utterance:
         ):
             self._language = answer.language
         stable = self._stabilizer.update(answer.text)
-        if self._shown == (stable.text, stable.stable_chars):
+        if not stable.text or self._shown == (stable.text, stable.stable_chars):
             return None
         self._shown = (stable.text, stable.stable_chars)
         return TranscriptPartial(

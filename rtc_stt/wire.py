@@ -51,7 +51,9 @@ def encode_event(event: Event) -> str:
     body = {"type": event.type, "seq": event.seq, "at_ms": event.at_ms}
     for item in dataclasses.fields(event):
         if item.name not in body:
-            body[item.name] = _plain(getattr(event, item.name))
+            value = getattr(event, item.name)
+            # An id is the client's own, and goes back as it came.
+            body[item.name] = value if item.name == "id" else _plain(value)
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -62,9 +64,10 @@ def decode_event(line: str | bytes) -> Event:
         ValueError: not JSON, of an unknown type, or a field is missing or of another type.
     """
     body = json.loads(line)
-    if not isinstance(body, dict) or body.get("type") not in EVENT_TYPES:
+    kind = body.get("type") if isinstance(body, dict) else None
+    if not isinstance(kind, str) or kind not in EVENT_TYPES:
         raise ValueError("not an event of rtc-stt.v1")
-    event = _build(EVENT_TYPES[body["type"]], body)
+    event = _build(EVENT_TYPES[kind], body)
     assert isinstance(event, Event)
     return event
 

@@ -22,6 +22,8 @@ def check_key(authorization: str | None, keys: Sequence[str]) -> None:
     if scheme.lower() != "bearer" or not given:
         raise Unauthorized("this server needs a key: send the header Authorization: Bearer KEY")
     # Every key is compared, and each in constant time, so that timing tells neither key nor number.
-    matches = [hmac.compare_digest(given.strip().encode(), k.encode()) for k in keys]
+    # A header need not be text: aiohttp hands its bytes over as surrogates.
+    key = given.strip().encode("utf-8", "surrogateescape")
+    matches = [hmac.compare_digest(key, k.encode()) for k in keys]
     if not any(matches):
         raise Unauthorized("the key is wrong")

@@ -30,7 +30,7 @@ def check_offer(sdp: str) -> None:
         BadRequest: it is no SDP, or larger than any honest one.
         Unprocessable: it is one, of something else (video, no audio, several streams, unknown codecs).
     """
-    if len(sdp.encode()) > MAX_OFFER_BYTES:
+    if len(sdp.encode("utf-8", "surrogatepass")) > MAX_OFFER_BYTES:
         raise BadRequest(f"the offer is longer than {MAX_OFFER_BYTES} bytes")
     lines = sdp.splitlines()
     if not lines or lines[0].strip() != "v=0":

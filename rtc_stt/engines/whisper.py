@@ -47,6 +47,9 @@ PADDED_MIN_FRAMES = 500
 MAX_LENGTH = 448
 """Positions of Whisper's decoder: prompt and text together."""
 
+MAX_PROMPT = MAX_LENGTH // 2 - 1
+"""Tokens that prompt and hotwords may have together."""
+
 MAX_NEW_TOKENS = 224
 """Whisper's own limit for one window."""
 
@@ -57,6 +60,9 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 PREPENDED_PUNCTUATION = "\"'“¿([{-"
 APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"
+
+UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""Whisper's tokenizer splits these at characters; in all others a word begins with white space."""
 
 Mel = npt.NDArray[np.float32]
 """Log-mel spectrogram, shape ``(n_mels, frames)``, 100 frames a second."""
@@ -248,6 +254,10 @@ class WhisperEngine:
 
     def _prompt(self, request: DecodeRequest, tokenizer: Any) -> list[int]:
         before = tokenizer.encode(" " + request.prompt.strip()) if request.prompt else []
+        hotwords = tokenizer.encode(" " + request.hotwords.strip()) if request.hotwords else []
+        # Together they may take what Whisper gives to a prompt alone; of a prompt its end counts.
+        room = max(0, MAX_PROMPT - len(hotwords))
+        before = before[len(before) - min(len(before), room) :]
         prompt: list[int] = self._whisper.get_prompt(
             tokenizer, before, without_timestamps=True, hotwords=request.hotwords
         )
@@ -277,6 +287,8 @@ class WhisperEngine:
             return ()
         [aligned] = self._whisper.find_alignment(tokenizer, [text], encoded, frames)
         merge_punctuations(aligned, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION)
+        if tokenizer.language_code not in UNSPACED_LANGUAGES:
+            aligned = _join_pieces(aligned)
         origin = samples_to_ms(request.audio_start)
         return tuple(
             Word(
@@ -288,3 +300,22 @@ class WhisperEngine:
             for item in aligned
             if item["word"].strip()
         )
+
+
+def _join_pieces(aligned: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One item a word: an apostrophe or a hyphen within a word makes two of it (``o'clock``)."""
+    words: list[dict[str, Any]] = []
+    for item in aligned:
+        if not item["word"]:
+            continue  # merged into its neighbour
+        if words and not item["word"][0].isspace():
+            last = words[-1]
+            words[-1] = {
+                **last,
+                "word": last["word"] + item["word"],
+                "end": item["end"],
+                "probability": min(last["probability"], item["probability"]),
+            }
+        else:
+            words.append(item)
+    return words

@@ -76,7 +76,7 @@ class SileroDetector:
         )
         for i, state in enumerate(mine):
             state.hidden = hidden[:, i]
-            state.context = windows[i, -CONTEXT:]
+            state.context = windows[i, -CONTEXT:].copy()
         return [float(p) for p in probability[:, 0]]
 
 

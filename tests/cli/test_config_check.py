@@ -1,0 +1,89 @@
+"""``rtc-stt config``: is it right, and what does it come to?"""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from rtc_stt.cli import main
+
+KEY = "a-key-of-sixteen-chars"
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """Nothing of the machine's own configuration, and nothing left of what a command sets up."""
+    for name in ("CONFIG_PATH", "API_KEYS", "HOST", "PORT", "MIN_SILENCE_MS"):
+        monkeypatch.delenv(name, raising=False)
+    handlers, level = list(logging.root.handlers), logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+def test_the_effective_configuration_names_the_source_of_each_value(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "gateway.env"
+    path.write_text("PORT=9000\nMIN_SILENCE_MS=700\n")
+    monkeypatch.setenv("PORT", "9001")
+    assert main(["config", "check", "--config", str(path)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "PORT=9001  # environment" in out
+    assert f"MIN_SILENCE_MS=700  # {path}:2" in out
+    assert "HOST=127.0.0.1  # default" in out
+
+
+def test_secrets_are_counted_and_not_shown(monkeypatch, capsys):
+    monkeypatch.setenv("API_KEYS", f"{KEY},{KEY}-two")
+    assert main(["config", "check"]) == 0
+    out = capsys.readouterr().out
+    assert "API_KEYS=(2 set)" in out
+    assert KEY not in out
+
+
+def test_a_file_may_be_named_by_the_environment(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "gateway.env"
+    path.write_text("PORT=9000\n")
+    monkeypatch.setenv("CONFIG_PATH", str(path))
+    assert main(["config", "check"]) == 0
+    assert "PORT=9000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("PROT=1", "did you mean PORT?"),
+        ("PORT=many", "PORT must be of type int"),
+        ("MIN_SILENCE_MS=100", "SPECULATE_AFTER_MS"),
+        ("HOST=0.0.0.0", "API_KEYS is empty"),
+    ],
+)
+def test_a_wrong_configuration_is_told_in_one_line_and_exits_with_one(tmp_path, capsys, line, told):
+    path = tmp_path / "gateway.env"
+    path.write_text(line + "\n")
+    assert main(["config", "check", "--config", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_the_reference_can_be_printed_and_used(tmp_path, capsys):
+    assert main(["config", "reference"]) == 0
+    path = tmp_path / "gateway.env"
+    path.write_text(capsys.readouterr().out)
+    assert main(["config", "check", "--config", str(path)]) == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["config"], ["serve", "--port", "x"]])
+def test_wrong_usage_exits_with_two(arguments, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_serving_without_a_model_is_an_error_that_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.delenv("CT2_SMALL_PATH", raising=False)
+    assert main(["serve", "--port", "0"]) == 1
+    assert "rtc-stt demo" in capsys.readouterr().err

@@ -1,0 +1,151 @@
+"""Events out, commands in, and nothing that could harm the connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rtc_stt.events import Pong
+from signaling.data_channel import LABEL, MAX_BUFFERED_BYTES, MAX_WAITING, MESSAGE_BURST, EventChannel
+
+
+class Wire:
+    """Stands in for aiortc's channel: what it sends and is sent."""
+
+    def __init__(self, label: str = LABEL, state: str = "open") -> None:
+        self.label, self.readyState, self.bufferedAmount = label, state, 0
+        self.sent: list[str] = []
+        self.closed = False
+        self.broken = False
+        self._handlers: dict[str, Callable[..., None]] = {}
+
+    def on(self, event: str, handler: Callable[..., None]) -> None:
+        self._handlers[event] = handler
+
+    def emit(self, event: str, *arguments: Any) -> None:
+        self._handlers[event](*arguments)
+
+    def send(self, text: str) -> None:
+        if self.broken:
+            raise ConnectionError
+        self.sent.append(text)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Client:
+    def __init__(self, receive: Callable[[str | bytes], None] | None = None) -> None:
+        self.now = 0.0
+        self.received: list[str | bytes] = []
+        self.complaints: list[str] = []
+        self.given_up: list[str] = []
+        self.channel = EventChannel(
+            receive or self.received.append,
+            lambda code, _: self.complaints.append(code),
+            self.given_up.append,
+            lambda: self.now,
+        )
+
+    def told(self, number: int) -> None:
+        self.channel.send(Pong(at_ms=0, seq=number, id="x"))
+
+
+def numbers(wire: Wire) -> list[int]:
+    return [json.loads(text)["seq"] for text in wire.sent]
+
+
+def test_events_wait_until_the_client_has_opened_its_channel():
+    client, wire = Client(), Wire()
+    client.told(1)
+    client.told(2)
+    assert not client.channel.is_attached
+    client.channel.attach(wire)
+    client.told(3)
+    assert numbers(wire) == [1, 2, 3]
+
+
+def test_events_wait_while_the_channel_is_not_open_yet():
+    client, wire = Client(), Wire(state="connecting")
+    client.channel.attach(wire)
+    client.told(1)
+    assert wire.sent == []
+    wire.readyState = "open"
+    client.told(2)
+    assert numbers(wire) == [1, 2]
+
+
+def test_a_client_that_never_opens_a_channel_is_given_up_and_costs_no_memory():
+    client = Client()
+    for number in range(MAX_WAITING + 1):
+        client.told(number)
+    assert client.given_up == ["no_data_channel"]
+
+
+def test_a_client_that_does_not_read_is_given_up():
+    client, wire = Client(), Wire()
+    client.channel.attach(wire)
+    wire.bufferedAmount = MAX_BUFFERED_BYTES + 1
+    assert client.channel.buffered_bytes == MAX_BUFFERED_BYTES + 1
+    client.told(1)
+    assert client.given_up == ["client_does_not_read"]
+    assert wire.sent == []
+
+
+def test_channels_that_are_none_of_ours_and_second_ones_are_closed():
+    client, stranger, wire, second = Client(), Wire("chat"), Wire(), Wire()
+    for channel in (stranger, wire, second):
+        client.channel.attach(channel)
+    assert (stranger.closed, wire.closed, second.closed) == (True, False, True)
+    client.told(1)
+    assert numbers(wire) == [1]
+
+
+def test_a_channel_that_closes_under_an_event_does_no_harm():
+    client, wire = Client(), Wire()
+    client.channel.attach(wire)
+    wire.broken = True
+    client.told(1)
+    wire.emit("close")
+    assert client.given_up == ["data_channel_closed"]
+    assert wire.sent == []
+
+
+def test_messages_of_the_client_are_handed_on():
+    client, wire = Client(), Wire()
+    client.channel.attach(wire)
+    wire.emit("message", "hello")
+    wire.emit("message", b"\xff")
+    assert client.received == ["hello", b"\xff"]
+
+
+def test_too_many_messages_are_skipped_and_complained_of_once_a_second():
+    client, wire = Client(), Wire()
+    client.channel.attach(wire)
+    for _ in range(MESSAGE_BURST + 20):
+        wire.emit("message", "x")
+    assert len(client.received) == MESSAGE_BURST
+    assert client.complaints == ["rate_limited"]
+    client.now = 1.0
+    wire.emit("message", "x")
+    assert len(client.received) == MESSAGE_BURST + 1
+
+
+def test_a_handler_that_raises_does_not_reach_the_connection(caplog):
+    def raises(_: object) -> None:
+        raise RuntimeError("what was said")
+
+    client, wire = Client(raises), Wire()
+    client.channel.attach(wire)
+    wire.emit("message", "x")
+    assert "could not be handled" in caplog.text
+
+
+@pytest.mark.parametrize("state", ["connecting", "closing", "closed"])
+def test_nothing_is_buffered_in_a_channel_that_is_not_open(state):
+    client = Client()
+    client.channel.attach(Wire(state=state))
+    assert client.channel.buffered_bytes == 0

@@ -1,0 +1,43 @@
+"""Where the gateway may listen, and for whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtc_stt.config_keys import Values, build
+from rtc_stt.errors import ConfigError
+from signaling.settings import Server
+
+KEY = "a-key-of-sixteen-chars"
+
+
+def test_without_any_configuration_only_this_machine_is_served():
+    assert Server().is_loopback
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.4.5"])
+def test_loopback_needs_no_key(host):
+    assert Server(host=host).is_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "stt.example.org"])
+def test_an_address_that_others_reach_needs_keys_or_a_clear_word(host):
+    with pytest.raises(ConfigError, match="API_KEYS"):
+        Server(host=host)
+    assert not Server(host=host, allow_open=True).is_loopback
+    assert not Server(host=host, api_keys=(KEY,)).is_loopback
+
+
+def test_a_short_key_is_refused_and_not_shown():
+    with pytest.raises(ConfigError) as error:
+        Server(api_keys=(KEY, "short"))
+    assert "short" not in str(error.value)
+
+
+def test_keys_are_not_shown():
+    assert KEY not in repr(Server(api_keys=(KEY,)))
+
+
+def test_keys_are_a_comma_list():
+    values = Values({"API_KEYS": (f"{KEY}, {KEY}-two", "environment")})
+    assert build(Server, values).api_keys == (KEY, f"{KEY}-two")

@@ -1,0 +1,443 @@
+"""The invariants of the house, for anything that may happen to a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import Phase, event, example, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from rtc_stt.audio import WINDOW, ms_to_samples
+from rtc_stt.commands import Command, Configure, Finalize, Mute
+from rtc_stt.config import Endpointing, Routing, StreamOptions
+from rtc_stt.decode_pool import DecodePool
+from rtc_stt.decode_queue import DecodeQueue
+from rtc_stt.errors import DecodeError
+from rtc_stt.events import Event, Finalized, SessionEnded, SpeechStopped, TranscriptFinal, UtteranceDropped
+from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier, Urgency
+from rtc_stt.session import Session, Speech
+from rtc_stt.testing import ScriptedEngine, ScriptedVad, hypothesis, render, replay
+from rtc_stt.vad import VadBatcher
+from rtc_stt.wire import (
+    ProtocolProblem,
+    decode_event,
+    encode_command,
+    encode_event,
+    read_command,
+)
+from tests.harness import only, request
+from tests.storm import MOODS, Storm, ranges
+from tests.strategies import (
+    CHUNKS,
+    COMMANDS,
+    EVENTS,
+    JSON,
+    MOOD,
+    PROBABILITY,
+    ROUTINGS,
+    WEATHER,
+    endpointings,
+    scripts,
+    stream_options,
+)
+
+# ── The same audio gives the same events ──
+
+
+def moody(moods: list[str]):
+    """An engine's answers: each mood in turn, by what is asked and not by when."""
+
+    def answer(asked: DecodeRequest, text: str) -> Hypothesis:
+        mood = moods[(asked.utterance_id + asked.revision) % len(moods)]
+        if mood == "fails":
+            raise DecodeError("broken")
+        said, figures = MOODS[mood]
+        return hypothesis(asked, f"{text} {said.format(0)}".strip() if said else said, **figures)
+
+    return answer
+
+
+@pytest.mark.slow
+@given(scripts(), stream_options(), ROUTINGS, CHUNKS, st.lists(MOOD, min_size=1, max_size=4))
+def test_any_chunking_of_the_same_audio_gives_the_same_events(script, options, routing, chunks, moods):
+    audio = render(script, max([s.end_ms for s in script], default=0) + 777)
+
+    def run(chunks: list[int]) -> list[Event]:
+        engines = {tier: ScriptedEngine(script, answer=moody(moods)) for tier in Tier}
+        return replay(audio, ScriptedVad(script), engines, options=options, routing=routing, chunks=chunks)
+
+    assert run(chunks) == run([])
+    assert run([1] * 700 + chunks) == run([])
+
+
+# ── Weather without answers, commands or luck ──
+
+
+@pytest.mark.slow
+@given(WEATHER, endpointings())
+def test_no_speech_is_lost(weather, endpointing):
+    """Whatever is speech for longer than an onset is in the audio of a final."""
+    options = StreamOptions(endpointing=replace(endpointing, min_speech_ms=32), partials=False)
+    line = Storm(options)
+    speech: list[tuple[int, int]] = []
+    for windows, probability in weather:
+        start = line.position
+        line.windows(windows, probability)
+        if probability >= endpointing.start_threshold and windows * 32 >= endpointing.onset_ms + 32:
+            speech.append((start, line.position))
+    line.finish()
+    line.check_ended()
+    covered = np.zeros(line.position + 1, bool)
+    for start, end in ranges(line):
+        covered[start:end] = True
+    event(f"utterances: {min(5, len(ranges(line)))}")
+    for start, end in speech:
+        assert covered[start:end].all()
+
+
+# ── Any weather, any answers, any commands ──
+
+
+Step = tuple[object, ...]
+HEAR = st.tuples(st.just("hear"), st.integers(1, 40), PROBABILITY)
+ANSWER = st.tuples(st.just("answer"), st.integers(-4, 30), MOOD)
+OTHER = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([0.01, 0.3, 1.0, 3.0, 11.0])),
+    st.tuples(st.just("finalize")),
+    st.tuples(st.just("mute"), st.booleans()),
+    st.tuples(st.just("configure"), stream_options()),
+)
+
+
+@st.composite
+def turns(draw: st.DrawFn) -> list[Step]:
+    """Someone speaks and pauses, most is answered, and now and then something else happens."""
+    steps: list[Step] = []
+    for speech, pause in draw(
+        st.lists(st.tuples(st.integers(3, 60), st.integers(1, 40)), min_size=1, max_size=4)
+    ):
+        while speech > 0:
+            windows = draw(st.integers(1, 30))
+            steps.append(("hear", min(windows, speech), 0.95))
+            speech -= windows
+            steps += draw(st.lists(st.tuples(st.just("answer"), st.integers(-2, -1), MOOD), max_size=2))
+        steps += draw(st.lists(OTHER, max_size=1))
+        while pause > 0:
+            windows = draw(st.integers(1, 15))
+            steps.append(("hear", min(windows, pause), 0.02))
+            pause -= windows
+            steps += draw(st.lists(st.tuples(st.just("answer"), st.integers(-2, -1), MOOD), max_size=2))
+        steps += draw(st.lists(HEAR | ANSWER | OTHER, max_size=2))
+    return steps
+
+
+def play(line: Storm, step: Step) -> None:
+    match step:
+        case ("hear", int(windows), float(probability)):
+            line.windows(windows, probability)
+        case ("answer", int(index), str(mood)):
+            if line.requests:
+                line.reply(index, mood)
+        case ("wait", float(seconds)):
+            line.wait(seconds)
+        case ("finalize",):
+            line.command_finalize()
+        case ("mute", bool(on)):
+            line.command_mute(on)
+        case ("configure", StreamOptions() as options):
+            line.configure(options)
+        case _:
+            raise AssertionError(step)
+
+
+@pytest.mark.slow
+@given(turns(), stream_options(), ROUTINGS, st.booleans())
+def test_whatever_happens_every_invariant_holds(steps, options, routing, accurate):
+    line = Storm(options, routing, accurate=accurate)
+    for step in steps:
+        play(line, step)
+        line.check()
+    line.finish()
+    line.check_ended()
+
+
+@pytest.mark.slow
+def test_the_strategies_reach_all_that_can_be_told():
+    """The storm would prove little if it never got to a final, an eager text or a drop."""
+    kinds, decisions, drops = set[str](), set[str](), set[str]()
+
+    @settings(max_examples=150, derandomize=True, database=None)
+    @given(turns(), stream_options(), ROUTINGS, st.booleans())
+    def collect(steps, options, routing, accurate):
+        line = Storm(options, routing, accurate=accurate)
+        for step in steps:
+            play(line, step)
+        line.finish()
+        kinds.update(e.type for e in line.told)
+        decisions.update(e.route.decision for e in only(line.told, TranscriptFinal))
+        drops.update(e.reason for e in only(line.told, UtteranceDropped))
+
+    collect()
+    assert kinds == {
+        "speech.started", "speech.stopped", "speech.resumed", "transcript.partial", "transcript.eager",
+        "transcript.final", "utterance.dropped", "finalized",
+    }  # fmt: skip
+    assert decisions == {
+        "accepted", "redecoded", "redecode_failed", "redecode_timeout", "no_accurate_tier",
+    }  # fmt: skip
+    assert drops >= {"no_speech", "repetition", "known_phrase", "too_short", "decode_failed"}
+
+
+class AnyLife(RuleBasedStateMachine):
+    """Answers come late, out of order, twice or never; timers ring; commands fall where they may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        endpointing = Endpointing(
+            min_silence_ms=192, speculate_after_ms=64, max_utterance_s=2, min_speech_ms=64
+        )
+        self.line = Storm(StreamOptions(endpointing=endpointing), Routing(min_words=0))
+
+    @rule(windows=st.integers(1, 30))
+    def speak(self, windows: int) -> None:
+        self.line.windows(windows, 0.95)
+
+    @rule(windows=st.integers(1, 12))
+    def pause(self, windows: int) -> None:
+        self.line.windows(windows, 0.02)
+
+    @rule(windows=st.integers(5, 20), mood=MOOD)
+    def speak_and_pause(self, windows: int, mood: str) -> None:
+        """Long enough for an eager decode, which is answered."""
+        self.line.windows(windows, 0.95)
+        self.line.windows(3, 0.02)
+        if self.line.requests:
+            self.line.reply(-1, mood)
+
+    @precondition(lambda self: self.line.requests)
+    @rule(mood=MOOD)
+    def answer_the_newest(self, mood: str) -> None:
+        self.line.reply(-1, mood)
+
+    @precondition(lambda self: self.line.requests)
+    @rule(index=st.integers(0, 200), mood=MOOD)
+    def answer_any(self, index: int, mood: str) -> None:
+        self.line.reply(index, mood)
+
+    @precondition(lambda self: self.line.requests)
+    @rule(mood=MOOD)
+    def answer_the_newest_twice(self, mood: str) -> None:
+        self.line.reply(-1, mood)
+        self.line.reply(-1, mood)
+
+    @rule(seconds=st.sampled_from([0.05, 0.9, 1.1, 2.6, 10.1]))
+    def wait(self, seconds: float) -> None:
+        self.line.wait(seconds)
+
+    @rule()
+    def ring_for_nothing(self) -> None:
+        """A timer that rings too early does no harm."""
+        self.line.recognizer.handle_timer(self.line.now)
+        self.line._collect()
+
+    @rule()
+    def finalize(self) -> None:
+        self.line.command_finalize()
+
+    @rule(on=st.booleans())
+    def mute(self, on: bool) -> None:
+        self.line.command_mute(on)
+
+    @rule(options=stream_options())
+    def configure(self, options: StreamOptions) -> None:
+        self.line.configure(options)
+
+    @invariant()
+    def holds(self) -> None:
+        self.line.check()
+
+    def teardown(self) -> None:
+        self.line.finish()
+        self.line.check_ended()
+
+
+TestAnyLife = pytest.mark.slow(AnyLife.TestCase)
+TestAnyLife.settings = settings(
+    max_examples=max(10, settings.default.max_examples // 2), stateful_step_count=40
+)
+
+
+# ── The queue ──
+
+
+QUEUE_STEPS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("push"),
+            st.sampled_from("abc"),
+            st.integers(1, 3),
+            st.integers(1, 6),
+            st.sampled_from(Tier),
+            st.sampled_from(Urgency),
+        ),
+        st.tuples(st.just("pop"), st.sampled_from(Tier)),
+        st.tuples(st.just("done"), st.integers(0, 5)),
+        st.tuples(st.just("forget"), st.sampled_from("abc")),
+    ),
+    max_size=60,
+)
+
+
+@given(QUEUE_STEPS)
+def test_a_final_never_waits_behind_a_partial_and_nobody_is_lost_or_served_twice(steps):
+    queue, waiting, running = DecodeQueue(), {}, []
+    for now, step in enumerate(steps):
+        match step:
+            case ("push", stream, utterance, revision, tier, urgency):
+                asked = request(stream, utterance, revision, tier, urgency)
+                known = waiting.get(asked.key)
+                if any(r.key == asked.key for r in running):
+                    assert queue.push(asked, now) == []
+                    continue
+                stale = queue.push(asked, now)
+                assert all(r.stream_id == stream and r.urgency is not Urgency.FINAL for r in stale)
+                for gone in stale:
+                    del waiting[gone.key]
+                waiting[asked.key] = asked if known is None else min(known, asked, key=lambda r: r.urgency)
+            case ("pop", tier):
+                ticket = queue.pop(tier)
+                others = [r for r in waiting.values() if r.tier is tier]
+                if ticket is None:
+                    assert all(r.urgency is Urgency.PARTIAL for r in others), "whoever may run runs"
+                    continue
+                served = ticket.request
+                assert waiting.pop(served.key) == served
+                assert served.urgency == min(r.urgency for r in others) or served.urgency is not Urgency.FINAL
+                assert not (
+                    served.urgency is Urgency.PARTIAL and any(r.urgency < Urgency.PARTIAL for r in others)
+                )
+                partials = [r.stream_id for r in [*running, served] if r.urgency is Urgency.PARTIAL]
+                assert len(partials) == len(set(partials)), "one running partial a session"
+                running.append(served)
+            case ("done", index):
+                if running:
+                    queue.done(running.pop(index % len(running)))
+            case ("forget", stream):
+                gone = queue.forget(stream)
+                assert {r.key for r in gone} == {k for k in waiting if k[0] == stream}
+                for r in gone:
+                    del waiting[r.key]
+        for tier in Tier:
+            assert queue.waiting(tier) == sum(r.tier is tier for r in waiting.values())
+
+
+# ── A session ──
+
+
+@pytest.mark.slow
+@given(
+    scripts(max_words=5),
+    st.lists(
+        st.one_of(
+            st.integers(1, 30_000),
+            st.sampled_from([Mute(True), Mute(False), Configure({"endpointing": {"min_silence_ms": 300}})]),
+            st.just("finalize"),
+            st.sampled_from(['{"type":"ping","id":"p"}', "nonsense", '{"type":"configure","language":[]}']),
+            st.just("breathe"),
+        ),
+        max_size=15,
+    ),
+    st.sampled_from(["finish", "abort"]),
+)
+@settings(max_examples=max(10, settings.default.max_examples // 3), phases=[Phase.generate])
+def test_a_session_numbers_its_events_without_a_gap_and_ends_once(script, steps, how):
+    async def live() -> tuple[list[Event], list[str]]:
+        engine = ScriptedEngine(script)
+        speech = Speech(VadBatcher(ScriptedVad(script)), DecodePool({Tier.FAST: engine}, concurrency=2))
+        told: list[Event] = []
+        ids: list[str] = []
+        session = Session(speech, told.append, transport="test")
+        session.start()
+        audio, at = render(script, 6_000), 0
+        for step in steps:
+            if isinstance(step, int):
+                session.receive_audio(audio[at : at + step])
+                at += step
+            elif isinstance(step, Command):
+                session.receive_command(step)
+            elif step == "finalize":
+                ids.append(f"f{len(ids)}")
+                session.receive_command(Finalize(ids[-1]))
+            elif step == "breathe":
+                await asyncio.sleep(0.001)
+            else:
+                with contextlib.suppress(TypeError):  # told of in test_session
+                    session.receive_message(step)
+        getattr(session, how)("over")
+        await asyncio.wait_for(asyncio.shield(session.ended), 3)
+        await speech.aclose()
+        return told, ids
+
+    told, ids = asyncio.run(live())
+    assert [e.seq for e in told] == list(range(1, len(told) + 1))
+    assert [e.at_ms for e in told] == sorted(e.at_ms for e in told)
+    assert [e for e in told if isinstance(e, SessionEnded)] == told[-1:]
+    concluded = [e.utterance_id for e in told if isinstance(e, TranscriptFinal | UtteranceDropped)]
+    assert concluded == sorted(set(concluded))
+    answered = [e.id for e in only(told, Finalized)]
+    if how == "finish":
+        assert concluded == [e.utterance_id for e in only(told, SpeechStopped)]
+        assert answered == ids
+    else:  # what waited in the inbox of an aborted session is never reached
+        assert answered == ids[: len(answered)]
+
+
+# ── The wire ──
+
+
+@pytest.mark.slow
+@given(EVENTS)
+def test_an_event_comes_back_from_the_wire_as_it_was(told):
+    line = encode_event(told)
+    line.encode()  # can be sent
+    assert "\n" not in line
+    assert decode_event(line) == told
+    assert decode_event(line.encode()) == told
+
+
+@given(COMMANDS)
+def test_a_command_comes_back_from_the_wire_as_it_was(command):
+    assert read_command(encode_command(command)) == (command, [])
+
+
+KEYWORDS = st.sampled_from(["type", "id", "on", "finalize", "ping", "mute", "stop", "configure"])
+ALMOST = st.dictionaries(KEYWORDS | st.text(max_size=4), KEYWORDS | JSON, max_size=4).map(json.dumps)
+
+
+@given(st.text() | st.binary() | JSON.map(json.dumps) | ALMOST)
+@example('{"type":"finalize","id":"\\ud800"}')
+@example(b"\xef\xbb\xbf{}")
+def test_no_message_raises_anything_but_a_protocol_problem(message):
+    with contextlib.suppress(ProtocolProblem):
+        command, unknown = read_command(message)
+        assert isinstance(command, Command)
+        assert all(len(name) <= 64 for name in unknown)
+
+
+@given(JSON.map(json.dumps) | st.text() | EVENTS.map(encode_event).map(lambda line: line[:-3] + "}"))
+@example('{"type":[]}')
+def test_no_line_raises_anything_but_a_value_error(line):
+    with contextlib.suppress(ValueError):
+        assert isinstance(decode_event(line), Event)
+
+
+@pytest.mark.parametrize("length", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1])
+def test_streams_of_almost_nothing_end_well(length):
+    assert replay(np.zeros(length, np.float32), ScriptedVad([]), {Tier.FAST: ScriptedEngine([])}) == []
+    assert ms_to_samples(32) == WINDOW

@@ -1,0 +1,138 @@
+"""One detector call for all streams gives each what it would have got alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from rtc_stt.audio import WINDOW, Samples
+from rtc_stt.vad.batcher import MAX_WINDOWS, VadBatcher
+from rtc_stt.vad.detector import DetectorState
+
+TIMEOUT_S = 5.0
+
+
+class Sum(DetectorState):
+    total = 0.0
+
+
+class SumDetector:
+    """Gives for each window the sum of all samples of its stream so far: any mix-up shows."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.sizes: list[int] = []
+        self.error: Exception | None = None
+
+    def new_state(self) -> DetectorState:
+        return Sum()
+
+    def detect(self, states: Sequence[DetectorState], windows: npt.NDArray[np.float32]) -> list[float]:
+        assert self.gate.wait(TIMEOUT_S)
+        if self.error:
+            raise self.error
+        assert windows.shape == (len(states), WINDOW)
+        assert len(set(map(id, states))) == len(states), "a stream occurs once in a call"
+        self.sizes.append(len(states))
+        told = []
+        for state, window in zip(states, windows, strict=True):
+            assert isinstance(state, Sum)
+            state.total += float(window.sum())
+            told.append(state.total)
+        return told
+
+
+def windows(*values: float) -> list[Samples]:
+    """Windows of which each sums up to its value."""
+    return [np.full(WINDOW, value / WINDOW, np.float32) for value in values]
+
+
+@pytest.fixture
+async def detector() -> SumDetector:
+    return SumDetector()
+
+
+@pytest.fixture
+async def batcher(detector) -> AsyncIterator[VadBatcher]:
+    batcher = VadBatcher(detector)
+    yield batcher
+    detector.gate.set()
+    batcher.close()
+
+
+async def judged(answer: asyncio.Future[list[float]]) -> list[float]:
+    return await asyncio.wait_for(answer, TIMEOUT_S)
+
+
+async def test_a_stream_alone_gets_one_probability_a_window(batcher):
+    assert await judged(batcher.detect(batcher.new_state(), windows(1, 2, 3))) == pytest.approx([1, 3, 6])
+
+
+async def test_state_is_kept_from_call_to_call(batcher):
+    state = batcher.new_state()
+    await judged(batcher.detect(state, windows(1)))
+    assert await judged(batcher.detect(state, windows(2))) == pytest.approx([3])
+
+
+async def test_streams_that_come_while_a_batch_runs_share_the_next_one(batcher, detector):
+    detector.gate.clear()
+    answers = [batcher.detect(batcher.new_state(), windows(*range(i + 1))) for i in range(5)]
+    detector.gate.set()
+    told = [await judged(answer) for answer in answers]
+    assert told == [pytest.approx(np.cumsum(range(i + 1)).tolist()) for i in range(5)]
+    assert detector.sizes == [1, 4, 4, 3, 2, 1]  # the first alone, then turn by turn
+
+
+async def test_many_windows_of_one_stream_do_not_hold_up_another(batcher, detector):
+    many = MAX_WINDOWS * 3 + 5
+    detector.gate.clear()
+    file = batcher.detect(batcher.new_state(), windows(*[1] * many))
+    live = batcher.detect(batcher.new_state(), windows(7))
+    detector.gate.set()
+    assert await judged(live) == pytest.approx([7])
+    assert not file.done()
+    assert await judged(file) == pytest.approx(list(range(1, many + 1)))
+
+
+async def test_a_short_window_counts_as_if_silence_followed(batcher):
+    assert await judged(batcher.detect(batcher.new_state(), [np.ones(10, np.float32)])) == pytest.approx([10])
+
+
+async def test_no_windows_give_no_probabilities(batcher):
+    assert await judged(batcher.detect(batcher.new_state(), [])) == []
+
+
+async def test_a_detector_that_fails_fails_this_batch_and_serves_the_next(batcher, detector):
+    detector.error = RuntimeError("broken")
+    failed = batcher.detect(batcher.new_state(), windows(1))
+    with pytest.raises(RuntimeError, match="broken"):
+        await judged(failed)
+    detector.error = None
+    assert await judged(batcher.detect(batcher.new_state(), windows(1))) == pytest.approx([1])
+
+
+async def test_a_caller_that_gives_up_does_not_disturb_the_others(batcher, detector):
+    detector.gate.clear()
+    answers = [batcher.detect(batcher.new_state(), windows(1, 2)) for _ in range(3)]
+    answers[0].cancel()
+    answers[1].cancel()
+    detector.gate.set()
+    assert await judged(answers[2]) == pytest.approx([1, 3])
+
+
+async def test_closing_cancels_what_waits_and_what_comes(detector):
+    batcher = VadBatcher(detector)
+    detector.gate.clear()
+    answers = [batcher.detect(batcher.new_state(), windows(1)) for _ in range(3)]
+    opener: Callable[[], None] = detector.gate.set
+    threading.Timer(0.003, opener).start()
+    batcher.close()
+    answers.append(batcher.detect(batcher.new_state(), windows(1)))
+    await asyncio.wait(answers, timeout=TIMEOUT_S)
+    assert all(answer.cancelled() for answer in answers)

@@ -1,0 +1,93 @@
+"""The real detector: many streams in one call are judged as each would be alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rtc_stt.audio import SAMPLE_RATE, WINDOW
+from rtc_stt.vad.detector import DetectorState
+from rtc_stt.vad.silero import SileroDetector
+
+
+@pytest.fixture(scope="module")
+def detector() -> SileroDetector:
+    return SileroDetector()
+
+
+def streams(count: int, n: int) -> np.ndarray:
+    """Voice-like buzzes that come and go, with noise; shape ``(count, n, WINDOW)``."""
+    rng = np.random.default_rng(7)
+    t = np.arange(n * WINDOW) / SAMPLE_RATE
+    out = []
+    for i in range(count):
+        pitch = 90 + 25 * i
+        buzz = sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 20))
+        on = (np.sin(2 * np.pi * (0.7 + 0.2 * i) * t) > 0).astype(float)
+        out.append(0.1 * buzz * on + 0.01 * rng.standard_normal(len(t)))
+    return np.stack(out).reshape(count, n, WINDOW).astype(np.float32)
+
+
+def test_a_batch_is_judged_as_each_stream_alone(detector):
+    audio = streams(5, 24)
+    alone = []
+    for stream in audio:
+        state = detector.new_state()
+        alone.append([detector.detect([state], window[None])[0] for window in stream])
+    states = [detector.new_state() for _ in audio]
+    together = [detector.detect(states, audio[:, i]) for i in range(audio.shape[1])]
+    np.testing.assert_allclose(np.array(together).T, alone, atol=1e-4)
+    assert np.ptp(alone) > 0.05, "the streams are such that it matters who is who"
+
+
+def test_streams_may_come_and_go_between_calls(detector):
+    audio = streams(3, 12)
+    expected = []
+    for stream in audio:
+        state = detector.new_state()
+        expected.append([detector.detect([state], window[None])[0] for window in stream])
+    states = [detector.new_state() for _ in audio]
+    rng, done, told = np.random.default_rng(3), [0, 0, 0], [[], [], []]
+    while min(done) < 12:
+        who = [i for i in range(3) if done[i] < 12 and rng.random() < 0.6]
+        if who:
+            judged = detector.detect([states[i] for i in who], np.stack([audio[i, done[i]] for i in who]))
+            for i, probability in zip(who, judged, strict=True):
+                told[i].append(probability)
+                done[i] += 1
+    np.testing.assert_allclose(told, expected, atol=1e-4)
+
+
+def test_silence_is_no_speech(detector):
+    state = detector.new_state()
+    told = [detector.detect([state], np.zeros((1, WINDOW), np.float32))[0] for _ in range(20)]
+    assert max(told) < 0.35
+    assert all(isinstance(p, float) and 0 <= p <= 1 for p in told)
+
+
+def test_a_window_that_is_changed_afterwards_does_not_change_the_next_judgement(detector):
+    audio = streams(1, 2)
+    clean, dirty = detector.new_state(), detector.new_state()
+    first = audio[:, 0].copy()
+    detector.detect([clean], audio[:, 0])
+    detector.detect([dirty], first)
+    first[:] = 1
+    assert detector.detect([dirty], audio[:, 1]) == pytest.approx(detector.detect([clean], audio[:, 1]))
+
+
+def test_a_state_of_another_detector_is_a_mistake_of_the_caller(detector):
+    with pytest.raises(AssertionError):
+        detector.detect([DetectorState()], np.zeros((1, WINDOW), np.float32))
+
+
+@pytest.mark.slow
+def test_torch_is_never_imported():
+    code = (
+        "import sys, rtc_stt.session, rtc_stt.engines, rtc_stt.vad; rtc_stt.vad.SileroDetector(); "
+        "print(sorted({'torch', 'silero_vad'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
