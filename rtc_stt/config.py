@@ -130,7 +130,8 @@ class Routing:
     redecode_deadline_ms: int = key(
         "REDECODE_DEADLINE_MS",
         2_500,
-        "How long a final waits for the accurate tier after the endpoint; then the fast text stands.",
+        "How long a final waits for the accurate tier after the endpoint, or after asking it if that is "
+        "later; then the fast text stands.",
         low=50,
         high=60_000,
     )

@@ -220,6 +220,10 @@ class WhisperEngine:
         beam = 1 if request.urgency is Urgency.PARTIAL else self._beam_size
         result = self._generate(encoded, prompt, code, beam, budget)
         tokens = result.sequences_ids[0]
+        if not math.isfinite(
+            result.scores[0]
+        ):  # overflow in half precision: it would pass for full confidence
+            raise DecodeError(f"{self.name} gave no finite score")
         text = language.tokenizer.decode(tokens).strip()
         return Hypothesis(
             request=request,
