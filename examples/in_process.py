@@ -1,6 +1,6 @@
 """The recognizer without a server: give it audio, print what it says.
 
-python examples/in_process.py web_demo/samples/booking.wav
+Run it: ``python examples/in_process.py web_demo/samples/booking.wav``
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A WebRTC client in one file: send a recording to a running server, print the transcript as it comes.
 
-rtc-stt demo &
-python examples/webrtc_client.py http://localhost:8080 web_demo/samples/booking.wav
+With ``rtc-stt demo`` running:
+``python examples/webrtc_client.py http://localhost:8080 web_demo/samples/booking.wav``
 """
 
 import asyncio
