@@ -220,9 +220,9 @@ class WhisperEngine:
         beam = 1 if request.urgency is Urgency.PARTIAL else self._beam_size
         result = self._generate(encoded, prompt, code, beam, budget)
         tokens = result.sequences_ids[0]
-        if not math.isfinite(
-            result.scores[0]
-        ):  # overflow in half precision: it would pass for full confidence
+        # Of no tokens there is no score. Of some, overflow in half precision would pass for full confidence.
+        score = result.scores[0] if tokens else 0.0
+        if not math.isfinite(score):
             raise DecodeError(f"{self.name} gave no finite score")
         text = language.tokenizer.decode(tokens).strip()
         return Hypothesis(
@@ -231,7 +231,7 @@ class WhisperEngine:
             language=code,
             language_probability=language_probability,
             # The score is the mean over the text tokens; with the end token there is one more.
-            avg_logprob=min(0.0, result.scores[0] * len(tokens) / (len(tokens) + 1)),
+            avg_logprob=min(0.0, score * len(tokens) / (len(tokens) + 1)),
             no_speech_prob=result.no_speech_prob,
             compression_ratio=get_compression_ratio(text) if text else 0.0,
             tokens=len(tokens),
