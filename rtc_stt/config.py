@@ -52,7 +52,7 @@ class Endpointing:
     )
     preroll_ms: int = key(
         "PREROLL_MS",
-        500,
+        400,
         "Audio before the detected start of speech that is decoded too, so that no syllable is lost.",
         low=300,
         high=2_000,
@@ -66,14 +66,14 @@ class Endpointing:
     )
     start_threshold: float = key(
         "VAD_START_THRESHOLD",
-        0.35,
+        0.5,
         "Speech probability from which a window counts as speech in silence.",
         low=0.05,
         high=0.99,
     )
     stay_threshold: float = key(
         "VAD_STAY_THRESHOLD",
-        0.25,
+        0.35,
         "Speech probability down to which a window counts as speech while someone speaks.",
         low=0.01,
         high=0.99,

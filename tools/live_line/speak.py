@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rtc_stt.audio import SAMPLE_RATE
+from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.events import (
     Event,
     SpeechStarted,
@@ -25,6 +25,9 @@ __all__ = ["Turn", "speak_all"]
 
 SILENCE_S = 1.0
 """Between clips: twice the hangover, so that each clip is a turn of its own."""
+
+GUARD_MS = 60
+"""Between the noise that is taken from a clip and its first word."""
 
 FINAL_TIMEOUT_S = 10.0
 
@@ -92,7 +95,9 @@ async def speak_all(
         await client.say(silence)
         for clip in clips:
             seen, sent = len(client.received), len(client.speaker.lags_ms)
-            begun_ms = await client.say(np.concatenate([clip.audio(), silence]))
+            before, after = surroundings(clip)
+            await client.say(before)
+            begun_ms = await client.say(np.concatenate([clip.audio(), after]))
             await client.wait_until(lambda: _all_concluded(client), FINAL_TIMEOUT_S)
             turns.append(
                 Turn(
@@ -113,6 +118,24 @@ async def speak_side_by_side(
     shares = [clips[i::sessions] for i in range(sessions)]
     spoken = await asyncio.gather(*(speak_all(url, share, done=done) for share in shares if share))
     return [turn for turns in spoken for turn in turns]
+
+
+def surroundings(clip: Clip) -> tuple[Samples, Samples]:
+    """What is heard before and after a clip: silence, or for a noisy clip its own noise going on.
+
+    A room does not fall dead silent between two sentences. The noise is what the clip has before its speech,
+    forwards and backwards in turn, so that it joins without a click.
+    """
+    size = round(SILENCE_S * SAMPLE_RATE)
+    if clip.set != "noisy":
+        return np.zeros(size // 2, np.float32), np.zeros(size, np.float32)
+    audio = clip.audio()
+    margin = round((clip.speech_start_ms - GUARD_MS) * SAMPLE_RATE / 1000)
+    noise = audio[:margin]
+    swing = np.concatenate([noise[::-1], noise])
+    endless = np.tile(swing, size // len(swing) + 1)
+    end = np.concatenate([audio[-margin // 2 :][::-1], endless])
+    return endless[: size // 2 // len(swing) * len(swing) + len(swing)], end[:size]
 
 
 def _all_concluded(client: LiveClient) -> list[Event]:
