@@ -25,10 +25,17 @@ CONTEXT = 64
 """Samples of the previous window that the model sees again."""
 
 
+QUIET_PROBABILITY = 0.1
+QUIET_WINDOWS = 24
+"""After so many windows in a row (0.8 s) below that probability the stream's memory is cleared. The model
+keeps the loudness of the last speaker in it, and hears a much quieter one up to a second late."""
+
+
 class _State(DetectorState):
-    __slots__ = ("context", "hidden")
+    __slots__ = ("context", "hidden", "quiet")
 
     def __init__(self) -> None:
+        self.quiet = 0
         self.hidden = np.zeros((2, 128), np.float32)
         self.context = np.zeros(CONTEXT, np.float32)
 
@@ -74,10 +81,15 @@ class SileroDetector:
                 "sr": self._rate,
             },
         )
+        judged = [float(p) for p in probability[:, 0]]
         for i, state in enumerate(mine):
             state.hidden = hidden[:, i]
             state.context = windows[i, -CONTEXT:].copy()
-        return [float(p) for p in probability[:, 0]]
+            state.quiet = state.quiet + 1 if judged[i] < QUIET_PROBABILITY else 0
+            if state.quiet >= QUIET_WINDOWS:
+                state.quiet = 0
+                state.hidden = np.zeros((2, 128), np.float32)
+        return judged
 
 
 def _model_path() -> Path:
