@@ -10,6 +10,7 @@ import pytest
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import reference
 from rtc_stt.events import EVENT_TYPES, Decision, DropReason, Reason
+from tools.live_line.table import README, with_table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tools/**/*.md")])
@@ -39,3 +40,8 @@ def test_the_design_names_every_module() -> None:
         for module in (ROOT / package).glob("*.py"):
             if not module.name.startswith("__"):
                 assert module.name in text, f"{package}/{module.name} has no line"
+
+
+def test_the_readme_shows_the_committed_results() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text == with_table(text), "python -m tools.live_line table"

@@ -54,8 +54,8 @@ MAX_NEW_TOKENS = 224
 """Whisper's own limit for one window."""
 
 # oneDNN, inside CTranslate2, keeps compiled kernels for the last 1,024 shapes it met. Utterances have as many
-# lengths, so memory would grow for hours (measured: 110 to 258 MiB over 2,400 decodes; 148 MiB with this) and
-# nothing is gained: the time per decode is the same. It is read when the first kernel is made.
+# lengths, so memory would grow for hours (`python -m tools.live_line soak` with 1024 here shows it),
+# and nothing is gained: the time per decode is the same. It is read when the first kernel is made.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 PREPENDED_PUNCTUATION = "\"'“¿([{-"

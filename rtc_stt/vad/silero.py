@@ -18,23 +18,24 @@ import onnxruntime
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 from rtc_stt.errors import ModelError
 from rtc_stt.vad.detector import DetectorState
+from rtc_stt.vad.leveller import TARGET_RMS, level
 
 __all__ = ["SileroDetector"]
 
 CONTEXT = 64
 """Samples of the previous window that the model sees again."""
 
-
-QUIET_PROBABILITY = 0.1
+QUIET_PROBABILITY = 0.35
 QUIET_WINDOWS = 24
-"""After so many windows in a row (0.8 s) below that probability the stream's memory is cleared. The model
-keeps the loudness of the last speaker in it, and hears a much quieter one up to a second late."""
+"""After so many windows in a row (0.8 s) below that probability the stream's memory is cleared: what the
+model keeps of the last speaker makes it slow to hear the next one."""
 
 
 class _State(DetectorState):
-    __slots__ = ("context", "hidden", "quiet")
+    __slots__ = ("context", "hidden", "loudness", "quiet")
 
     def __init__(self) -> None:
+        self.loudness = TARGET_RMS
         self.quiet = 0
         self.hidden = np.zeros((2, 128), np.float32)
         self.context = np.zeros(CONTEXT, np.float32)
@@ -71,12 +72,13 @@ class SileroDetector:
         mine = [state for state in states if isinstance(state, _State)]
         assert len(mine) == len(states), "states come from this detector's new_state()"
         assert windows.shape == (len(states), WINDOW)
+        levelled, loudness = level(windows, np.array([state.loudness for state in mine], np.float32))
         contexts = np.stack([state.context for state in mine])
         hidden = np.stack([state.hidden for state in mine], axis=1)
         probability, hidden = self._session.run(
             None,
             {
-                "input": np.concatenate([contexts, windows], axis=1),
+                "input": np.concatenate([contexts, levelled], axis=1),
                 "state": hidden,
                 "sr": self._rate,
             },
@@ -84,7 +86,8 @@ class SileroDetector:
         judged = [float(p) for p in probability[:, 0]]
         for i, state in enumerate(mine):
             state.hidden = hidden[:, i]
-            state.context = windows[i, -CONTEXT:].copy()
+            state.context = levelled[i, -CONTEXT:].copy()
+            state.loudness = float(loudness[i])
             state.quiet = state.quiet + 1 if judged[i] < QUIET_PROBABILITY else 0
             if state.quiet >= QUIET_WINDOWS:
                 state.quiet = 0

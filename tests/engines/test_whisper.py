@@ -229,8 +229,11 @@ def test_prompt_and_hotwords_may_be_long_and_odd(fast, clip, text):
     assert heard.tokens <= TOKENS_FREE + TOKENS_PER_SECOND * len(audio) / SAMPLE_RATE + 1
 
 
-def test_warming_up_is_no_mistake(fast):
+def test_warming_up_decodes_thirty_seconds_on_every_worker(fast, monkeypatch):
+    shapes, encode = [], fast._encode
+    monkeypatch.setattr(fast, "_encode", lambda mel, policy: shapes.append(mel.shape) or encode(mel, policy))
     fast.warm_up()
+    assert shapes == [(80, 3000)] * fast._workers
 
 
 def test_every_context_policy_decodes(clip):

@@ -11,6 +11,8 @@ import pytest
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 from rtc_stt.vad.detector import DetectorState
 from rtc_stt.vad.silero import SileroDetector
+from tools.live_line.clips import load
+from tools.live_line.speak import surroundings
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,22 @@ def test_a_window_that_is_changed_afterwards_does_not_change_the_next_judgement(
 def test_a_state_of_another_detector_is_a_mistake_of_the_caller(detector):
     with pytest.raises(AssertionError):
         detector.detect([DetectorState()], np.zeros((1, WINDOW), np.float32))
+
+
+def test_a_quiet_voice_right_after_a_loud_one_is_heard_as_soon_as_alone(detector):
+    clips = {clip.id: clip for clip in load("digits", "noisy")}
+    quiet, loud = clips["noisy-001"], max(load("digits"), key=lambda clip: float(np.std(clip.audio())))
+    silence = np.zeros(SAMPLE_RATE, np.float32)
+    before, _ = surroundings(quiet)
+    after_loud = np.concatenate([silence, loud.audio(), silence, before])
+    spoken_ms = len(after_loud) // 16 + quiet.speech_start_ms
+
+    audio = np.concatenate([after_loud, quiet.audio()])
+    windows = audio[: len(audio) // WINDOW * WINDOW].reshape(-1, 1, WINDOW)
+    state = detector.new_state()
+    judged = [detector.detect([state], window)[0] for window in windows]
+    first = next(i for i, p in enumerate(judged) if i * 32 > spoken_ms - 300 and p >= 0.5)
+    assert first * 32 - spoken_ms < 400, "later than the pre-roll"
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
-"""Measure the live line: ``python -m tools.live_line {latency,accuracy,soak}``.
+"""Measure the live line: ``python -m tools.live_line {latency,accuracy,soak,detector,table}``.
 
-Each command starts a demo server of its own unless ``--url`` names one, speaks the clips of ``tests/clips``
-over WebRTC in real time, prints the result, and with ``--out`` writes it as JSON.
+The first three start a demo server of their own unless ``--url`` names one, and speak the clips of
+``tests/clips`` over WebRTC in real time. Each prints its result, and with ``--out`` writes it as JSON.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from rtc_stt import demo_models
 from rtc_stt.config import Routing
 from tools.live_line import measure
 from tools.live_line.clips import Clip, load, provenance
+from tools.live_line.detector import VARIANTS, detector
 from tools.live_line.server import Server, running
 from tools.live_line.speak import Turn, speak_all, speak_side_by_side
+from tools.live_line.table import README, with_table
 
 MIB = 1024 * 1024
 
@@ -40,6 +42,8 @@ def main() -> int:
         ("latency", run_latency, "one session at a time: final and first partial after true times of speech"),
         ("accuracy", run_accuracy, "word error rate live against offline, and what routing does"),
         ("soak", run_soak, "minutes of one session: the server's memory over time"),
+        ("detector", run_detector, "late starts after a louder speaker, with parts of the detector off"),
+        ("table", run_table, "write the committed results into the README"),
     ):
         command = commands.add_parser(name, help=help)
         command.set_defaults(run=run)
@@ -151,6 +155,22 @@ async def soak(server: Server, clips: list[Clip], minutes: float) -> list[tuple[
         watching.cancel()
     samples.append((time.monotonic() - begun, process.memory_info().rss))
     return samples
+
+
+def run_detector(options: argparse.Namespace) -> int:
+    """Every noisy clip after a loud one, in every variant of the detector."""
+    clips = load("noisy", limit=options.limit)
+    with tqdm(total=len(clips) * len(VARIANTS), unit="scene") as bar:
+        result = detector(options.limit, bar.update)
+    shipped = result["as_shipped"]
+    marks = {"no_start_later_than_the_preroll": shipped["starts_later_than_the_preroll"] == 0}
+    return report(options, "detector", {"variants": result}, marks)
+
+
+def run_table(options: argparse.Namespace) -> int:
+    """The README's tables anew."""
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
 
 
 def report(options: argparse.Namespace, name: str, result: dict[str, object], marks: dict[str, bool]) -> int:

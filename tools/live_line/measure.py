@@ -18,7 +18,7 @@ from tools.demo_models.score import word_error_rate, word_errors
 from tools.live_line.clips import Clip
 from tools.live_line.speak import Turn
 
-__all__ = ["MAX_SEND_LAG_MS", "accuracy", "latency", "offline", "routing"]
+__all__ = ["MAX_SEND_LAG_MS", "accuracy", "engine", "latency", "offline", "percentiles", "routing"]
 
 MAX_SEND_LAG_MS = 10.0
 """A run whose p99 send lag is over this is void: the client, not the server, was late."""
@@ -105,7 +105,7 @@ def _erased(before: str, after: str) -> int:
 
 def offline(clips: Sequence[Clip], routing_: Routing) -> dict[str, tuple[str, str]]:
     """What the models say to whole clips without any live path: fast text and routed text by clip id."""
-    fast, accurate = _engine(demo_models.FAST, beam_size=1), _engine(demo_models.ACCURATE, beam_size=5)
+    fast, accurate = engine(demo_models.FAST, beam_size=1), engine(demo_models.ACCURATE, beam_size=5)
     texts = {}
     for clip in clips:
         audio = clip.audio()
@@ -115,7 +115,8 @@ def offline(clips: Sequence[Clip], routing_: Routing) -> dict[str, tuple[str, st
     return texts
 
 
-def _engine(model: demo_models.DemoModel, beam_size: int) -> WhisperEngine:
+def engine(model: demo_models.DemoModel, beam_size: int) -> WhisperEngine:
+    """A demo model as the demo loads it."""
     return WhisperEngine(
         model.path,
         device="cpu",
