@@ -25,18 +25,12 @@ __all__ = ["SileroDetector"]
 CONTEXT = 64
 """Samples of the previous window that the model sees again."""
 
-QUIET_PROBABILITY = 0.35
-QUIET_WINDOWS = 24
-"""After so many windows in a row (0.8 s) below that probability the stream's memory is cleared: what the
-model keeps of the last speaker makes it slow to hear the next one."""
-
 
 class _State(DetectorState):
-    __slots__ = ("context", "hidden", "loudness", "quiet")
+    __slots__ = ("context", "hidden", "loudness")
 
     def __init__(self) -> None:
         self.loudness = TARGET_RMS
-        self.quiet = 0
         self.hidden = np.zeros((2, 128), np.float32)
         self.context = np.zeros(CONTEXT, np.float32)
 
@@ -88,10 +82,6 @@ class SileroDetector:
             state.hidden = hidden[:, i]
             state.context = levelled[i, -CONTEXT:].copy()
             state.loudness = float(loudness[i])
-            state.quiet = state.quiet + 1 if judged[i] < QUIET_PROBABILITY else 0
-            if state.quiet >= QUIET_WINDOWS:
-                state.quiet = 0
-                state.hidden = np.zeros((2, 128), np.float32)
         return judged
 
 

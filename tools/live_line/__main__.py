@@ -42,7 +42,7 @@ def main() -> int:
         ("latency", run_latency, "one session at a time: final and first partial after true times of speech"),
         ("accuracy", run_accuracy, "word error rate live against offline, and what routing does"),
         ("soak", run_soak, "minutes of one session: the server's memory over time"),
-        ("detector", run_detector, "late starts after a louder speaker, with parts of the detector off"),
+        ("detector", run_detector, "late starts after a louder speaker, with and without levelling"),
         ("table", run_table, "write the committed results into the README"),
     ):
         command = commands.add_parser(name, help=help)
