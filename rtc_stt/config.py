@@ -15,6 +15,7 @@ __all__ = [
     "ContextPolicy",
     "Decoding",
     "Endpointing",
+    "RedecodeMode",
     "Routing",
     "StreamOptions",
     "change_stream_options",
@@ -30,6 +31,15 @@ class ContextPolicy(enum.StrEnum):
     """At least 128 encoder positions more and 5 s in all; a doubtful result is decoded again in full."""
     TIGHT = "tight"
     """None. Only for weights made for it; a doubtful result is decoded again in full."""
+
+
+class RedecodeMode(enum.StrEnum):
+    """What the accurate tier does with a doubted text."""
+
+    VERIFY = "verify"
+    """Check it in one pass, and decode only where it disagrees: a quarter of the cost where it does not."""
+    DECODE = "decode"
+    """Decode always."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +145,12 @@ class Routing:
         low=50,
         high=60_000,
     )
+    redecode_mode: RedecodeMode = key(
+        "REDECODE_MODE",
+        RedecodeMode.DECODE,
+        "decode: the accurate tier decodes what is doubted; verify: it checks the fast text first, which is "
+        "cheaper, and decodes only where it disagrees.",
+    )
     decode_deadline_ms: int = key(
         "DECODE_DEADLINE_MS",
         10_000,
@@ -182,6 +198,26 @@ class Decoding:
         low=1,
         high=16,
     )
+    max_batch: int = key(
+        "MAX_BATCH", 8, "Requests of several sessions that are decoded in one call.", low=1, high=256
+    )
+    queue_limit: int = key(
+        "QUEUE_LIMIT",
+        1_000,
+        "Requests that may wait for the models. Beyond it partials are left out first, finals never.",
+        low=1,
+        high=1_000_000,
+    )
+    queue_limit_mb: int = key(
+        "QUEUE_LIMIT_MB", 256, "Audio that may wait for the models, likewise.", low=1, high=1_000_000
+    )
+    decode_hang_s: float = key(
+        "DECODE_HANG_S",
+        10.0,
+        "A decode that takes longer counts as hung: others stand in, and the server is not ready.",
+        low=1,
+        high=600,
+    )
     context_policy: ContextPolicy = key(
         "CONTEXT_POLICY",
         ContextPolicy.PADDED,
@@ -195,6 +231,9 @@ class StreamOptions:
 
     language: str | None = None
     """None: detected for each utterance."""
+    languages: tuple[str, ...] = key(
+        "LANGUAGES", (), "Comma list of languages among which is detected. Empty: all that the model knows."
+    )
     prompt: str | None = dataclasses.field(default=None, repr=False)
     hotwords: str | None = dataclasses.field(default=None, repr=False)
     partials: bool = True
@@ -206,12 +245,26 @@ class StreamOptions:
         low=100,
         high=5_000,
     )
+    commit_after_s: float = key(
+        "COMMIT_AFTER_S",
+        8.0,
+        "In a longer utterance stable text is committed and its audio let go, so that partials of a "
+        "monologue cost what those of a sentence do.",
+        low=3,
+        high=20,
+    )
+    carry_context: bool = key(
+        "CARRY_CONTEXT",
+        True,
+        "Tell the model what was committed before. Off for weights that were not trained for it.",
+    )
     endpointing: Endpointing = dataclasses.field(default_factory=Endpointing)
 
 
 _ENDPOINTING_CHANGES = (
     "min_silence_ms", "speculate_after_ms", "preroll_ms", "max_utterance_s", "min_speech_ms",
 )  # fmt: skip
+_MAX_LIST = 100
 _MAX_TEXT = 1_000  # characters of a prompt; Whisper keeps the last 224 tokens of it
 
 
@@ -241,10 +294,12 @@ def change_stream_options(
             problems.append(f"configure has no option {name!r}")
         elif name == "language" and not (isinstance(value, str) and value in languages):
             problems.append(f"language must be one of {', '.join(sorted(languages))}, or null")
+        elif name == "languages" and not (_is_list(value) and languages.issuperset(value)):  # type: ignore[arg-type]
+            problems.append(f"languages must be a list of {', '.join(sorted(languages))}")
         elif not _STREAM_CHECKS[name](value):
             problems.append(f"{name} must be {_STREAM_TYPES[name]}")
         else:
-            taken[name] = value
+            taken[name] = tuple(value) if isinstance(value, list) else value
     return dataclasses.replace(options, **taken), problems
 
 
@@ -281,8 +336,13 @@ def _is_text(value: object) -> bool:
     )
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= _MAX_LIST and all(isinstance(v, str) for v in value)
+
+
 _STREAM_CHECKS: Mapping[str, Callable[[object], bool]] = {
     "language": lambda value: isinstance(value, str),
+    "languages": _is_list,
     "prompt": _is_text,
     "hotwords": _is_text,
     "partials": lambda value: isinstance(value, bool),
@@ -290,6 +350,7 @@ _STREAM_CHECKS: Mapping[str, Callable[[object], bool]] = {
 }
 _STREAM_TYPES = {
     "language": "a language code",
+    "languages": "a list of language codes",
     "prompt": f"text of at most {_MAX_TEXT} characters",
     "hotwords": f"text of at most {_MAX_TEXT} characters",
     "partials": "true or false",

@@ -14,6 +14,7 @@
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
     └── DecodeError            ours: the engine failed on one request
+        └── EngineBroken       ours: the engine will fail on the next one too
 
 An error says whose fault it is and which status it suggests. ``str(error)`` is fit for a user: it says
 what is wrong and what to do, and never holds a secret, a transcript or audio. Errors of other libraries
@@ -30,6 +31,7 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "DecodeError",
+    "EngineBroken",
     "ModelError",
     "NotFound",
     "RtcSttError",
@@ -111,6 +113,10 @@ class Unavailable(RtcSttError):
 
 class DecodeError(RtcSttError):
     """The engine failed on one request. The recognizer turns it into a degraded result that says so."""
+
+
+class EngineBroken(DecodeError):
+    """The engine itself has failed (a CUDA error, memory): it must be loaded anew before it can go on."""
 
 
 def trace(error: BaseException) -> str:

@@ -48,6 +48,8 @@ class Decision(enum.StrEnum):
     """The fast tier was sure enough."""
     REDECODED = "redecoded"
     """The accurate tier decoded again; its text stands."""
+    VERIFIED = "verified"
+    """The accurate tier checked the fast text and found it right (``REDECODE_MODE=verify``)."""
     REDECODE_FAILED = "redecode_failed"
     """It should have been decoded again, the accurate tier failed, the fast text stands."""
     REDECODE_TIMEOUT = "redecode_timeout"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rtc_stt.audio import Samples, samples_to_ms
 
-__all__ = ["DecodeFailure", "DecodeRequest", "Hypothesis", "Tier", "Urgency", "Word"]
+__all__ = ["DecodeFailure", "DecodeRequest", "Draft", "Hypothesis", "Tier", "Urgency", "Word"]
 
 
 class Tier(enum.StrEnum):
@@ -30,6 +30,15 @@ class Urgency(enum.IntEnum):
     """The speaker paused; if they are done, this becomes the final."""
     PARTIAL = 2
     """The speaker goes on; the next partial will replace this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What another decode made of the same audio."""
+
+    text: str = field(repr=False)
+    language: str
+    language_probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +61,16 @@ class DecodeRequest:
     """Media position of ``audio[0]``, in samples."""
     language: str | None = None
     """Whisper language code, or None to detect it."""
+    languages: tuple[str, ...] = ()
+    """Where it is detected, one of these is meant; empty: any that the model knows."""
     prompt: str | None = field(default=None, repr=False)
+    """What the session said in advance of its topic and spelling."""
+    context: str | None = field(default=None, repr=False)
+    """What was said just before this audio, in the same utterance."""
     hotwords: str | None = field(default=None, repr=False)
     word_timestamps: bool = False
+    draft: Draft | None = None
+    """A text that only needs checking: the engine may answer with it, if it finds it probable."""
 
     @property
     def key(self) -> tuple[str, int, int, Tier]:
@@ -102,6 +118,8 @@ class Hypothesis:
     model: str
     """Name of the model that said it."""
     words: tuple[Word, ...] = ()
+    verified: bool = False
+    """Whether the text is the request's draft, checked by this model and not decoded anew."""
     queue_ms: int = 0
     """How long the request waited for its turn."""
     infer_ms: int = 0
@@ -125,3 +143,5 @@ class DecodeFailure:
     request: DecodeRequest
     error: str
     """What failed, in words that hold no text and no audio."""
+    shed: bool = False
+    """Whether it was not tried, because there was no capacity."""

@@ -34,6 +34,7 @@ from rtc_stt.events import (
 )
 from rtc_stt.finalizer import Dropped, Finalizer
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
+from rtc_stt.load import FULL_EFFORT
 from rtc_stt.utterance import Utterance
 
 __all__ = ["Recognizer", "Speculations"]
@@ -64,6 +65,8 @@ class Recognizer:
     ) -> None:
         self.stream_id = stream_id
         self.speculations = Speculations()
+        self.effort = FULL_EFFORT
+        """What this stream may ask of the machine now; set by its owner as load changes."""
         self._options = options
         self._routing = routing
         self._has_accurate = has_accurate_tier

@@ -20,6 +20,7 @@ from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Routing, StreamOptions, change_stream_options
 from rtc_stt.decode_pool import Answer, DecodePool
 from rtc_stt.events import (
+    Decision,
     Event,
     Pong,
     SessionEnded,
@@ -307,7 +308,7 @@ class Session:
                     self._unheard_since = None
             case TranscriptFinal():
                 self._stats["finals"] += 1
-                self._stats["redecoded"] += event.route.decision == "redecoded"
+                self._stats["redecoded"] += event.route.decision is Decision.REDECODED
             case UtteranceDropped():
                 self._stats["dropped"] += 1
         self._stats["utterances"] = self._stats["finals"] + self._stats["dropped"]

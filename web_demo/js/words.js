@@ -90,6 +90,8 @@ export function routeInWords({ route }, models) {
       return { text: "was sure at once", trouble: false };
     case "redecoded":
       return { text: `checked it: ${fast} ${doubts}`, trouble: false };
+    case "verified":
+      return { text: `checked it and agreed: ${fast} ${doubts}`, trouble: false };
     case "redecode_failed":
       return { text: `${doubts}; ${accurate} failed to check it`, trouble: true };
     case "redecode_timeout":
