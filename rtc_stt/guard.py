@@ -38,6 +38,9 @@ WEAK_SPEECH = 0.65
 """Mean speech probability under which the detector was not sure. Clear speech scores over 0.9, and speech
 in noise of 5 to 12 dB over 0.8 in 95 of 100 clips."""
 
+UNSURE_SPEECH = 0.8
+"""Likewise, where the model itself believes that nobody spoke: then the detector must be sure."""
+
 CHARS_PER_SECOND = 30.0
 """More characters than this in a second of detected speech were not spoken (fast speech: about 20)."""
 
@@ -103,7 +106,9 @@ def doubt(hypothesis: Hypothesis, evidence: SpeechEvidence) -> DropReason | None
     text = hypothesis.text.strip()
     if not any(c.isalnum() for c in text):
         return DropReason.NO_SPEECH
-    if hypothesis.no_speech_prob > NO_SPEECH_PROB and hypothesis.avg_logprob < NO_SPEECH_LOGPROB:
+    if hypothesis.no_speech_prob > NO_SPEECH_PROB and (
+        hypothesis.avg_logprob < NO_SPEECH_LOGPROB or evidence.mean_probability < UNSURE_SPEECH
+    ):
         return DropReason.NO_SPEECH
     if hypothesis.compression_ratio > COMPRESSION_RATIO or loops(text):
         return DropReason.REPETITION

@@ -35,6 +35,13 @@ def test_a_probable_text_outweighs_the_belief_in_silence():
     assert doubt(heard("hello there", no_speech_prob=0.9, avg_logprob=-0.9), CLEAR) is None
 
 
+@pytest.mark.parametrize("probable", [-0.9, -0.05])
+def test_no_text_outweighs_model_and_detector_together(probable):
+    noise = SpeechEvidence(speech_ms=400, mean_probability=0.7)
+    assert doubt(heard("four", no_speech_prob=0.9, avg_logprob=probable), noise) is DropReason.NO_SPEECH
+    assert doubt(heard("four", no_speech_prob=0.5, avg_logprob=probable), noise) is None
+
+
 def test_an_improbable_text_alone_is_no_silence():
     assert doubt(heard("hello there", no_speech_prob=0.5, avg_logprob=-3), CLEAR) is None
 
