@@ -20,7 +20,7 @@ TARGET_RMS = 0.1
 MAX_GAIN = 30.0
 """About 30 dB; more would raise a quiet room's hiss to a voice's loudness."""
 
-RELEASE_DB_PER_S = 3.0
+RELEASE_DB_PER_S = 1.5
 """How fast the gain recovers. Slower, and a quiet answer to a loud question comes late; faster, and the gain
 rises within a sentence's own pauses, where it lifts the noise between the words."""
 

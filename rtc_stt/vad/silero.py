@@ -25,13 +25,24 @@ __all__ = ["SileroDetector"]
 CONTEXT = 64
 """Samples of the previous window that the model sees again."""
 
+MEMORIES = 2
+"""Of each stream. The model's memory goes stale: after a loud speaker, or a minute of noise, it no longer
+hears a quiet one, and an emptied memory needs half a second to settle. So a stream has two, emptied in turn,
+and their mean is believed."""
+
+QUIET_PROBABILITY = 0.35
+QUIET_WINDOWS = 24
+"""After so many windows in a row (0.8 s) below that probability the older memory is emptied."""
+
 
 class _State(DetectorState):
-    __slots__ = ("context", "hidden", "loudness")
+    __slots__ = ("context", "hidden", "loudness", "oldest", "quiet")
 
     def __init__(self) -> None:
         self.loudness = TARGET_RMS
-        self.hidden = np.zeros((2, 128), np.float32)
+        self.quiet = 0
+        self.oldest = 0  # which memory is emptied next
+        self.hidden = np.zeros((2, MEMORIES, 128), np.float32)
         self.context = np.zeros(CONTEXT, np.float32)
 
 
@@ -68,20 +79,25 @@ class SileroDetector:
         assert windows.shape == (len(states), WINDOW)
         levelled, loudness = level(windows, np.array([state.loudness for state in mine], np.float32))
         contexts = np.stack([state.context for state in mine])
-        hidden = np.stack([state.hidden for state in mine], axis=1)
+        heard = np.concatenate([contexts, levelled], axis=1)
         probability, hidden = self._session.run(
             None,
             {
-                "input": np.concatenate([contexts, levelled], axis=1),
-                "state": hidden,
+                "input": np.repeat(heard, MEMORIES, axis=0),
+                "state": np.concatenate([state.hidden for state in mine], axis=1),
                 "sr": self._rate,
             },
         )
-        judged = [float(p) for p in probability[:, 0]]
+        judged = [float(p) for p in probability.reshape(-1, MEMORIES).mean(axis=1)]
         for i, state in enumerate(mine):
-            state.hidden = hidden[:, i]
+            state.hidden = hidden[:, i * MEMORIES : (i + 1) * MEMORIES].copy()
             state.context = levelled[i, -CONTEXT:].copy()
             state.loudness = float(loudness[i])
+            state.quiet = state.quiet + 1 if judged[i] < QUIET_PROBABILITY else 0
+            if state.quiet >= QUIET_WINDOWS:
+                state.quiet = 0
+                state.hidden[:, state.oldest] = 0
+                state.oldest = (state.oldest + 1) % MEMORIES
         return judged
 
 

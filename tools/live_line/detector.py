@@ -1,14 +1,16 @@
-"""What the detector makes of a quiet voice in noise, right after a loud one; no network, no clock.
+"""What the detector makes of one speaker after another, loud, quiet and in noise; no network, no clock.
 
-Each noisy clip follows the loud voice of a digits clip, as when one speaker follows another on a line. The
-real detector, recognizer and demo models hear it, as shipped and without levelling.
+The clips are shuffled and follow one another in a few long streams, as callers do on a line. The real
+detector, recognizer and demo models hear them, as shipped and with parts of the detector switched off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import random
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -18,7 +20,7 @@ from rtc_stt import demo_models
 from rtc_stt.audio import SAMPLE_RATE, Samples, Windower
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.engines import WhisperEngine
-from rtc_stt.events import Event, SpeechStarted, TranscriptFinal
+from rtc_stt.events import Event, SpeechStarted, SpeechStopped, TranscriptFinal
 from rtc_stt.hypothesis import Tier
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import SileroDetector, silero
@@ -27,44 +29,58 @@ from tools.live_line.clips import Clip, load
 from tools.live_line.measure import engine, percentiles
 from tools.live_line.speak import SILENCE_S, surroundings
 
-__all__ = ["VARIANTS", "detector"]
+__all__ = ["STREAMS", "VARIANTS", "detector"]
 
 LATE_MS = 400
 """The pre-roll: a start found later than this has lost its first syllable."""
 
-VARIANTS = {"as_shipped": True, "without_levelling": False}
+STREAMS = 6
+
+VARIANTS = {
+    "as_shipped": {},
+    "without_levelling": {"level": lambda windows, loudness: (windows, loudness)},
+    "one_memory": {"MEMORIES": 1, "QUIET_WINDOWS": 1 << 30},
+    "silero_alone": {
+        "level": lambda windows, loudness: (windows, loudness),
+        "MEMORIES": 1,
+        "QUIET_WINDOWS": 1 << 30,
+    },
+}
+"""What is put in the place of which name in :mod:`rtc_stt.vad.silero`."""
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A loud clip, a pause, then the noisy clip in its noise."""
+class Stream:
+    """Clips one after another, and where each begins, ms."""
 
-    clip: Clip
     audio: Samples
-    clip_ms: int
-    """Where the noisy clip begins."""
+    clips: list[tuple[int, Clip]]
 
 
 def detector(limit: int | None, done: Callable[[], object]) -> dict[str, dict[str, Any]]:
     """Late starts and word error rate for every variant."""
-    scenes = list(compose(limit))
+    streams = compose(limit)
     engines = {
         Tier.FAST: engine(demo_models.FAST, beam_size=1),
         Tier.ACCURATE: engine(demo_models.ACCURATE, beam_size=5),
     }
-    return {name: _judge(scenes, engines, done, levelling) for name, levelling in VARIANTS.items()}
+    return {name: _judge(streams, engines, done, parts) for name, parts in VARIANTS.items()}
 
 
-def compose(limit: int | None) -> Iterator[Scene]:
-    """The scenes; the loud clips are the loudest of the digits."""
+def compose(limit: int | None) -> list[Stream]:
+    """All clips in an order of chance, always the same."""
+    clips = load(limit=limit)
+    random.Random(1).shuffle(clips)
     silence = np.zeros(round(SILENCE_S * SAMPLE_RATE), np.float32)
-    digits = sorted((clip.audio() for clip in load("digits")), key=_rms)
-    for number, clip in enumerate(load("noisy", limit=limit)):
-        before, after = surroundings(clip)
-        loud = digits[-1 - number % 5]
-        lead = np.concatenate([silence, loud, silence, before])
-        audio = np.concatenate([lead, clip.audio(), after, silence])
-        yield Scene(clip, audio, len(lead) * 1000 // SAMPLE_RATE)
+    streams = []
+    for share in (clips[i::STREAMS] for i in range(STREAMS)):
+        parts, placed = [silence], []
+        for clip in share:
+            before, after = surroundings(clip)
+            placed.append((sum(map(len, [*parts, before])) * 1000 // SAMPLE_RATE, clip))
+            parts += [before, clip.audio(), after]
+        streams.append(Stream(np.concatenate(parts), placed))
+    return streams
 
 
 def hear(audio: Samples, detector: SileroDetector, engines: dict[Tier, WhisperEngine]) -> list[Event]:
@@ -87,33 +103,39 @@ def hear(audio: Samples, detector: SileroDetector, engines: dict[Tier, WhisperEn
 
 
 def _judge(
-    scenes: list[Scene],
+    streams: list[Stream],
     engines: dict[Tier, WhisperEngine],
     done: Callable[[], object],
-    levelling: bool,
+    parts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    delays, texts = [], []
-    with ExitStack() as stack:
-        if not levelling:
-            stack.enter_context(patch.object(silero, "level", lambda windows, loudness: (windows, loudness)))
+    delays: dict[str, list[int]] = {}
+    texts: list[tuple[str, str]] = []
+    with patch.multiple(silero, **parts) if parts else nullcontext():
         ears = SileroDetector()
-        for scene in scenes:
-            events = hear(scene.audio, ears, engines)
-            spoken_ms = scene.clip_ms + scene.clip.speech_start_ms
-            starts = [e.audio_start_ms for e in events if isinstance(e, SpeechStarted)]
-            after = [at - spoken_ms for at in starts if at > scene.clip_ms - 300]
-            delays.append(after[0] if after else scene.clip.speech_end_ms - scene.clip.speech_start_ms)
-            finals = (e for e in events if isinstance(e, TranscriptFinal))
-            heard = " ".join(e.text for e in finals if e.audio_start_ms > scene.clip_ms - 300)
-            texts.append((scene.clip.text, heard))
+        for stream in streams:
+            events = hear(stream.audio, ears, engines)
+            for (at, clip), (end, _) in pairwise([*stream.clips, (len(stream.audio), None)]):
+                delays.setdefault(clip.set, []).append(_delay(events, at, clip))
+                texts.append((clip.text, _text(events, at, end)))
             done()
     return {
-        "scenes": len(scenes),
-        "start_delay_ms": percentiles(delays) | {"max": max(delays)},
-        "starts_later_than_the_preroll": sum(delay > LATE_MS for delay in delays),
+        "start_delay_ms": {name: percentiles(ms) | {"max": max(ms)} for name, ms in sorted(delays.items())},
+        "late_percent": round(100 * np.mean([ms > LATE_MS for some in delays.values() for ms in some]), 2),
         "word_error_rate_percent": round(100 * word_error_rate(texts), 2),
     }
 
 
-def _rms(audio: Samples) -> float:
-    return float(np.sqrt(np.mean(np.square(audio))))
+def _delay(events: list[Event], at: int, clip: Clip) -> int:
+    """From the true start of speech to the start told of it; all of the speech where there is none."""
+    begin, end = at + clip.speech_start_ms, at + clip.speech_end_ms
+    spans = zip(
+        (e.audio_start_ms for e in events if isinstance(e, SpeechStarted)),
+        (e.audio_end_ms for e in events if isinstance(e, SpeechStopped)),
+        strict=True,
+    )
+    return min((max(0, s - begin) for s, e in spans if s < end and e > begin), default=end - begin)
+
+
+def _text(events: list[Event], begin: int, end: int) -> str:
+    finals = (e for e in events if isinstance(e, TranscriptFinal))
+    return " ".join(e.text for e in finals if begin - LATE_MS <= e.audio_start_ms < end - LATE_MS)
