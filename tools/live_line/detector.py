@@ -120,7 +120,9 @@ def _judge(
             done()
     return {
         "start_delay_ms": {name: percentiles(ms) | {"max": max(ms)} for name, ms in sorted(delays.items())},
-        "late_percent": round(100 * np.mean([ms > LATE_MS for some in delays.values() for ms in some]), 2),
+        "late_percent": round(
+            100 * float(np.mean([ms > LATE_MS for some in delays.values() for ms in some])), 2
+        ),
         "word_error_rate_percent": round(100 * word_error_rate(texts), 2),
     }
 
