@@ -114,9 +114,10 @@ def _judge(
         ears = SileroDetector()
         for stream in streams:
             events = hear(stream.audio, ears, engines)
-            for (at, clip), (end, _) in pairwise([*stream.clips, (len(stream.audio), None)]):
+            begins = [at + clip.speech_start_ms for at, clip in stream.clips]
+            for (at, clip), span in zip(stream.clips, pairwise([*begins, len(stream.audio)]), strict=True):
                 delays.setdefault(clip.set, []).append(_delay(events, at, clip))
-                texts.append((clip.text, _text(events, at, end)))
+                texts.append((clip.text, _text(events, *span)))
             done()
     return {
         "start_delay_ms": {name: percentiles(ms) | {"max": max(ms)} for name, ms in sorted(delays.items())},
@@ -139,5 +140,6 @@ def _delay(events: list[Event], at: int, clip: Clip) -> int:
 
 
 def _text(events: list[Event], begin: int, end: int) -> str:
+    """All finals from one clip's speech to the next one's: what noise between them said counts, too."""
     finals = (e for e in events if isinstance(e, TranscriptFinal))
-    return " ".join(e.text for e in finals if begin - LATE_MS <= e.audio_start_ms < end - LATE_MS)
+    return " ".join(e.text for e in finals if begin < e.audio_end_ms <= end)
