@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtc_stt.decode_queue import DecodeQueue
+from rtc_stt.decode_queue import DecodeQueue, Pushed
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 from tests.harness import request
 
@@ -14,14 +14,15 @@ FINAL, EAGER, PARTIAL = Urgency.FINAL, Urgency.EAGER, Urgency.PARTIAL
 def popped(queue: DecodeQueue, tier: Tier = Tier.FAST) -> list[DecodeRequest]:
     """All that wait for a tier, each done before the next one is popped."""
     served = []
-    while ticket := queue.pop(tier):
+    while batch := queue.pop(tier):
+        [ticket] = batch
         served.append(ticket.request)
         queue.done(ticket.request)
     return served
 
 
 def test_an_empty_queue_has_nothing_to_decode():
-    assert DecodeQueue().pop(Tier.FAST) is None
+    assert DecodeQueue().pop(Tier.FAST) == []
 
 
 # ── 1: finals before eager finals before partials ──
@@ -65,9 +66,8 @@ def test_a_newer_partial_replaces_the_older_one_at_its_place_in_the_line():
     old = request("a", revision=1, urgency=PARTIAL)
     queue.push(old, 0)
     queue.push(request("b", urgency=PARTIAL), 1)
-    assert queue.push(request("a", revision=2, urgency=PARTIAL), 2) == [old]
-    ticket = queue.pop(Tier.FAST)
-    assert ticket is not None
+    assert queue.push(request("a", revision=2, urgency=PARTIAL), 2) == Pushed(stale=[old])
+    [ticket] = queue.pop(Tier.FAST)
     assert (ticket.request.stream_id, ticket.request.revision, ticket.since) == ("a", 2, 0)
 
 
@@ -77,7 +77,7 @@ def test_a_second_partial_of_a_session_does_not_run_beside_the_first():
     queue.push(first, 0)
     queue.pop(Tier.FAST)
     queue.push(request("a", revision=2, urgency=PARTIAL), 0)
-    assert queue.pop(Tier.FAST) is None
+    assert queue.pop(Tier.FAST) == []
     queue.done(first)
     assert [r.revision for r in popped(queue)] == [2]
 
@@ -99,7 +99,7 @@ def test_a_final_makes_the_waiting_partial_stale(urgency):
     queue = DecodeQueue()
     partial = request(revision=1, urgency=PARTIAL)
     queue.push(partial, 0)
-    assert queue.push(request(revision=2, urgency=urgency), 0) == [partial]
+    assert queue.push(request(revision=2, urgency=urgency), 0) == Pushed(stale=[partial])
     assert [r.revision for r in popped(queue)] == [2]
 
 
@@ -107,23 +107,23 @@ def test_a_partial_after_a_resumed_pause_makes_the_eager_final_stale():
     queue = DecodeQueue()
     eager = request(revision=1, urgency=EAGER)
     queue.push(eager, 0)
-    assert queue.push(request(revision=2, urgency=PARTIAL), 0) == [eager]
+    assert queue.push(request(revision=2, urgency=PARTIAL), 0) == Pushed(stale=[eager])
 
 
 def test_a_final_is_never_stale():
     queue = DecodeQueue()
     queue.push(request(utterance=1, urgency=FINAL), 0)
     partial = request(utterance=2, revision=1, urgency=PARTIAL)
-    assert queue.push(partial, 0) == []
-    assert queue.push(request(utterance=2, revision=2, urgency=FINAL), 0) == [partial]
-    assert queue.push(request(utterance=3, urgency=PARTIAL), 0) == []
+    assert queue.push(partial, 0) == Pushed()
+    assert queue.push(request(utterance=2, revision=2, urgency=FINAL), 0) == Pushed(stale=[partial])
+    assert queue.push(request(utterance=3, urgency=PARTIAL), 0) == Pushed()
     assert [r.utterance_id for r in popped(queue)] == [1, 2, 3]
 
 
 def test_other_sessions_make_nothing_stale():
     queue = DecodeQueue()
     queue.push(request("a", revision=1, urgency=PARTIAL), 0)
-    assert queue.push(request("b", revision=9, urgency=FINAL), 0) == []
+    assert queue.push(request("b", revision=9, urgency=FINAL), 0) == Pushed()
 
 
 # ── 4: promotion ──
@@ -133,7 +133,7 @@ def test_a_request_that_comes_again_with_more_urgency_is_promoted():
     queue = DecodeQueue()
     queue.push(request("a", urgency=EAGER), 0)
     queue.push(request("b", urgency=FINAL), 1)
-    assert queue.push(request("a", urgency=FINAL), 2) == []
+    assert queue.push(request("a", urgency=FINAL), 2) == Pushed()
     [first, second] = popped(queue)
     assert (first.stream_id, first.urgency, second.stream_id) == ("a", FINAL, "b")
 
@@ -149,8 +149,8 @@ def test_a_request_that_comes_again_while_it_runs_is_ignored():
     queue = DecodeQueue()
     queue.push(request(urgency=EAGER), 0)
     queue.pop(Tier.FAST)
-    assert queue.push(request(urgency=FINAL), 1) == []
-    assert queue.pop(Tier.FAST) is None
+    assert queue.push(request(urgency=FINAL), 1) == Pushed()
+    assert queue.pop(Tier.FAST) == []
 
 
 # ── Streams that end ──
