@@ -129,8 +129,9 @@ class Ladder:
 
     def observe(self, now: float, pressure: Pressure) -> Step:
         """Take what was seen since the last call, some tenths of a second ago. Returns the step."""
-        # After a longer time nothing is known of the time between.
-        passed = min(now - self._seen_at, RISE_S / 2) if self._seen_at is not None else 0.0
+        unseen = now - self._seen_at if self._seen_at is not None else 0.0
+        passed = min(unseen, RISE_S / 2)  # in a longer time there was nothing to see
+        self._over_s = max(0.0, self._over_s - (unseen - passed))
         self._seen_at = now
         self._recent.append((now, passed, passed * pressure.utilisation))
         while self._recent[0][0] <= now - FALL_S:

@@ -133,6 +133,8 @@ def make_speech(values: Values, instrument: Instrument | None = None, *, live: b
     instrument = instrument or Instrument()
     options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
     engines, concurrency = load_engines(decoding)
+    # From a request in the pause to the last moment at which its answer would be heard.
+    patience_s = (options.endpointing.min_silence_ms + routing.redecode_deadline_ms) / 1000
     return Speech(
         vad=VadBatcher(SileroDetector()),
         pool=DecodePool(
@@ -142,7 +144,7 @@ def make_speech(values: Values, instrument: Instrument | None = None, *, live: b
             queue_limit=decoding.queue_limit,
             queue_limit_mb=decoding.queue_limit_mb,
             hang_s=decoding.decode_hang_s,
-            patience_s=routing.redecode_deadline_ms / 1000 if live else None,
+            patience_s=patience_s if live else None,
             adaptive=live,
             instrument=instrument,
         ),
