@@ -38,7 +38,7 @@ from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
-__all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
+__all__ = ["LOAD_WARNINGS", "MAX_BACKLOG_S", "Session", "Speech"]
 
 MAX_BACKLOG_S = 30
 """Audio that may wait for the detector. A live stream never gets there unless the machine is far too slow;
