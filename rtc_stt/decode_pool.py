@@ -87,6 +87,7 @@ class DecodePool:
         self._load_listeners: dict[str, Callable[[Step], None]] = {}
         self._watch: asyncio.TimerHandle | None = None
         self._longest_wait = {Urgency.FINAL: 0.0, Urgency.PARTIAL: 0.0}  # of what began since the last look
+        self._is_dispatching = False  # in the loop's next turn
         self._closed = False
         for tier in self._lanes:
             self._instrument.engine_health_changed(tier, True)
@@ -187,7 +188,7 @@ class DecodePool:
             self._instrument.decode_dropped(stale)
         for shed in pushed.shed:
             self._shed(shed)
-        self._dispatch()
+        self._dispatch_soon()
 
     async def aclose(self) -> None:
         """Start nothing more and wait for what runs, since it cannot be interrupted; but not for ever."""
@@ -200,7 +201,16 @@ class DecodePool:
 
     # ── Decoding ────────────────────────────────────────────────────────────
 
+    def _dispatch_soon(self) -> None:
+        """In the loop's next turn: streams that were judged by the detector or answered together ask in the
+        same one, and can share a call.
+        """
+        if not self._is_dispatching:
+            self._is_dispatching = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
     def _dispatch(self) -> None:
+        self._is_dispatching = False
         if self._closed:
             return
         for tier, lane in self._lanes.items():
@@ -239,7 +249,7 @@ class DecodePool:
                 queue_ms = round(max(0.0, run.began - ticket.since) * 1000)
                 answer = dataclasses.replace(answer, queue_ms=queue_ms, infer_ms=round(infer_s * 1000))
             self._deliver(answer)
-        self._dispatch()
+        self._dispatch_soon()
 
     def _deliver(self, answer: Answer) -> None:
         listener = self._listeners.get(answer.request.stream_id)
@@ -293,7 +303,7 @@ class DecodePool:
         self._climb(now)
         if not self._is_calm:
             self._watch = asyncio.get_running_loop().call_later(OBSERVE_S, self._observe)
-        self._dispatch()
+        self._dispatch_soon()
 
     def _climb(self, now: float) -> None:
         pressure = self._look(now)
@@ -325,7 +335,7 @@ class DecodePool:
 
     def _receive_health(self, lane: Lane) -> None:
         self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
-        self._dispatch()
+        self._dispatch_soon()
 
     def _tell_load(self) -> None:
         for tier, lane in self._lanes.items():

@@ -95,7 +95,7 @@ class Bench:
         engines = {Tier.FAST: self.engine}
         if accurate:
             engines[Tier.ACCURATE] = self.accurate
-        self.pool = DecodePool(engines, concurrency=concurrency, instrument=self.watcher, **options)  # type: ignore[arg-type]
+        self.pool = DecodePool(engines, concurrency=concurrency, instrument=self.watcher, **options)
         self.answers: asyncio.Queue[Answer] = asyncio.Queue()
 
     def submit(self, *requests: DecodeRequest) -> None:
@@ -305,6 +305,15 @@ async def test_what_gathered_while_a_call_ran_goes_into_the_next_one(benches):
     assert answers[1].queue_ms >= 0
 
 
+async def test_what_is_asked_in_one_turn_of_the_loop_shares_a_call(benches):
+    bench = benches(fast=BatchEngine())
+    bench.engine.gate.set()
+    bench.submit(*(request(stream) for stream in "abc"))
+    for _ in range(3):
+        await bench.next()
+    assert bench.engine.batches == [["a", "b", "c"]]
+
+
 async def test_a_lone_request_does_not_wait_for_company(benches):
     bench = benches(fast=BatchEngine())
     bench.engine.gate.set()
@@ -315,13 +324,7 @@ async def test_a_lone_request_does_not_wait_for_company(benches):
 
 async def test_idle_slots_share_what_waits(benches):
     bench = benches(concurrency=2, fast=BatchEngine())
-    for stream in "abcd":
-        bench.pool.attach(stream, bench.answers.put_nowait)
-    bench.pool._dispatch = lambda: None  # let them gather
-    for stream in "abcd":
-        bench.pool.submit(request(stream))
-    del bench.pool._dispatch
-    bench.pool._dispatch()
+    bench.submit(*(request(stream) for stream in "abcd"))
     await bench.until(lambda: len(bench.engine.batches) == 2)
     assert sorted(bench.engine.batches) == [["a", "b"], ["c", "d"]]
 
@@ -436,6 +439,7 @@ async def test_without_a_ladder_nothing_is_left_out(benches):
 async def test_the_state_of_a_pool_can_be_read(benches):
     bench = benches(accurate=True)
     bench.submit(request("a"), request("b"))
+    await bench.until(lambda: len(bench.engine.started) == 1)
     assert bench.pool.snapshot() == {
         "step": "normal",
         "queued_bytes": request("b").audio.nbytes,
@@ -553,7 +557,9 @@ def soon(monkeypatch):
 @pytest.mark.parametrize("stubborn", [0, 2])
 async def test_a_broken_engine_fails_what_waits_and_is_mended(benches, soon, stubborn):
     bench = benches(fast=FragileEngine(stubborn))
-    bench.submit(request("a"), request("b"), request("c"))
+    bench.submit(request("a"))
+    await bench.until(lambda: len(bench.engine.started) == 1)
+    bench.submit(request("b"), request("c"))
     bench.engine.gate.set()
     answers = [await bench.next() for _ in range(3)]
     assert all(isinstance(a, DecodeFailure) for a in answers)

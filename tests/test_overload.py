@@ -58,7 +58,7 @@ class Town:
 
     def add_speakers(self, count: int) -> None:
         for number in range(count):
-            self._after(number * 4.5 / count, lambda name=f"s{number}": self._begin(name, 1))  # type: ignore[misc]
+            self._after(number * 4.5 / count, lambda name=f"s{number}": self._begin(name, 1))
 
     def _begin(self, name: str, utterance: int) -> None:
         if self.now < self.leaving_at:
@@ -98,7 +98,7 @@ class Town:
                     self._longest_partial = max(self._longest_partial, wait)
             seconds = cost_s(batch)
             self._busy_s += seconds  # near enough
-            self._after(seconds, lambda batch=batch: self._finish(batch))  # type: ignore[misc]
+            self._after(seconds, lambda batch=batch: self._finish(batch))
 
     def _finish(self, batch: list[Ticket]) -> None:
         self.free += 1
