@@ -21,7 +21,10 @@ from dataclasses import dataclass
 __all__ = ["FULL_EFFORT", "Effort", "Ladder", "Pressure", "Step", "effort_at"]
 
 RISE_S = 0.5
-"""Overload for so long is no mere burst; steps up are at least so far apart."""
+"""Overload for so long is no mere burst."""
+
+SETTLE_S = 1.0
+"""Steps up are at least so far apart: a step is felt when what waits already has been decoded."""
 
 FALL_S = 1.5
 """Steps down are at least so far apart: five of them take less than ten seconds."""
@@ -139,7 +142,7 @@ class Ladder:
         if pressure.is_over:
             self._clear_since = None
             self._over_s += passed
-            if self._over_s >= RISE_S and now - self._changed_at >= RISE_S and self.step < Step.REFUSE:
+            if self._over_s >= RISE_S and now - self._changed_at >= SETTLE_S and self.step < Step.REFUSE:
                 self._rise(now)
         else:
             self._clear_since = now if self._clear_since is None else self._clear_since
