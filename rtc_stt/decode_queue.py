@@ -249,13 +249,6 @@ class DecodeQueue:
         return sum(other.began < speaker.began for other in self._speaking(now)) < chosen
 
 
-def _overtakes(new: DecodeRequest, old: DecodeRequest) -> bool:
-    return new.stream_id == old.stream_id and (new.utterance_id, new.revision) > (
-        old.utterance_id,
-        old.revision,
-    )
-
-
 def _is_last_word(request: DecodeRequest) -> bool:
     """Whether without it an utterance might have no text."""
     return request.urgency is Urgency.FINAL and request.tier is Tier.FAST
@@ -284,3 +277,10 @@ def _fill(ready: list[Ticket], limit: int, most_audio: int) -> list[Ticket]:
         if is_partial:
             streams.add(request.stream_id)
     return batch
+
+
+def _overtakes(new: DecodeRequest, old: DecodeRequest) -> bool:
+    return new.stream_id == old.stream_id and (new.utterance_id, new.revision) > (
+        old.utterance_id,
+        old.revision,
+    )
