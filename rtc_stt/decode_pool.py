@@ -1,74 +1,98 @@
-"""The pump between the decode queue and the engines: a thread for each decode that may run at a time."""
+"""The pump between the decode queue and the engines, and the watch over both.
+
+While anything waits or runs, a timer looks every ``OBSERVE_S`` for decodes that hang and for too much to do;
+in peace there is none.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
+from rtc_stt.decode_lane import Answer, Engine, Lane, Run
 from rtc_stt.decode_queue import DecodeQueue, Ticket
-from rtc_stt.errors import DecodeError, trace
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
+from rtc_stt.errors import trace
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
+from rtc_stt.load import Effort, Ladder, Pressure, Step, effort_at
 
 __all__ = ["Answer", "DecodePool", "Engine"]
 
 log = logging.getLogger(__name__)
 
-Answer = Hypothesis | DecodeFailure
+OBSERVE_S = 0.125
+"""Between two looks at the load: some for each time that the ladder waits."""
 
+CLOSE_TIMEOUT_S = 5.0
+"""For running decodes to end. The longest takes less, and one that hangs never ends."""
 
-class Engine(Protocol):
-    """A speech model. ``decode`` blocks, and is called from several threads at a time."""
-
-    name: str
-    languages: frozenset[str]
-    """Codes of the languages it knows."""
-
-    def decode(self, request: DecodeRequest) -> Hypothesis:
-        """Decode one request.
-
-        Raises:
-            DecodeError: it could not; any other exception counts as one.
-        """
-        ...
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One tier: its engine and the threads it may use."""
-
-    engine: Engine
-    executor: ThreadPoolExecutor
-    concurrency: int
-    running: int = 0
+MEBIBYTE = 2**20
 
 
 class DecodePool:
-    """Owns the queue and the threads. Called on the event loop only."""
+    """Owns the queue and the engines' lanes. Called on the event loop only.
+
+    Args:
+        engines: by tier; :attr:`Tier.FAST` at least.
+        concurrency: calls of an engine at a time, each tier.
+        max_batch: requests in one call, where the engine can.
+        queue_limit, queue_limit_mb: what may wait, in requests and in MiB of audio.
+        hang_s: a decode that takes longer hangs.
+        patience_s: a request to the accurate tier that has waited longer is shed, since its final has not
+            waited for it; None where it has.
+        adaptive: whether to leave things out under load. Not where nobody waits: a file is transcribed
+            as fast as the machine can.
+    """
 
     def __init__(
         self,
         engines: Mapping[Tier, Engine],
         *,
         concurrency: int,
+        max_batch: int = 8,
+        queue_limit: int = 1_000,
+        queue_limit_mb: int = 256,
+        hang_s: float = 10.0,
+        patience_s: float | None = None,
+        adaptive: bool = True,
         instrument: Instrument | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._queue = DecodeQueue()
+        self._queue = DecodeQueue(
+            max_batch=max_batch, limit=queue_limit, limit_bytes=queue_limit_mb * MEBIBYTE
+        )
+        self._instrument = instrument or Instrument()
+        self._clock = clock
+        self._max_batch = max_batch
+        self._patience_s = patience_s
+        self._ladder = Ladder() if adaptive else None
         self._lanes = {
-            tier: _Lane(engine, ThreadPoolExecutor(concurrency, f"decode-{tier}"), concurrency)
+            tier: Lane(
+                tier,
+                engine,
+                concurrency=concurrency,
+                hang_s=hang_s,
+                clock=clock,
+                done=self._finish,
+                changed=self._receive_health,
+            )
             for tier, engine in engines.items()
         }
         self._listeners: dict[str, Callable[[Answer], None]] = {}
-        self._instrument = instrument or Instrument()
-        self._clock = clock
+        self._load_listeners: dict[str, Callable[[Step], None]] = {}
+        self._watch: asyncio.TimerHandle | None = None
+        self._longest_wait = {Urgency.FINAL: 0.0, Urgency.PARTIAL: 0.0}  # of what began since the last look
+        self._is_dispatching = False  # in the loop's next turn
         self._closed = False
+        for tier in self._lanes:
+            self._instrument.engine_health_changed(tier, True)
+
+    # ── What it is ────────────────────────────────────────────────────────────
 
     @property
     def has_accurate_tier(self) -> bool:
@@ -85,80 +109,238 @@ class DecodePool:
         """Languages that the fast tier knows."""
         return self._lanes[Tier.FAST].engine.languages
 
-    def attach(self, stream_id: str, listener: Callable[[Answer], None]) -> None:
-        """From now on answers to requests of this stream go to ``listener``, on the event loop."""
+    @property
+    def step(self) -> Step:
+        """What is left out at present."""
+        return self._ladder.step if self._ladder else Step.NORMAL
+
+    @property
+    def effort(self) -> Effort:
+        """What a stream may ask at present."""
+        return effort_at(self.step)
+
+    @property
+    def accepts_sessions(self) -> bool:
+        """Whether there is room for someone new."""
+        return self.step < Step.REFUSE
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the fast tier is well; without it there are no finals."""
+        return self._lanes[Tier.FAST].is_healthy
+
+    @property
+    def troubles(self) -> list[str]:
+        """What is wrong with the engines, in words for the operator."""
+        return [trouble for lane in self._lanes.values() if (trouble := lane.trouble)]
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state of queue and lanes, for people and dashboards."""
+        return {
+            "step": self.step.name.lower(),
+            "queued_bytes": self._queue.bytes,
+            "tiers": {
+                str(tier): {
+                    "model": lane.engine.name,
+                    "waiting": self._queue.waiting(tier),
+                    "running": lane.running,
+                    "healthy": lane.is_healthy,
+                }
+                for tier, lane in self._lanes.items()
+            },
+        }
+
+    # ── What comes in ────────────────────────────────────────────────────────────
+
+    def attach(
+        self,
+        stream_id: str,
+        listener: Callable[[Answer], None],
+        on_load: Callable[[Step], None] | None = None,
+    ) -> None:
+        """From now on answers to requests of this stream go to ``listener``, on the event loop.
+
+        Args:
+            on_load: called at each change of :attr:`step`.
+        """
         self._listeners[stream_id] = listener
+        if on_load:
+            self._load_listeners[stream_id] = on_load
 
     def detach(self, stream_id: str) -> None:
         """Nobody listens any more; what waits is forgotten, what runs is answered to nobody."""
         self._listeners.pop(stream_id, None)
+        self._load_listeners.pop(stream_id, None)
         for request in self._queue.forget(stream_id):
             self._instrument.decode_dropped(request)
         self._tell_load()
 
     def submit(self, request: DecodeRequest) -> None:
-        """Queue a request. It is answered unless it becomes stale first."""
+        """Queue a request.
+
+        It is answered, though never before this returns, unless it becomes stale first or is a request of
+        the fast tier that is shed. None of those is a final.
+        """
         if self._closed:
             return
-        for stale in self._queue.push(request, self._clock()):
+        pushed = self._queue.push(request, self._clock())
+        for stale in pushed.stale:
             self._instrument.decode_dropped(stale)
-        self._dispatch()
+        for shed in pushed.shed:
+            self._shed(shed)
+        self._dispatch_soon()
 
     async def aclose(self) -> None:
-        """Start nothing more and wait for what runs; a decode cannot be interrupted."""
+        """Start nothing more and wait for what runs, since it cannot be interrupted; but not for ever."""
         self._closed = True
         self._listeners.clear()
-        loop = asyncio.get_running_loop()
-        for lane in self._lanes.values():
-            await loop.run_in_executor(None, lane.executor.shutdown)
+        self._load_listeners.clear()
+        if self._watch:
+            self._watch.cancel()
+        await asyncio.gather(*(lane.aclose(CLOSE_TIMEOUT_S) for lane in self._lanes.values()))
+
+    # ── Decoding ────────────────────────────────────────────────────────────
+
+    def _dispatch_soon(self) -> None:
+        """In the loop's next turn: streams that were judged by the detector or answered together ask in the
+        same one, and can share a call.
+        """
+        if not self._is_dispatching:
+            self._is_dispatching = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
+        self._is_dispatching = False
+        if self._closed:
+            return
         for tier, lane in self._lanes.items():
-            while not self._closed and lane.running < lane.concurrency:
-                ticket = self._queue.pop(tier)
-                if ticket is None:
-                    break
-                self._start(lane, ticket)
+            if not lane.is_usable:
+                for request in self._queue.clear(tier):
+                    self._fail(request, lane.trouble or "out of order", 0.0)
+            while lane.free > 0 and (batch := self._queue.pop(tier, self._share(lane))):
+                self._start(lane, batch)
         self._tell_load()
+        self._keep_watch()
 
-    def _start(self, lane: _Lane, ticket: Ticket) -> None:
-        lane.running += 1
-        started = self._clock()
-        queued_s = max(0.0, started - ticket.since)
-        self._instrument.decode_started(ticket.request, queued_s)
-        run = asyncio.get_running_loop().run_in_executor(lane.executor, _decode, lane.engine, ticket.request)
+    def _share(self, lane: Lane) -> int:
+        """How many a free slot takes: side by side they are done sooner than all in one."""
+        return (
+            min(self._max_batch, math.ceil(self._queue.ready(lane.tier) / lane.free)) if lane.can_batch else 1
+        )
 
-        def finish(done: asyncio.Future[Answer]) -> None:
-            lane.running -= 1
+    def _start(self, lane: Lane, batch: list[Ticket]) -> None:
+        now = self._clock()
+        for ticket in batch:
+            queued_s = max(0.0, now - ticket.since)
+            self._instrument.decode_started(ticket.request, queued_s)
+            if lane.tier is Tier.FAST:
+                kind = _kind(ticket.request)
+                self._longest_wait[kind] = max(self._longest_wait[kind], queued_s)
+        self._instrument.batch_started(lane.tier, len(batch))
+        lane.start(batch)
+
+    def _finish(self, lane: Lane, run: Run, answers: list[Answer]) -> None:
+        infer_s = self._clock() - run.began
+        for ticket in run.batch:
             self._queue.done(ticket.request)
-            infer_s = self._clock() - started
-            self._deliver(done.result(), queued_s, infer_s)
-            self._dispatch()
+        for ticket, answer in zip(run.batch, answers, strict=True):
+            self._instrument.decode_finished(answer, infer_s)
+            if isinstance(answer, Hypothesis):
+                queue_ms = round(max(0.0, run.began - ticket.since) * 1000)
+                answer = dataclasses.replace(answer, queue_ms=queue_ms, infer_ms=round(infer_s * 1000))
+            self._deliver(answer)
+        self._dispatch_soon()
 
-        run.add_done_callback(finish)
-
-    def _deliver(self, answer: Answer, queued_s: float, infer_s: float) -> None:
-        self._instrument.decode_finished(answer, infer_s)
-        if isinstance(answer, Hypothesis):
-            answer = dataclasses.replace(
-                answer, queue_ms=round(queued_s * 1000), infer_ms=round(infer_s * 1000)
-            )
+    def _deliver(self, answer: Answer) -> None:
         listener = self._listeners.get(answer.request.stream_id)
         if listener:
-            listener(answer)
+            try:
+                listener(answer)
+            except Exception as error:  # the others in its batch wait for theirs
+                log.error("an answer could not be taken: %s", trace(error))
+
+    def _answer_soon(self, failure: DecodeFailure) -> None:
+        """Not at once: who is answered may be just about to submit more."""
+        asyncio.get_running_loop().call_soon(self._deliver, failure)
+
+    def _fail(self, request: DecodeRequest, error: str, infer_s: float) -> None:
+        failure = DecodeFailure(request, error)
+        self._instrument.decode_finished(failure, infer_s)
+        self._answer_soon(failure)
+
+    def _shed(self, request: DecodeRequest) -> None:
+        self._instrument.decode_shed(request)
+        # A partial is followed by the next, an eager request by the final; nobody waits for their answers.
+        if request.tier is Tier.ACCURATE:
+            self._answer_soon(DecodeFailure(request, "no capacity", shed=True))
+
+    # ── Watching ────────────────────────────────────────────────────────────
+
+    def _keep_watch(self) -> None:
+        if self._watch is None and not self._is_calm:
+            self._look(self._clock())  # the time before does not count
+            self._watch = asyncio.get_running_loop().call_later(OBSERVE_S, self._observe)
+
+    @property
+    def _is_calm(self) -> bool:
+        return self.step is Step.NORMAL and not any(
+            lane.running or self._queue.waiting(tier) for tier, lane in self._lanes.items()
+        )
+
+    def _observe(self) -> None:
+        self._watch = None
+        if self._closed:
+            return
+        now = self._clock()
+        for lane in self._lanes.values():
+            for run in lane.check(now):
+                for ticket in run.batch:
+                    self._queue.done(ticket.request)
+                    self._fail(ticket.request, "the decode hangs", now - run.began)
+        if self._patience_s is not None:
+            for request in self._queue.clear(Tier.ACCURATE, before=now - self._patience_s):
+                self._shed(request)
+        self._climb(now)
+        if not self._is_calm:
+            self._watch = asyncio.get_running_loop().call_later(OBSERVE_S, self._observe)
+        self._dispatch_soon()
+
+    def _climb(self, now: float) -> None:
+        pressure = self._look(now)
+        if self._ladder is None:
+            return
+        before, step = self._ladder.step, self._ladder.observe(now, pressure)
+        if step is before:
+            return
+        log.warning("load: from %s to %s", before.name, step.name)
+        self._queue.few_partials = step >= Step.FEW_PARTIALS
+        self._instrument.load_changed(before, step)
+        for listener in list(self._load_listeners.values()):
+            listener(step)
+
+    def _look(self, now: float) -> Pressure:
+        """How the fast tier has fared since the last look."""
+        finals = self._queue.oldest(Tier.FAST, Urgency.FINAL, Urgency.EAGER)
+        partials = self._queue.oldest(Tier.FAST, Urgency.PARTIAL)
+        pressure = Pressure(
+            utilisation=self._lanes[Tier.FAST].utilisation(now),
+            final_wait_s=max(self._longest_wait[Urgency.FINAL], 0.0 if finals is None else now - finals),
+            partial_wait_s=max(
+                self._longest_wait[Urgency.PARTIAL], 0.0 if partials is None else now - partials
+            ),
+            fill=self._queue.fill,
+        )
+        self._longest_wait = dict.fromkeys(self._longest_wait, 0.0)
+        return pressure
+
+    def _receive_health(self, lane: Lane) -> None:
+        self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
+        self._dispatch_soon()
 
     def _tell_load(self) -> None:
         for tier, lane in self._lanes.items():
             self._instrument.queue_changed(tier, self._queue.waiting(tier), lane.running)
 
 
-def _decode(engine: Engine, request: DecodeRequest) -> Answer:
-    """In the thread. Whatever goes wrong in an engine becomes a failure of this one request."""
-    try:
-        return engine.decode(request)
-    except DecodeError as error:
-        log.warning("%s could not decode a request of %d ms: %s", engine.name, request.duration_ms, error)
-        return DecodeFailure(request, str(error))
-    except BaseException as error:  # in a thread of ours none of them means what it does elsewhere
-        log.error("%s failed on a request of %d ms: %s", engine.name, request.duration_ms, trace(error))
-        return DecodeFailure(request, type(error).__name__)
+def _kind(request: DecodeRequest) -> Urgency:
+    return Urgency.PARTIAL if request.urgency is Urgency.PARTIAL else Urgency.FINAL

@@ -1,4 +1,5 @@
-"""Where a watcher may look in. The hooks fire in ``session`` and ``decode_pool`` only, on the event loop.
+"""Where a watcher may look in. The hooks fire in ``session``, ``decode_pool`` and where sessions are
+admitted, on the event loop.
 
 Subclass :class:`Instrument` and override what you need; every hook does nothing by default. A hook must be
 quick and must not raise.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from rtc_stt.events import Event
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
+from rtc_stt.load import Step
 
 __all__ = ["Instrument"]
 
@@ -39,8 +41,23 @@ class Instrument:
     def decode_finished(self, answer: Hypothesis | DecodeFailure, infer_s: float) -> None:
         """A request was answered after ``infer_s`` seconds in the engine."""
 
+    def batch_started(self, tier: Tier, size: int) -> None:
+        """So many requests went into one call of a tier's engine."""
+
     def decode_dropped(self, request: DecodeRequest) -> None:
         """A request became stale before its turn."""
 
+    def decode_shed(self, request: DecodeRequest) -> None:
+        """A request was left out for want of capacity."""
+
     def queue_changed(self, tier: Tier, waiting: int, running: int) -> None:
         """The load of the decode pool changed."""
+
+    def load_changed(self, before: Step, step: Step) -> None:
+        """More or less is left out than before."""
+
+    def engine_health_changed(self, tier: Tier, healthy: bool) -> None:
+        """A tier's engine hangs, is broken, or is well again. Also told once at the start."""
+
+    def session_refused(self, reason: str) -> None:
+        """A client was turned away: ``full``, ``load``, ``draining`` or ``unhealthy``."""

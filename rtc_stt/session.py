@@ -33,15 +33,26 @@ from rtc_stt.events import (
     UtteranceDropped,
 )
 from rtc_stt.instrument import Instrument
+from rtc_stt.load import Step, effort_at
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
-__all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
+__all__ = ["LOAD_WARNINGS", "MAX_BACKLOG_S", "Session", "Speech"]
 
 MAX_BACKLOG_S = 30
 """Audio that may wait for the detector. A live stream never gets there unless the machine is far too slow;
 then it is better to say so than to fall behind for ever."""
+
+LOAD_WARNINGS: Mapping[Step, tuple[str, str]] = {
+    Step.NORMAL: ("load_normal", "the server has room again: everything is as asked"),
+    Step.SLOW_PARTIALS: ("load_partials_slow", "the server is busy: partials come more slowly"),
+    Step.FEW_PARTIALS: ("load_partials_few", "the server is busy: only those who speak longest get partials"),
+    Step.NO_EAGER: ("load_no_eager", "the server is busy: finals are not begun before the endpoint"),
+    Step.NO_REDECODE: ("load_no_redecode", "the server is busy: doubted finals are not decoded again"),
+    Step.REFUSE: ("load_full", "the server is full: new sessions are refused, this one goes on"),
+}
+"""Code and message of the ``warning`` that tells a step."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class Speech:
     instrument: Instrument = field(default_factory=Instrument)
 
     async def aclose(self) -> None:
-        """Stop the threads; running decodes are waited for."""
+        """Stop the threads; running decodes are waited for, though not for ever."""
         self.vad.close()
         await self.pool.aclose()
 
@@ -113,7 +124,8 @@ class Session:
 
     def start(self) -> None:
         """Tell ``session.started`` and begin to listen."""
-        self._speech.pool.attach(self.id, self._receive_answer)
+        pool = self._speech.pool
+        pool.attach(self.id, self._receive_answer, self._receive_load)
         self._speech.instrument.session_opened(self._transport)
         self.log.info("started over %s", self._transport)
         self._tell(
@@ -121,10 +133,12 @@ class Session:
                 at_ms=0,
                 session_id=self.id,
                 resume_token=secrets.token_urlsafe(24),
-                models=self._speech.pool.models,
+                models=pool.models,
                 limits=self._limits,
             )
         )
+        if pool.step is not Step.NORMAL:
+            self._receive_load(pool.step)
 
     def receive_audio(self, samples: Samples) -> None:
         """Take a chunk of 16 kHz mono audio of any length, shape ``(n,)``."""
@@ -243,6 +257,10 @@ class Session:
         if not self.ended.done():
             self._recognizer.receive_hypothesis(answer, self._clock())
             self._advance()
+
+    def _receive_load(self, step: Step) -> None:
+        self._recognizer.effort = effort_at(step)
+        self.warn(*LOAD_WARNINGS[step])
 
     def _obey(self, item: Command | _EndOfAudio) -> None:
         now = self._clock()

@@ -101,7 +101,7 @@ class ScriptedEngine:
     Args:
         script: what is said when.
         name: what events call it.
-        delay_s: how long each decode takes.
+        delay_s: how long each call takes, be it of one request or of several.
         answer: makes the hypothesis from request and text; raise ``DecodeError`` in it to fail.
     """
 
@@ -131,9 +131,26 @@ class ScriptedEngine:
 
     def decode(self, request: DecodeRequest) -> Hypothesis:
         """See :class:`rtc_stt.decode_pool.Engine`."""
-        self.requests.append(request)
+        self._take([request])
+        return self._hear(request)
+
+    def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis | DecodeError]:
+        """Likewise."""
+        self._take(requests)
+        entries: list[Hypothesis | DecodeError] = []
+        for request in requests:
+            try:
+                entries.append(self._hear(request))
+            except DecodeError as error:
+                entries.append(error)
+        return entries
+
+    def _take(self, requests: Sequence[DecodeRequest]) -> None:
+        self.requests += requests
         if self._delay_s:
             time.sleep(self._delay_s)  # in a decode thread, as a real engine would block
+
+    def _hear(self, request: DecodeRequest) -> Hypothesis:
         return replace(self._answer(request, self.text(request)), model=self.name)
 
 

@@ -17,11 +17,21 @@ async def health(_request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Ready for new sessions: the models are warm (they are before the port opens) and nothing drains."""
+    """Ready for new sessions: the models are warm (they are before the port opens), the fast one is well, and
+    nothing drains.
+
+    Under load it stays ready: a server that is taken out of the balance would lose the sessions it carries.
+    """
     registry = request.app[REGISTRY]
+    pool = registry.pool
     if registry.draining:
         raise Unavailable("the server is shutting down")
-    return web.json_response({"ok": True, "sessions": len(registry)})
+    if not pool.is_ready:
+        raise Unavailable(", ".join(pool.troubles))
+    told = {"ok": True, "sessions": len(registry), "load": pool.step.name.lower()}
+    if pool.troubles:
+        told["degraded"] = pool.troubles
+    return web.json_response(told)
 
 
 def add_routes(app: web.Application) -> None:

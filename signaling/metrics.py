@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from rtc_stt.events import Event, TranscriptFinal, TranscriptPartial, UtteranceDropped
-from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
+from rtc_stt.gpu import GpuMonitor
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
+from rtc_stt.load import Step
 
 __all__ = ["Metrics"]
 
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32)
 LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics(Instrument):
     """Counts what the hooks tell. Owns its registry, so that several servers fit into one process."""
 
-    def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
+    def __init__(self, gpus: GpuMonitor | None = None) -> None:
+        self.registry = CollectorRegistry()
+        self._gpus = gpus or GpuMonitor()
+        self._gpu_gauges: tuple[Gauge, Gauge, Gauge] | None = None  # made when there is something to show
+        self._make_speech_metrics()
+        self._make_decode_metrics()
 
-        def counter(name: str, help: str, *labels: str) -> Counter:
-            return Counter(name, help, labels, registry=registry)
+    def _counter(self, name: str, help: str, *labels: str) -> Counter:
+        return Counter(name, help, labels, registry=self.registry)
 
-        def histogram(name: str, help: str, *labels: str) -> Histogram:
-            return Histogram(name, help, labels, buckets=LATENCY_BUCKETS, registry=registry)
+    def _gauge(self, name: str, help: str, *labels: str) -> Gauge:
+        return Gauge(name, help, labels, registry=self.registry)
 
-        self._sessions = Gauge("rtc_stt_sessions", "Open sessions.", ["transport"], registry=registry)
-        self._session_seconds = Histogram(
-            "rtc_stt_session_seconds",
-            "Length of sessions.",
-            buckets=(1, 10, 60, 300, 1800, 7200),
-            registry=registry,
+    def _histogram(
+        self, name: str, help: str, *labels: str, buckets: Sequence[float] = LATENCY_BUCKETS
+    ) -> Histogram:
+        return Histogram(name, help, labels, buckets=buckets, registry=self.registry)
+
+    def _make_speech_metrics(self) -> None:
+        counter, histogram = self._counter, self._histogram
+        self._sessions = self._gauge("rtc_stt_sessions", "Open sessions.", "transport")
+        self._session_seconds = histogram(
+            "rtc_stt_session_seconds", "Length of sessions.", buckets=(1, 10, 60, 300, 1800, 7200)
         )
+        self._rejected = counter("rtc_stt_rejected_total", "Clients turned away at the door.", "reason")
         self._audio = counter("rtc_stt_audio_seconds_total", "Audio received.")
         self._endpoint_to_final = histogram(
             "rtc_stt_endpoint_to_final_seconds", "From the endpoint to the final.", "tier"
@@ -48,9 +63,28 @@ class Metrics(Instrument):
         self._speculations = counter(
             "rtc_stt_speculations_total", "Final decodes started in a pause.", "result"
         )
+
+    def _make_decode_metrics(self) -> None:
+        gauge, histogram = self._gauge, self._histogram
         self._queue_wait = histogram("stt_queue_wait_seconds", "Wait for a turn at a model.")
-        self._queue_depth = Gauge("stt_queue_depth", "Requests that wait.", ["tier"], registry=registry)
-        self._in_flight = Gauge("stt_in_flight", "Requests being decoded.", ["tier"], registry=registry)
+        self._queue_depth = gauge("stt_queue_depth", "Requests that wait.", "tier")
+        self._in_flight = gauge("stt_in_flight", "Requests being decoded.", "tier")
+        self._infer = {
+            Tier.FAST: histogram("stt_primary_infer_seconds", "Time in the fast tier's engine."),
+            Tier.ACCURATE: histogram("stt_fallback_infer_seconds", "Time in the accurate tier's engine."),
+        }
+        self._batch_size = histogram(
+            "rtc_stt_decode_batch_size", "Requests in one call of an engine.", "tier", buckets=BATCH_BUCKETS
+        )
+        self._load_step = gauge(
+            "rtc_stt_load_step", "What is left out under load: 0 nothing, 5 new sessions too."
+        )
+        self._load_steps = self._counter(
+            "rtc_stt_load_steps_total", "Changes of that, by where they led.", "step", "direction"
+        )
+        self._healthy = gauge(
+            "rtc_stt_engine_healthy", "Whether a tier's engine neither hangs nor is broken.", "tier"
+        )
 
     def session_opened(self, transport: str) -> None:
         """See :class:`Instrument`."""
@@ -95,6 +129,33 @@ class Metrics(Instrument):
         if request.urgency is Urgency.PARTIAL:
             self._partials.labels("stale").inc()
 
+    def decode_shed(self, request: DecodeRequest) -> None:
+        """See :class:`Instrument`."""
+        if request.urgency is Urgency.PARTIAL:
+            self._partials.labels("shed").inc()
+
+    def decode_finished(self, answer: Hypothesis | DecodeFailure, infer_s: float) -> None:
+        """See :class:`Instrument`."""
+        if isinstance(answer, Hypothesis):
+            self._infer[answer.request.tier].observe(infer_s)
+
+    def batch_started(self, tier: Tier, size: int) -> None:
+        """See :class:`Instrument`."""
+        self._batch_size.labels(tier).observe(size)
+
+    def load_changed(self, before: Step, step: Step) -> None:
+        """See :class:`Instrument`."""
+        self._load_step.set(step)
+        self._load_steps.labels(step.name.lower(), "up" if step > before else "down").inc()
+
+    def engine_health_changed(self, tier: Tier, healthy: bool) -> None:
+        """See :class:`Instrument`."""
+        self._healthy.labels(tier).set(healthy)
+
+    def session_refused(self, reason: str) -> None:
+        """See :class:`Instrument`."""
+        self._rejected.labels(reason).inc()
+
     def queue_changed(self, tier: Tier, waiting: int, running: int) -> None:
         """See :class:`Instrument`."""
         self._queue_depth.labels(tier).set(waiting)
@@ -102,6 +163,27 @@ class Metrics(Instrument):
 
     async def scrape(self, _request: web.Request) -> web.Response:
         """``GET /metrics``."""
+        await self._read_gpus()
         return web.Response(
             body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
+
+    async def _read_gpus(self) -> None:
+        readings = await asyncio.get_running_loop().run_in_executor(None, self._gpus.read)
+        if not readings and self._gpu_gauges is None:
+            return
+        if self._gpu_gauges is None:
+            self._gpu_gauges = (
+                self._gauge("stt_gpu_utilization_pct", "How busy the GPU is.", "gpu"),
+                self._gauge("stt_gpu_mem_used_mb", "Memory in use, in MiB.", "gpu"),
+                self._gauge("stt_gpu_mem_total_mb", "Memory there is, in MiB.", "gpu"),
+            )
+        utilization, used, total = self._gpu_gauges
+        for gauge in self._gpu_gauges:
+            gauge.clear()  # a GPU that is gone has no figures
+        for reading in readings:
+            gpu = str(reading.index)
+            used.labels(gpu).set(reading.mem_used_mb)
+            total.labels(gpu).set(reading.mem_total_mb)
+            if reading.utilization_pct is not None:
+                utilization.labels(gpu).set(reading.utilization_pct)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import NotFound, Unavailable
 from rtc_stt.session import Speech
 from signaling.peer import Peer
@@ -28,17 +29,19 @@ class Registry:
     def __len__(self) -> int:
         return len(self._peers) + self._answering
 
+    @property
+    def pool(self) -> DecodePool:
+        """What decodes for all of them."""
+        return self._speech.pool
+
     async def connect(self, offer: str) -> tuple[Peer, str]:
         """Admit a client: the peer and its answer.
 
         Raises:
-            Unavailable: full, or draining.
+            Unavailable: full, overloaded, out of order, or draining.
             BadRequest, Unprocessable: see :meth:`Peer.answer`.
         """
-        if self.draining:
-            raise Unavailable("the server is shutting down; connect again in a moment")
-        if len(self) >= self._max_sessions:
-            raise Unavailable(f"all {self._max_sessions} sessions are taken; try again later")
+        self._check_admission()
         self._answering += 1
         try:
             peer = Peer(self._speech, max_sessions=self._max_sessions)
@@ -50,6 +53,20 @@ class Registry:
         self._tasks[peer.id] = task
         task.add_done_callback(lambda done: self._forget(peer, done))
         return peer, answer
+
+    def _check_admission(self) -> None:
+        if self.draining:
+            raise self._refusal("draining", "the server is shutting down; connect again in a moment")
+        if not self.pool.is_ready:
+            raise self._refusal("unhealthy", f"{', '.join(self.pool.troubles)}; try again later")
+        if len(self) >= self._max_sessions:
+            raise self._refusal("full", f"all {self._max_sessions} sessions are taken; try again later")
+        if not self.pool.accepts_sessions:
+            raise self._refusal("load", "the server has as much to do as it can; try again later")
+
+    def _refusal(self, reason: str, message: str) -> Unavailable:
+        self._speech.instrument.session_refused(reason)
+        return Unavailable(message)
 
     def disconnect(self, peer_id: str) -> None:
         """End a session.

@@ -10,6 +10,7 @@ import pytest
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import reference
 from rtc_stt.events import EVENT_TYPES, Decision, DropReason, Reason
+from rtc_stt.session import LOAD_WARNINGS
 from tools.live_line.table import README, with_table
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,12 @@ def test_the_events_reference_names_every_event_and_value() -> None:
     text = (ROOT / "docs/reference/events.md").read_text(encoding="utf-8")
     for name in [*EVENT_TYPES, *Decision, *Reason, *DropReason]:
         assert f"`{name}`" in text or f" {name}" in text, f"{name} is not documented"
+
+
+def test_the_events_reference_names_every_warning_of_load() -> None:
+    text = (ROOT / "docs/reference/events.md").read_text(encoding="utf-8")
+    for code, _ in LOAD_WARNINGS.values():
+        assert f"`{code}`" in text, f"{code} is not documented"
 
 
 def test_the_design_names_every_module() -> None:

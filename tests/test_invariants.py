@@ -17,7 +17,7 @@ from rtc_stt.audio import WINDOW, ms_to_samples
 from rtc_stt.commands import Command, Configure, Finalize, Mute
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.decode_pool import DecodePool
-from rtc_stt.decode_queue import DecodeQueue
+from rtc_stt.decode_queue import DecodeQueue, Pushed
 from rtc_stt.errors import DecodeError
 from rtc_stt.events import Event, Finalized, SessionEnded, SpeechStopped, TranscriptFinal, UtteranceDropped
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier, Urgency
@@ -286,7 +286,7 @@ QUEUE_STEPS = st.lists(
             st.sampled_from(Tier),
             st.sampled_from(Urgency),
         ),
-        st.tuples(st.just("pop"), st.sampled_from(Tier)),
+        st.tuples(st.just("pop"), st.sampled_from(Tier), st.integers(1, 4)),
         st.tuples(st.just("done"), st.integers(0, 5)),
         st.tuples(st.just("forget"), st.sampled_from("abc")),
     ),
@@ -296,35 +296,35 @@ QUEUE_STEPS = st.lists(
 
 @given(QUEUE_STEPS)
 def test_a_final_never_waits_behind_a_partial_and_nobody_is_lost_or_served_twice(steps):
-    queue, waiting, running = DecodeQueue(), {}, []
+    queue, waiting, running = DecodeQueue(max_batch=3), {}, []
     for now, step in enumerate(steps):
         match step:
             case ("push", stream, utterance, revision, tier, urgency):
                 asked = request(stream, utterance, revision, tier, urgency)
                 known = waiting.get(asked.key)
                 if any(r.key == asked.key for r in running):
-                    assert queue.push(asked, now) == []
+                    assert queue.push(asked, now) == Pushed()
                     continue
-                stale = queue.push(asked, now)
+                pushed = queue.push(asked, now)
+                stale = pushed.stale
+                assert pushed.shed == []
                 assert all(r.stream_id == stream and r.urgency is not Urgency.FINAL for r in stale)
                 for gone in stale:
                     del waiting[gone.key]
                 waiting[asked.key] = asked if known is None else min(known, asked, key=lambda r: r.urgency)
-            case ("pop", tier):
-                ticket = queue.pop(tier)
+            case ("pop", tier, limit):
+                batch = [ticket.request for ticket in queue.pop(tier, limit)]
                 others = [r for r in waiting.values() if r.tier is tier]
-                if ticket is None:
+                if not batch:
                     assert all(r.urgency is Urgency.PARTIAL for r in others), "whoever may run runs"
                     continue
-                served = ticket.request
-                assert waiting.pop(served.key) == served
-                assert served.urgency == min(r.urgency for r in others) or served.urgency is not Urgency.FINAL
-                assert not (
-                    served.urgency is Urgency.PARTIAL and any(r.urgency < Urgency.PARTIAL for r in others)
-                )
-                partials = [r.stream_id for r in [*running, served] if r.urgency is Urgency.PARTIAL]
+                assert len(batch) <= min(limit, 3)
+                assert all(waiting.pop(served.key) == served for served in batch)
+                assert batch[0].urgency == min(r.urgency for r in others)
+                assert len({served.urgency is Urgency.PARTIAL for served in batch}) == 1, "of one kind"
+                running += batch
+                partials = [r.stream_id for r in running if r.urgency is Urgency.PARTIAL]
                 assert len(partials) == len(set(partials)), "one running partial a session"
-                running.append(served)
             case ("done", index):
                 if running:
                     queue.done(running.pop(index % len(running)))

@@ -28,7 +28,8 @@ from rtc_stt.events import (
 )
 from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
-from rtc_stt.session import MAX_BACKLOG_S, Session, Speech
+from rtc_stt.load import Step, effort_at
+from rtc_stt.session import LOAD_WARNINGS, MAX_BACKLOG_S, Session, Speech
 from rtc_stt.testing import Said, ScriptedEngine, ScriptedVad, render
 from rtc_stt.vad import DetectorState, VadBatcher
 from tests.harness import only, said, types
@@ -422,6 +423,46 @@ async def test_an_engine_that_fails_costs_the_utterance_and_not_the_session(call
     await call.until(Finalized)
     assert only(call.told, UtteranceDropped)[0].reason == "decode_failed"
     assert not call.session.ended.done()
+
+
+# ── Load ──
+
+
+def climb(call: Call, step: Step) -> None:
+    """The pool comes to stand on a step, as it does at a look at the load."""
+    pool = call.speech.pool
+    before, pool._ladder.step = pool.step, step
+    pool._ladder.observe = lambda now, pressure: step
+    for listener in list(pool._load_listeners.values()):
+        if before is not step:
+            listener(step)
+
+
+async def test_each_step_of_load_is_told_by_a_warning_and_obeyed(call):
+    for step in (*list(Step)[1:], Step.NORMAL):
+        climb(call, step)
+        assert call.session._recognizer.effort == effort_at(step)
+    assert [w.code for w in only(call.told, SessionWarning)] == [
+        "load_partials_slow", "load_partials_few", "load_no_eager", "load_no_redecode", "load_full",
+        "load_normal",
+    ]  # fmt: skip
+    assert {w.code for w in only(call.told, SessionWarning)} == {code for code, _ in LOAD_WARNINGS.values()}
+
+
+async def test_who_comes_to_a_busy_server_is_told_after_the_start(calls):
+    call = calls()
+    climb(call, Step.NO_EAGER)
+    call.session.start()
+    assert types(call.told) == ["session.started", "warning"]
+    assert only(call.told, SessionWarning)[0].code == "load_no_eager"
+    assert call.session._recognizer.effort == effort_at(Step.NO_EAGER)
+
+
+async def test_a_session_that_has_ended_hears_nothing_of_load(call):
+    call.session.finish("done")
+    await call.end()
+    climb(call, Step.REFUSE)
+    assert only(call.told, SessionWarning) == []
 
 
 # ── Watchers ──

@@ -7,7 +7,7 @@ import pytest
 
 from rtc_stt.audio import WINDOW, ms_to_samples
 from rtc_stt.errors import DecodeError
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Tier, Urgency
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.testing import Said, ScriptedEngine, ScriptedVad, hypothesis, render, replay
 from tests.harness import request, said, types
 
@@ -75,3 +75,18 @@ def test_an_engine_fails_by_raising_in_its_answer():
     assert types(told) == ["speech.started", "speech.stopped", "utterance.dropped"]
     with pytest.raises(DecodeError):
         engines[Tier.FAST].decode(request())
+
+
+def test_several_requests_in_one_call_are_heard_one_by_one():
+    def moody(asked: DecodeRequest, text: str) -> Hypothesis:
+        if asked.stream_id == "bad":
+            raise DecodeError("broken")
+        return hypothesis(asked, text)
+
+    engine = ScriptedEngine(SCRIPT, answer=moody)
+    first, bad, last = engine.decode_batch([request("a"), request("bad"), request("b")])
+    assert isinstance(bad, DecodeError)
+    for entry in (first, last):
+        assert isinstance(entry, Hypothesis)
+        assert entry.text == "one two"
+    assert len(engine.requests) == 3

@@ -124,14 +124,30 @@ def load_engines(decoding: Decoding) -> tuple[dict[Tier, Engine], int]:
     return engines, concurrency
 
 
-def make_speech(values: Values, instrument: Instrument | None = None) -> Speech:
-    """Everything that sessions share, warm."""
+def make_speech(values: Values, instrument: Instrument | None = None, *, live: bool = True) -> Speech:
+    """Everything that sessions share, warm.
+
+    Args:
+        live: whether speakers wait for their transcripts, so that under load things are left out.
+    """
     instrument = instrument or Instrument()
-    options, routing = stream_options(values), build(Routing, values)
-    engines, concurrency = load_engines(build(Decoding, values))
+    options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
+    engines, concurrency = load_engines(decoding)
+    # From a request in the pause to the last moment at which its answer would be heard.
+    patience_s = (options.endpointing.min_silence_ms + routing.redecode_deadline_ms) / 1000
     return Speech(
         vad=VadBatcher(SileroDetector()),
-        pool=DecodePool(engines, concurrency=concurrency, instrument=instrument),
+        pool=DecodePool(
+            engines,
+            concurrency=concurrency,
+            max_batch=decoding.max_batch,
+            queue_limit=decoding.queue_limit,
+            queue_limit_mb=decoding.queue_limit_mb,
+            hang_s=decoding.decode_hang_s,
+            patience_s=patience_s if live else None,
+            adaptive=live,
+            instrument=instrument,
+        ),
         options=options,
         routing=routing,
         instrument=instrument,

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     for path in options.files:
         if not path.is_file():
             raise BadAudio(f"{path}: no such file")
-    return asyncio.run(_run(options, common.make_speech(values)))
+    return asyncio.run(_run(options, common.make_speech(values, live=options.realtime)))
 
 
 async def _run(options: argparse.Namespace, speech: Speech) -> int:

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.hypothesis import Tier
+from rtc_stt.load import Step
 from rtc_stt.session import Speech
 from rtc_stt.testing import ScriptedEngine, ScriptedVad
 from rtc_stt.vad import VadBatcher
@@ -25,10 +26,12 @@ KEY = "a-key-of-sixteen-chars"
 SDP = {"Content-Type": "application/sdp"}
 
 
-async def client(server: Server) -> TestClient:
-    speech = Speech(VadBatcher(ScriptedVad([])), DecodePool({Tier.FAST: ScriptedEngine([])}, concurrency=1))
+async def client(server: Server, metrics: Metrics | None = None) -> TestClient:
+    metrics = metrics or Metrics()
+    pool = DecodePool({Tier.FAST: ScriptedEngine([])}, concurrency=1, instrument=metrics)
+    speech = Speech(VadBatcher(ScriptedVad([])), pool, instrument=metrics)
     about = About(mode="demo", fast="tiny", accurate=None, languages=("en",))
-    made = TestClient(TestServer(create_app(speech, server, about, Metrics())))
+    made = TestClient(TestServer(create_app(speech, server, about, metrics)))
     await made.start_server()
     return made
 
@@ -59,7 +62,7 @@ async def error_of(response) -> dict[str, str]:
 async def test_it_is_alive_and_ready(gateway):
     assert (await (await gateway.get("/v1/health")).json())["ok"] is True
     ready = await gateway.get("/v1/ready")
-    assert (ready.status, (await ready.json())["sessions"]) == (200, 0)
+    assert (ready.status, await ready.json()) == (200, {"ok": True, "sessions": 0, "load": "normal"})
 
 
 async def test_while_draining_it_is_alive_and_not_ready(gateway):
@@ -69,6 +72,69 @@ async def test_while_draining_it_is_alive_and_not_ready(gateway):
         assert refused.status == 503
         assert int(refused.headers["Retry-After"]) > 0
         assert (await error_of(refused))["type"] == "unavailable"
+
+
+class Trouble:
+    """What a pool says of itself, as told."""
+
+    has_accurate_tier = False
+    step = Step.NORMAL
+    accepts_sessions = is_ready = True
+    troubles: tuple[str, ...] = ()
+
+    def __init__(self, **told: object) -> None:
+        self.__dict__.update(told)
+
+
+async def offer_to(gateway: TestClient, monkeypatch: pytest.MonkeyPatch, **trouble: object):
+    registry = gateway.app[REGISTRY]
+    monkeypatch.setattr(type(registry), "pool", Trouble(**trouble))
+    return await gateway.post("/whip", data="v=0", headers=SDP)
+
+
+async def test_an_overloaded_server_refuses_at_the_door_and_stays_ready(gateway, monkeypatch):
+    refused = await offer_to(gateway, monkeypatch, step=Step.REFUSE, accepts_sessions=False)
+    assert refused.status == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "as much to do" in (await error_of(refused))["message"]
+    ready = await gateway.get("/v1/ready")
+    assert (ready.status, (await ready.json())["load"]) == (200, "refuse")
+
+
+async def test_without_its_fast_tier_a_server_is_not_ready_and_says_why(gateway, monkeypatch):
+    refused = await offer_to(gateway, monkeypatch, is_ready=False, troubles=("the fast model hangs",))
+    for response in (refused, await gateway.get("/v1/ready")):
+        assert response.status == 503
+        assert "the fast model hangs" in (await error_of(response))["message"]
+
+
+async def test_without_its_accurate_tier_it_is_ready_and_degraded(gateway, monkeypatch):
+    answered = await offer_to(gateway, monkeypatch, troubles=["the accurate model hangs"])
+    assert answered.status == 422, "let in, as far as a nonsense offer gets"
+    ready = await gateway.get("/v1/ready")
+    assert ready.status == 200
+    assert (await ready.json())["degraded"] == ["the accurate model hangs"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "server", "trouble"),
+    [
+        ("load", {}, {"accepts_sessions": False}),
+        ("unhealthy", {}, {"is_ready": False}),
+        ("full", {"max_sessions": 1}, {}),
+        ("draining", {}, {}),
+    ],
+)
+async def test_who_is_turned_away_is_counted_by_reason(monkeypatch, reason, server, trouble):
+    metrics = Metrics()
+    made = await client(Server(**server), metrics)
+    registry = made.app[REGISTRY]
+    registry.draining = reason == "draining"
+    registry._answering = 1
+    assert (await offer_to(made, monkeypatch, **trouble)).status == 503
+    assert f'rtc_stt_rejected_total{{reason="{reason}"}} 1.0' in (await (await made.get("/metrics")).text())
+    registry._answering = 0
+    await made.close()
 
 
 async def test_every_response_has_an_id_and_security_headers(gateway):

@@ -16,7 +16,10 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
-from rtc_stt.hypothesis import Tier, Urgency
+from rtc_stt.gpu import GpuReading
+from rtc_stt.hypothesis import DecodeFailure, Tier, Urgency
+from rtc_stt.load import Step
+from rtc_stt.testing import hypothesis
 from signaling.metrics import Metrics
 from tests.harness import request
 from tests.test_wire import FINAL
@@ -59,6 +62,18 @@ def metrics() -> Metrics:
     told.decode_started(request(SECRET), 0.01)
     told.decode_dropped(request(SECRET, urgency=Urgency.PARTIAL))
     told.decode_dropped(request(SECRET, urgency=Urgency.EAGER))
+    told.decode_shed(request(SECRET, urgency=Urgency.PARTIAL))
+    told.decode_shed(request(SECRET, tier=Tier.ACCURATE))
+    told.batch_started(Tier.FAST, 3)
+    for tier in Tier:
+        told.decode_finished(hypothesis(request(SECRET, tier=tier), SECRET), 0.25)
+    told.decode_finished(DecodeFailure(request(SECRET), SECRET), 9.0)
+    told.load_changed(Step.NORMAL, Step.SLOW_PARTIALS)
+    told.load_changed(Step.SLOW_PARTIALS, Step.FEW_PARTIALS)
+    told.load_changed(Step.FEW_PARTIALS, Step.SLOW_PARTIALS)
+    told.engine_health_changed(Tier.FAST, True)
+    told.engine_health_changed(Tier.ACCURATE, False)
+    told.session_refused("full")
     told.queue_changed(Tier.FAST, 3, 1)
     told.session_closed("webrtc", 12.0)
     return told
@@ -85,6 +100,18 @@ def metrics() -> Metrics:
         "stt_queue_wait_seconds_count 1.0",
         'stt_queue_depth{tier="fast"} 3.0',
         'stt_in_flight{tier="fast"} 1.0',
+        'rtc_stt_partials_total{result="shed"} 1.0',
+        'rtc_stt_decode_batch_size_bucket{le="2.0",tier="fast"} 0.0',
+        'rtc_stt_decode_batch_size_bucket{le="4.0",tier="fast"} 1.0',
+        "stt_primary_infer_seconds_sum 0.25",
+        "stt_fallback_infer_seconds_count 1.0",
+        "rtc_stt_load_step 1.0",
+        'rtc_stt_load_steps_total{direction="up",step="slow_partials"} 1.0',
+        'rtc_stt_load_steps_total{direction="up",step="few_partials"} 1.0',
+        'rtc_stt_load_steps_total{direction="down",step="slow_partials"} 1.0',
+        'rtc_stt_engine_healthy{tier="fast"} 1.0',
+        'rtc_stt_engine_healthy{tier="accurate"} 0.0',
+        'rtc_stt_rejected_total{reason="full"} 1.0',
     ],
 )
 async def test_the_metrics_of_the_contract_are_there(metrics, line):
@@ -97,8 +124,32 @@ async def test_no_label_holds_what_a_user_said_or_is(metrics):
 
 async def test_labels_are_of_few_values(metrics):
     labels = set(re.findall(r'(\w+)="', await scrape(metrics)))
-    assert labels <= {"transport", "tier", "result", "decision", "reason", "le"}
+    assert labels <= {"transport", "tier", "result", "decision", "reason", "le", "step", "direction"}
 
 
 async def test_two_servers_in_one_process_count_for_themselves(metrics):
     assert "rtc_stt_audio_seconds_total 0.0" in (await scrape(Metrics())).splitlines()
+
+
+class Gpus:
+    """A machine whose GPUs come and go."""
+
+    def __init__(self) -> None:
+        self.readings: list[GpuReading] = []
+
+    def read(self) -> list[GpuReading]:
+        return self.readings
+
+
+async def test_the_gpus_are_there_when_there_are_any():
+    gpus = Gpus()
+    metrics = Metrics(gpus)  # type: ignore[arg-type]
+    assert "gpu" not in await scrape(metrics)
+    gpus.readings = [GpuReading(0, 1_000.0, 80_000.0, 50.0), GpuReading(1, 2_000.0, 80_000.0, None)]
+    lines = (await scrape(metrics)).splitlines()
+    assert 'stt_gpu_utilization_pct{gpu="0"} 50.0' in lines
+    assert 'stt_gpu_mem_used_mb{gpu="1"} 2000.0' in lines
+    assert 'stt_gpu_mem_total_mb{gpu="1"} 80000.0' in lines
+    assert not any(line.startswith('stt_gpu_utilization_pct{gpu="1"}') for line in lines)
+    gpus.readings = []
+    assert not any(line.startswith("stt_gpu") for line in (await scrape(metrics)).splitlines())
