@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from rtc_stt.engines import WhisperEngine
 from rtc_stt.errors import ModelError
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 
-__all__ = ["Plan", "marks", "measure", "run", "steps"]
+__all__ = ["marks", "measure", "run", "steps"]
 
 PARTIAL_S = 3.0
 SESSIONS = 8
@@ -41,24 +40,12 @@ LENGTHS_S = (1, 2, 3, 5, 10, 30)
 _POLICIES = (ContextPolicy.PADDED, ContextPolicy.TIGHT)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is compared, and how often."""
-
-    model: Path
-    """A folder made by :mod:`rtc_stt.bench.shapes`."""
-    table_model: Path
-    rounds: int
-    batches: tuple[int, ...] = BATCHES
-    lengths_s: tuple[float, ...] = LENGTHS_S
+def steps(rounds: int) -> int:
+    """How many times ``tick`` is called."""
+    return rounds + len(BATCHES) + len(LENGTHS_S)
 
 
-def steps(plan: Plan) -> int:
-    """How many times ``tick`` is called by :func:`measure`."""
-    return plan.rounds + len(plan.batches) + len(plan.lengths_s)
-
-
-def run(models: Path, *, shape: str, table_shape: str, rounds: int, tick: Callable[[], object]) -> Outcome:
+def run(models: Path, *, shape: str, rounds: int, tick: Callable[[], object]) -> Outcome:
     """Measure in a process of its own.
 
     Raises:
@@ -66,7 +53,6 @@ def run(models: Path, *, shape: str, table_shape: str, rounds: int, tick: Callab
     """
     command = [sys.executable, "-m", "rtc_stt.bench.cost", "--rounds", str(rounds)]
     command += ["--model", str(shapes.model_folder(models, shape))]
-    command += ["--table-model", str(shapes.model_folder(models, table_shape))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     figures: dict[str, Any] = {}
     with (
@@ -88,7 +74,7 @@ def run(models: Path, *, shape: str, table_shape: str, rounds: int, tick: Callab
     if worker.returncode or not figures:
         last = complaint.splitlines()[-1:] or [f"exit code {worker.returncode}"]
         raise ModelError(f"the cost of decoding could not be measured: {last[0]}")
-    return Outcome({"shape": shape, "table_shape": table_shape, **figures}, marks(figures))
+    return Outcome({"shape": shape, **figures}, marks(figures))
 
 
 def marks(figures: dict[str, Any]) -> tuple[Mark, ...]:
@@ -100,25 +86,29 @@ def marks(figures: dict[str, Any]) -> tuple[Mark, ...]:
     )
 
 
-def measure(plan: Plan, tick: Callable[[], object]) -> dict[str, Any]:
-    """All figures of this part, in CPU milliseconds of the whole process."""
-    return _compare(plan, tick) | {"tables_cpu_ms": _tables(plan, tick)}
+def measure(model: Path, rounds: int, tick: Callable[[], object]) -> dict[str, Any]:
+    """All figures of this part, in CPU milliseconds of the whole process.
+
+    Args:
+        model: a folder made by :mod:`rtc_stt.bench.shapes`.
+    """
+    return _compare(model, rounds, tick) | {"tables_cpu_ms": _tables(model, rounds, tick)}
 
 
-def _compare(plan: Plan, tick: Callable[[], object]) -> dict[str, Any]:
+def _compare(model: Path, rounds: int, tick: Callable[[], object]) -> dict[str, Any]:
     audio, one = _noise(PARTIAL_S), [0]
     eight = list(range(SESSIONS))
-    peer = WhisperModel(str(plan.model), device="cpu", compute_type="int8", cpu_threads=1)
-    engines = {str(policy): _engine(plan.model, policy) for policy in _POLICIES}
+    peer = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=1)
+    engines = {str(policy): _engine(model, policy) for policy in _POLICIES}
     calls: dict[str, Callable[[], object]] = {"peer": partial(_transcribe, peer, audio)}
     for name, engine in engines.items():
         calls[f"{name} one"] = partial(_decode, engine, audio, one)
         calls[f"{name} eight"] = partial(_decode, engine, audio, eight)
-    taken = _alternate(calls, plan.rounds, tick)
+    taken = _alternate(calls, rounds, tick)
     whole = typical(taken["peer"])
     figures: dict[str, Any] = {
         "partial_s": PARTIAL_S,
-        "rounds": plan.rounds,
+        "rounds": rounds,
         "batched_engine": hasattr(WhisperEngine, "decode_batch"),
         "faster_whisper": {"tokens": len(_transcribe(peer, audio)), "cpu_ms": whole},
     }
@@ -156,16 +146,16 @@ def _alternate(
     return taken
 
 
-def _tables(plan: Plan, tick: Callable[[], object]) -> dict[str, Any]:
+def _tables(model: Path, rounds: int, tick: Callable[[], object]) -> dict[str, Any]:
     """Encode and generate alone, real length, greedy."""
-    kernel, times = Kernel(plan.table_model), max(2, plan.rounds // 2)
+    kernel, times = Kernel(model), max(2, rounds // 2)
     by_batch: dict[str, float] = {}
-    for batch in plan.batches:
+    for batch in BATCHES:
         taken = repeat(partial(kernel.decode, batch, PARTIAL_S), times)
         by_batch[str(batch)] = round(typical(taken) / batch, 1)
         tick()
     by_length: dict[str, float] = {}
-    for seconds in plan.lengths_s:
+    for seconds in LENGTHS_S:
         taken = repeat(partial(kernel.decode, 1, seconds), times)
         by_length[str(seconds)] = typical(taken)
         tick()
@@ -209,11 +199,10 @@ def main() -> int:
     """The worker."""
     parser = argparse.ArgumentParser(prog="python -m rtc_stt.bench.cost")
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--table-model", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    plan = Plan(options.model, options.table_model, options.rounds)
-    print(json.dumps(measure(plan, lambda: print('{"done": 1}', flush=True))), flush=True)
+    result = measure(options.model, options.rounds, lambda: print('{"done": 1}', flush=True))
+    print(json.dumps(result), flush=True)
     return 0
 
 

@@ -81,8 +81,8 @@ def _cost(settings: Settings) -> Job:
     shape, rounds = ("base", 2) if settings.quick else ("small", 9)
     return Job(
         "cost",
-        rounds + len(cost.BATCHES) + len(cost.LENGTHS_S),
-        lambda tick: cost.run(settings.models, shape=shape, table_shape=shape, rounds=rounds, tick=tick),
+        cost.steps(rounds),
+        lambda tick: cost.run(settings.models, shape=shape, rounds=rounds, tick=tick),
     )
 
 
@@ -93,7 +93,7 @@ def _live(settings: Settings) -> Job:
 
 
 def _overload(settings: Settings) -> Job:
-    short: dict[str, Any] = {"shape": "base", "seconds": 12.0, "probe_s": 4.0} if settings.quick else {}
+    short: dict[str, Any] = {"seconds": 12.0, "probe_s": 4.0, "visit_s": 6.0} if settings.quick else {}
     plan = overload.Plan(settings.models, clips=settings.clips, sessions=settings.sessions, **short)
     return Job("overload", overload.steps(plan), lambda tick: overload.run(plan, settings.make_speech, tick))
 

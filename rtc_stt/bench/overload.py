@@ -5,44 +5,35 @@ a true Whisper shape with random weights (:mod:`rtc_stt.bench.shapes`): what the
 they cost is real. Every final is doubted (``MIN_WORDS_FOR_CONF`` is out of reach), so that the accurate tier
 is under load as well.
 
-Capacity is searched first: the most sessions at which, with nothing left out, p95 TTFS is at most 1.5 times
-that of one session and p95 of a partial (its wait and its decode) at most 700 ms. Four times as many sessions
-are then let in at once and stay. Each second one more asks to come in, as at the server's door.
+Four times as many sessions as the machine carries (:mod:`rtc_stt.bench.capacity`) are let in at once and
+stay. Each second one more asks to come in, as at the server's door, and stays for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
+from rtc_stt.bench.capacity import PROBES, Search, Watch, is_calm, step_of, until_calm
 from rtc_stt.bench.live import CORES, Spoken, on_cores, read, speak_for
 from rtc_stt.bench.result import Mark, Outcome, percentiles, rss_bytes
 from rtc_stt.bench.voice import MakeSpeech, Voice, latencies
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
-from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step
 from rtc_stt.session import Speech
 
-__all__ = ["Plan", "Sample", "Watch", "growth", "in_bounds", "run", "steps", "with_weight"]
+__all__ = ["Plan", "Sample", "growth", "run", "steps", "with_weight"]
 
 OVERLOAD = 4
 WORDS = 8
 """What the models say: few enough words for the shortest clip, enough for a sentence."""
 
-MOST_SESSIONS = 48
-"""Where the search ends: beyond it the speakers themselves load this process too much."""
-
-TTFS_FACTOR, PARTIAL_MS = 1.5, 700.0
-RECOVERY_S, RECOVERY_WAIT_S = 10.0, 30.0
-VISIT_S = 10.0
-"""How long one stays who was let in at the door."""
-
+RECOVERY_S = 10.0
 MIB = 2**20
 
 
@@ -51,10 +42,12 @@ class Plan:
     """``sessions``: how many are let in at once; None: four times the capacity, which is searched."""
 
     models: Path
-    shape: str = "small"
+    shape: str = "base"
     sessions: int | None = None
     seconds: float = 180.0
     probe_s: float = 12.0
+    visit_s: float = 30.0
+    """How long one stays who was let in at the door."""
     clips: Path = recordings.CLIPS
 
 
@@ -71,32 +64,9 @@ class Sample:
     sessions: int
 
 
-@dataclass
-class Watch(Instrument):
-    """Sees what a partial takes from its request to its answer, and what waits."""
-
-    partials_ms: list[float] = field(default_factory=list)
-    waiting: dict[Tier, int] = field(default_factory=dict)
-    _queued: dict[tuple[str, int, int, Tier], float] = field(default_factory=dict)
-
-    def decode_started(self, request: DecodeRequest, queued_s: float) -> None:
-        """See :class:`Instrument`."""
-        self._queued[request.key] = queued_s
-
-    def decode_finished(self, answer: Hypothesis | DecodeFailure, infer_s: float) -> None:
-        """See :class:`Instrument`."""
-        queued_s = self._queued.pop(answer.request.key, 0.0)
-        if answer.request.urgency is Urgency.PARTIAL and isinstance(answer, Hypothesis):
-            self.partials_ms.append((queued_s + infer_s) * 1000)
-
-    def queue_changed(self, tier: Tier, waiting: int, running: int) -> None:
-        """See :class:`Instrument`."""
-        self.waiting[tier] = waiting
-
-
 def steps(plan: Plan) -> int:
     """How many times ``tick`` is called, about: once a second under load, and once a probe."""
-    return round(plan.seconds)
+    return round(plan.seconds) + (PROBES if plan.sessions is None else 0)
 
 
 def with_weight(models: Path, shape: str) -> dict[str, str]:
@@ -136,9 +106,11 @@ async def _measure(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], objec
         probes: list[dict[str, Any]] = []
         sessions = plan.sessions
         if sessions is None:
-            sessions = OVERLOAD * await _capacity(speech, watch, spoken, plan.probe_s, probes)
-            await _recovery(speech, watch)
-        load = _Load(speech, watch, spoken, plan.seconds)
+            search = Search(speech, watch, spoken, plan.probe_s, tick)
+            sessions = OVERLOAD * await search.capacity()
+            probes = search.probes
+            await until_calm(speech, watch)
+        load = _Load(speech, watch, spoken, plan)
         samples = await load.carry(sessions, tick)
         recovery_s = await load.recovery_s()
     finally:
@@ -170,14 +142,14 @@ async def _measure(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], objec
 class _Load:
     """The speakers: those who stay, and those who come to the door."""
 
-    def __init__(self, speech: Speech, watch: Watch, spoken: Sequence[Spoken], seconds: float) -> None:
+    def __init__(self, speech: Speech, watch: Watch, spoken: Sequence[Spoken], plan: Plan) -> None:
         self.stayed: list[Voice] = []
         self.visited: list[Voice] = []
         self.refused = 0
         self._speech = speech
         self._watch = watch
         self._spoken = spoken
-        self._seconds = seconds
+        self._plan = plan
         self._inside = 0
         self._calm_at_end = False
         self._busy_at = 0.0  # when it was last seen that something waits or is left out
@@ -186,23 +158,22 @@ class _Load:
         """Hold the load for its time; the state of each second."""
         loop = asyncio.get_running_loop()
         watching = loop.create_task(self._keep_watch())
-        staying = [loop.create_task(self._speak(self._seconds, n)) for n in range(sessions)]
+        staying = [loop.create_task(self._speak(self._plan.seconds, n)) for n in range(sessions)]
         visiting: list[asyncio.Task[Voice]] = []
         samples: list[Sample] = []
         begun = time.monotonic()
-        for second in range(round(self._seconds)):
+        for second in range(round(self._plan.seconds)):
             await asyncio.sleep(max(0.0, begun + second + 1 - time.monotonic()))
             samples.append(self._sample(second + 1))
-            if second + VISIT_S <= self._seconds:
-                if not getattr(self._speech.pool, "accepts_sessions", True):
-                    self.refused += 1
-                elif self._inside < 2 * sessions:  # without a ladder nobody is refused
-                    visiting.append(loop.create_task(self._speak(VISIT_S, 10_000 + second)))
+            if not getattr(self._speech.pool, "accepts_sessions", True):
+                self.refused += 1
+            elif left := min(self._plan.visit_s, self._plan.seconds - second - 1):
+                visiting.append(loop.create_task(self._speak(left, 10_000 + second)))
             tick()
         self.stayed = list(await asyncio.gather(*staying))
         self.visited = list(await asyncio.gather(*visiting))
         watching.cancel()
-        self._calm_at_end = _is_calm(self._speech, self._watch)
+        self._calm_at_end = is_calm(self._speech, self._watch)
         return samples
 
     async def recovery_s(self) -> float | None:
@@ -210,7 +181,7 @@ class _Load:
 
         None where that does not come.
         """
-        if await _recovery(self._speech, self._watch) is None:
+        if await until_calm(self._speech, self._watch) is None:
             return None
         silent = max(voice.silent_since or 0.0 for voice in [*self.stayed, *self.visited])
         # Where the watch ended in trouble, the recovery has ended now.
@@ -219,7 +190,7 @@ class _Load:
 
     async def _keep_watch(self) -> None:
         while True:
-            if not _is_calm(self._speech, self._watch):
+            if not is_calm(self._speech, self._watch):
                 self._busy_at = time.monotonic()
             await asyncio.sleep(0.1)
 
@@ -234,92 +205,12 @@ class _Load:
         snapshot: dict[str, Any] = getattr(self._speech.pool, "snapshot", dict)()
         return Sample(
             at_s=second,
-            step=int(_step(self._speech)),
+            step=int(step_of(self._speech)),
             waiting=sum(self._watch.waiting.values()),
             waiting_bytes=snapshot.get("queued_bytes"),
             rss=rss_bytes(),
             sessions=self._inside,
         )
-
-
-async def _capacity(
-    speech: Speech,
-    watch: Watch,
-    spoken: Sequence[Spoken],
-    seconds: float,
-    probes: list[dict[str, Any]],
-) -> int:
-    """Double until it is too much, then try the middle. What fails is tried again: it may have been luck."""
-    await _probe(speech, watch, spoken, seconds / 2, 1)  # the first decodes of a process pay for much
-    alone = (await _probe(speech, watch, spoken, seconds, 1))["ttfs_ms"].get("p95", 0.0)
-
-    async def carries(sessions: int) -> bool:
-        for _ in range(2):
-            probe = await _probe(speech, watch, spoken, seconds, sessions)
-            probe["in_bounds"] = in_bounds(probe, alone)
-            probes.append(probe)
-            if probe["in_bounds"]:
-                return True
-        return False
-
-    good = 1
-    while 2 * good <= MOST_SESSIONS and await carries(2 * good):
-        good *= 2
-    middle = good + good // 2
-    return middle if good > 1 and 2 * good <= MOST_SESSIONS and await carries(middle) else good
-
-
-def in_bounds(probe: Mapping[str, Any], alone_ms: float) -> bool:
-    """Whether a probe is within the limits of capacity, given p95 TTFS of one session alone."""
-    ttfs_ms: float | None = probe["ttfs_ms"].get("p95")
-    partial_ms: float = probe["partial_ms"].get("p95", 0.0)
-    return (
-        ttfs_ms is not None
-        and ttfs_ms <= TTFS_FACTOR * alone_ms
-        and partial_ms <= PARTIAL_MS
-        and probe["highest_step"] == Step.NORMAL.name
-    )
-
-
-async def _probe(
-    speech: Speech, watch: Watch, spoken: Sequence[Spoken], seconds: float, sessions: int
-) -> dict[str, Any]:
-    await _recovery(speech, watch)
-    watch.partials_ms.clear()
-    highest = Step.NORMAL
-    speaking = asyncio.gather(
-        *(speak_for(speech, spoken, seconds, seed=1_000 * sessions + n) for n in range(sessions))
-    )
-    while not speaking.done():
-        highest = max(highest, _step(speech))
-        await asyncio.wait([speaking], timeout=0.1)
-    told = latencies(await speaking)
-    return {
-        "sessions": sessions,
-        "ttfs_ms": told["ttfs_ms"],
-        "partial_ms": percentiles(watch.partials_ms),
-        "send_lag_ms": told["send_lag_ms"],
-        "highest_step": highest.name,
-    }
-
-
-async def _recovery(speech: Speech, watch: Watch) -> float | None:
-    """Seconds until nothing waits and nothing is left out any more; None where that does not come."""
-    begun = time.monotonic()
-    while (passed := time.monotonic() - begun) < RECOVERY_WAIT_S:
-        if _is_calm(speech, watch):
-            return round(passed, 1)
-        await asyncio.sleep(0.1)
-    return None
-
-
-def _is_calm(speech: Speech, watch: Watch) -> bool:
-    return _step(speech) is Step.NORMAL and not sum(watch.waiting.values())
-
-
-def _step(speech: Speech) -> Step:
-    step: Step = getattr(speech.pool, "step", Step.NORMAL)
-    return step
 
 
 def growth(values: Sequence[float], floor: float = 1.0) -> float:

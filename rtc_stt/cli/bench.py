@@ -68,6 +68,8 @@ def add_parser(commands: Any) -> None:
             "--models", type=Path, default=shapes.default_folder(), help="where they are kept"
         )
         common.add_common(parser)
+        # That there is much to do here is no news.
+        parser.set_defaults(log_level="error")
 
 
 def run_decode(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from rtc_stt.bench import cost, gpu, shapes, vocabulary
 from rtc_stt.bench.shapes import Shape, model_folder
 from rtc_stt.config import ContextPolicy
 from rtc_stt.engines import WhisperEngine
+from rtc_stt.errors import ModelError
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 
 pytestmark = pytest.mark.slow
@@ -76,19 +77,26 @@ def test_a_model_is_made_once(folder, model):
     assert not list(folder.glob(".making-*"))
 
 
-def test_cost_compares_ours_with_the_peer(model):
+def test_cost_is_compared_with_the_peer_in_a_process_of_its_own(folder):
     ticks = []
-    plan = cost.Plan(model, model, rounds=1, batches=(1, 2), lengths_s=(1,))
-    figures = cost.measure(plan, lambda: ticks.append(1))
-    assert len(ticks) == cost.steps(plan) == 4
+    outcome = cost.run(folder, shape="tiny", rounds=1, tick=lambda: ticks.append(1))
+    assert len(ticks) == cost.steps(1)
+    figures = outcome.figures
     assert figures["faster_whisper"]["tokens"] == figures["tight"]["tokens"] == figures["padded"]["tokens"]
     # Thirty seconds of padding cost more than three seconds of audio, whatever the machine is doing.
-    assert [mark.name for mark in cost.marks(figures)] == [
+    assert 0 < figures["tight"]["ratio_to_faster_whisper"]["one_session"] < 1
+    assert figures["tables_cpu_ms"]["per_request_by_batch_size"].keys() == {"1", "2", "4", "8", "16"}
+    assert [mark.name for mark in outcome.marks] == [
         "one_session_cpu_ratio",
         "eight_sessions_cpu_ratio_per_partial",
     ]
-    assert 0 < figures["tight"]["ratio_to_faster_whisper"]["one_session"] < 1
-    assert figures["tables_cpu_ms"]["per_request_by_batch_size"].keys() == {"1", "2"}
+    assert all(mark.value for mark in outcome.marks)
+
+
+def test_a_worker_that_fails_is_told_in_its_last_words(folder, monkeypatch):
+    monkeypatch.setattr(shapes, "model_folder", lambda models, name: folder / "nothing")
+    with pytest.raises(ModelError, match="could not be measured"):
+        cost.run(folder, shape="tiny", rounds=1, tick=lambda: None)
 
 
 def test_the_tables_of_the_gpu_are_made_on_a_cpu_as_well(folder):
