@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -68,25 +68,25 @@ def load(*sets: str, limit: int | None = None, folder: Path = CLIPS) -> list[Cli
     return chosen
 
 
-def unbroken(clips: Sequence[Clip], seconds: float) -> Samples:
-    """One after the other with gaps of 100 ms, over and over: speech without a pause.
+def unbroken(clips: Sequence[Clip], seconds: float) -> tuple[Samples, str]:
+    """One after the other with gaps of 100 ms, over and over: speech without a pause, and what is said.
 
     It is so long, or longer by at most one clip. Shape ``(n,)``.
     """
     gap = np.zeros(ms_to_samples(GAP_MS), np.float32)
-    return np.concatenate(list(_until(cycle([*clips]), gap, round(seconds * SAMPLE_RATE))))
-
-
-def _until(clips: Iterable[Clip], gap: Samples, samples: int) -> Iterator[Samples]:
     known: dict[str, Samples] = {}
-    for clip in clips:
-        if samples <= 0:
-            return
+    parts: list[Samples] = []
+    texts: list[str] = []
+    left = round(seconds * SAMPLE_RATE)
+    for clip in cycle(clips):
+        if left <= 0:
+            break
         if clip.id not in known:
             known[clip.id] = clip.speech()
-        yield known[clip.id]
-        yield gap
-        samples -= len(known[clip.id]) + len(gap)
+        parts += [known[clip.id], gap]
+        texts.append(clip.text)
+        left -= len(known[clip.id]) + len(gap)
+    return np.concatenate(parts), " ".join(texts)
 
 
 def _entries(folder: Path) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ def flood_mark(without: float | None, beside: float | None) -> Mark:
 
 async def _measure(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], object]) -> dict[str, Any]:
     clean = read(recordings.load("clean", "digits", folder=plan.clips))
-    endless = recordings.unbroken([clip for clip, _ in clean], plan.seconds)
+    endless, _ = recordings.unbroken([clip for clip, _ in clean], plan.seconds)
     speech = make_speech(Instrument(), {"MAX_CONCURRENCY": str(CORES)})
     without: list[Voice] = []
     beside: list[Voice] = []

@@ -77,7 +77,7 @@ def steps(plan: Plan) -> int:
 def run(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], object]) -> Outcome:
     """Speak, then decode the same windows again without any live path."""
     clips = recordings.load("clean", "digits", folder=plan.clips)
-    audio = recordings.unbroken(clips, plan.seconds)
+    audio, said = recordings.unbroken(clips, plan.seconds)
     windows = Windows()
     voice = asyncio.run(_speak(audio, plan, windows, make_speech, tick))
     spoken_ms = len(audio) * 1000 // SAMPLE_RATE
@@ -94,6 +94,7 @@ def run(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], object]) -> Outc
         "longest_decode_ms": windows.longest_ms,
         "commits": sum(len(windows.of(final.utterance_id)) - 1 for final in voice.finals),
         "live_against_offline": changes,
+        "live_against_spoken": word_changes(said, " ".join(final.text for final in voice.finals)),
         "send_lag_ms": percentiles(voice.pacer.lags_ms),
     }
     return Outcome(

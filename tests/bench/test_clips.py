@@ -58,7 +58,8 @@ def test_those_of_the_repository_are_the_default():
 
 
 def test_unbroken_speech_has_only_short_gaps_and_is_long_enough(folder):
-    speech = unbroken(load(folder=folder), 3.0)
+    speech, said = unbroken(load(folder=folder), 3.0)
+    assert said == "One. One. One."
     assert 3 * RATE <= len(speech) <= 4.2 * RATE
     changes = np.flatnonzero(np.diff((np.abs(speech) > 0.1).astype(int)))
     gaps = np.diff(changes)[::2]
