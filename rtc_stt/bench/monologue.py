@@ -29,6 +29,9 @@ __all__ = ["Plan", "Windows", "lags", "run", "steps"]
 TAIL_S = 1.5
 """Silence behind the speech: more than any hangover."""
 
+LEAST_PART_S = 30.0
+"""Seconds up to the first commit are cheaper than all that follow: a shorter part is no measure of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -97,10 +100,11 @@ def run(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], object]) -> Outc
         "live_against_spoken": word_changes(said, " ".join(final.text for final in voice.finals)),
         "send_lag_ms": percentiles(voice.pacer.lags_ms),
     }
+    lasting = Mark("partial_lag_ratio_end_to_begin", None if ratio is None else round(ratio, 3), 1.2)
     return Outcome(
         figures,
         (
-            Mark("partial_lag_ratio_end_to_begin", None if ratio is None else round(ratio, 3), 1.2),
+            *([lasting] if plan.part_s >= LEAST_PART_S else []),
             Mark("words_lost_at_commits", changes["lost"], 0),
             Mark("words_doubled_at_commits", changes["added"], 0),
             Mark("utterances_lost", voice.lost, 0),
