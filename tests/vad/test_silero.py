@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
+from rtc_stt.bench.clips import load
 from rtc_stt.vad.detector import DetectorState
 from rtc_stt.vad.silero import SileroDetector
-from tools.live_line.clips import load
 from tools.live_line.speak import surroundings
 
 

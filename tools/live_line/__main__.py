@@ -18,9 +18,10 @@ import psutil
 from tqdm import tqdm
 
 from rtc_stt import demo_models
+from rtc_stt.bench.clips import CLIPS, Clip, load
+from rtc_stt.bench.result import provenance
 from rtc_stt.config import Routing
 from tools.live_line import measure
-from tools.live_line.clips import Clip, load, provenance
 from tools.live_line.detector import STREAMS, VARIANTS, detector
 from tools.live_line.server import Server, running
 from tools.live_line.speak import Turn, speak_all, speak_side_by_side
@@ -181,7 +182,7 @@ def run_table(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace, name: str, result: dict[str, object], marks: dict[str, bool]) -> int:
     """Print, write, and say whether the marks were met."""
-    whole = {"measurement": name, "marks": marks, **result, "provenance": provenance()}
+    whole = {"measurement": name, "marks": marks, **result, "provenance": provenance(CLIPS)}
     text = json.dumps(whole, indent=1, ensure_ascii=False)
     print(text)
     if options.out:

@@ -18,6 +18,8 @@ import numpy as np
 
 from rtc_stt import demo_models
 from rtc_stt.audio import SAMPLE_RATE, Samples, Windower
+from rtc_stt.bench.clips import Clip, load
+from rtc_stt.bench.result import percentiles
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.events import Event, SpeechStarted, SpeechStopped, TranscriptFinal
@@ -25,8 +27,7 @@ from rtc_stt.hypothesis import Tier
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import SileroDetector, silero
 from tools.demo_models.score import word_error_rate
-from tools.live_line.clips import Clip, load
-from tools.live_line.measure import engine, percentiles
+from tools.live_line.measure import engine
 from tools.live_line.speak import SILENCE_S, surroundings
 
 __all__ = ["STREAMS", "VARIANTS", "detector"]

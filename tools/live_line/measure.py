@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from rtc_stt import demo_models
+from rtc_stt.bench.clips import Clip
+from rtc_stt.bench.pacing import MAX_SEND_LAG_MS
+from rtc_stt.bench.result import percentiles
 from rtc_stt.config import ContextPolicy, Routing
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.events import Decision, SpeechStopped, TranscriptFinal, TranscriptPartial
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.router import reasons_to_redecode
 from tools.demo_models.score import word_error_rate, word_errors
-from tools.live_line.clips import Clip
 from tools.live_line.speak import Turn
 
-__all__ = ["MAX_SEND_LAG_MS", "accuracy", "engine", "latency", "offline", "percentiles", "routing"]
-
-MAX_SEND_LAG_MS = 10.0
-"""A run whose p99 send lag is over this is void: the client, not the server, was late."""
-
-
-def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """p50, p95 and p99 by nearest rank, which never invents a value, and the count."""
-    ordered = sorted(values)
-    if not ordered:
-        return {"n": 0}
-    ranks = {f"p{p}": ordered[max(0, math.ceil(p / 100 * len(ordered)) - 1)] for p in (50, 95, 99)}
-    return {name: round(value, 1) for name, value in ranks.items()} | {"n": len(ordered)}
+__all__ = ["accuracy", "engine", "latency", "offline", "routing"]
 
 
 def latency(turns: Sequence[Turn]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rtc_stt.audio import SAMPLE_RATE, Samples
+from rtc_stt.bench.clips import Clip
 from rtc_stt.events import (
     Event,
     SpeechStarted,
@@ -19,7 +20,6 @@ from rtc_stt.events import (
     UtteranceDropped,
 )
 from tools.live_line.client import LiveClient, Received
-from tools.live_line.clips import Clip
 
 __all__ = ["Turn", "speak_all"]
 
