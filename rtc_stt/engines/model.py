@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -24,8 +23,6 @@ from rtc_stt.engines.word_times import Mel
 from rtc_stt.errors import EngineBroken, ModelError
 
 __all__ = ["Model"]
-
-log = logging.getLogger(__name__)
 
 # oneDNN, inside CTranslate2, keeps compiled kernels for the last 1,024 shapes it met. Utterances have as many
 # lengths, so memory would grow for hours (`python -m tools.live_line soak` with 1024 here shows it),
@@ -62,6 +59,11 @@ class Model:
         self._how = how
         self._whisper = self._load()
         vocabulary = self._whisper.hf_tokenizer
+        # Read once: a model that lost its device does not tell.
+        self.device = str(self._whisper.model.device)
+        """``cpu`` or ``cuda``."""
+        self.n_mels = int(self._whisper.model.n_mels)
+        """Bands of the spectrogram: 80, or 128 for large-v3."""
         self.is_multilingual = bool(self._whisper.model.is_multilingual)
         self.languages = frozenset(
             code
@@ -81,25 +83,14 @@ class Model:
             *range(self.any_tokenizer.timestamp_begin, vocabulary.get_vocab_size()),
         ]
 
-    @property
-    def device(self) -> str:
-        """``cpu`` or ``cuda``."""
-        return str(self._whisper.model.device)
-
-    @property
-    def n_mels(self) -> int:
-        """Bands of the spectrogram: 80, or 128 for large-v3."""
-        return int(self._whisper.model.n_mels)
-
     def reload(self) -> None:
         """Load the folder anew.
 
         Raises:
             ModelError: it cannot be loaded; until it can, the model is broken.
         """
-        with contextlib.suppress(
-            RuntimeError
-        ):  # its memory is wanted, and what is broken may refuse even this
+        # Its memory is wanted; what is broken may refuse even this.
+        with contextlib.suppress(RuntimeError, MemoryError):
             self._whisper.model.unload_model()
         self._whisper = self._load()
 

@@ -29,7 +29,7 @@ from rtc_stt.engines.encoded import Encoded
 from rtc_stt.engines.languages import allowed, most_probable
 from rtc_stt.engines.model import Model
 from rtc_stt.engines.prompts import build_prompt
-from rtc_stt.engines.word_times import Mel, sound_after, time_words, token_times
+from rtc_stt.engines.word_times import Mel, longest_token, sound, sound_after, time_words, token_times
 from rtc_stt.errors import DecodeError, EngineBroken, ModelError, trace
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Urgency, Word
 
@@ -210,7 +210,8 @@ class WhisperEngine:
         by_index = {item.index: item for item in items}
         answers: dict[int, Answer] = {}
         for batch in plan(self._row(item, policy) for item in items):
-            members = [by_index[index] for index in batch.indices]
+            # Copies: the language that one pass detects does not bind the next.
+            members = [dataclasses.replace(by_index[index]) for index in batch.indices]
             try:
                 answers |= self._decode_rows(members, batch.frames, check_drafts=check_drafts)
             except EngineBroken:
@@ -238,22 +239,20 @@ class WhisperEngine:
     def _decode_rows(self, items: Sequence[_Item], frames: int, *, check_drafts: bool) -> dict[int, Answer]:
         """Answers by index, of rows that :func:`plan` put together."""
         encoded = self._model.encode([item.mel for item in items], frames)
-        answers: dict[int, Answer] = {}
+        self._detect_languages(items, encoded)
+        answers: dict[int, Answer] = {
+            item.index: DecodeError(f"{self.name} found no language") for item in items if not item.language
+        }
         if check_drafts:
             answers |= self._check_drafts(items, encoded)
         rows = [row for row, item in enumerate(items) if item.index not in answers]
-        self._detect_languages(items, rows, encoded)
-        for row in rows:
-            if not items[row].language:
-                answers[items[row].index] = DecodeError(f"{self.name} found no language")
-        rows = [row for row in rows if items[row].language]
         heard = self._generate(items, rows, encoded, answers)
         self._add_words(items, heard, encoded, answers)
         return answers
 
-    def _detect_languages(self, items: Sequence[_Item], rows: Sequence[int], encoded: Encoded) -> None:
-        """Give these rows a language where they have none, as far as one can be told."""
-        unknown = [row for row in rows if not items[row].language]
+    def _detect_languages(self, items: Sequence[_Item], encoded: Encoded) -> None:
+        """Give a language to each row that has none, as far as one can be told."""
+        unknown = [row for row, item in enumerate(items) if not item.language]
         if not unknown:
             return
         for row, probabilities in zip(unknown, self._model.detect_language(encoded, unknown), strict=True):
@@ -337,9 +336,10 @@ class WhisperEngine:
         texts: dict[int, str] = {}
         for row, item in enumerate(items):
             draft = item.request.draft
-            if draft and self._may_check(item):
+            # In another language than this model hears, it would be another text.
+            if draft and draft.text.strip() and draft.language == item.language:
                 tokens = verify.draft_tokens(self._model.tokenizers[draft.language], draft.text)
-                if draft.text.strip() and len(tokens) <= item.budget:
+                if len(tokens) <= item.budget:
                     by_language.setdefault(draft.language, {})[row] = tokens
                     texts[row] = draft.text
         answers: dict[int, Answer] = {}
@@ -352,33 +352,27 @@ class WhisperEngine:
                     answers[items[row].index] = answer
         return answers
 
-    def _may_check(self, item: _Item) -> bool:
-        """Whether the draft is in a language that the request allows and this model knows."""
-        draft = item.request.draft
-        assert draft
-        if item.language:
-            return draft.language == item.language
-        return draft.language in (allowed(item.request.languages, self.languages) or self.languages)
-
     def _verified(self, item: _Item, tokens: list[int], alignment: Any) -> Hypothesis | None:
         """The draft as this model's own answer, if it stands."""
         draft = item.request.draft
         assert draft
-        end = token_times(alignment, len(tokens))[-1]
-        score = verify.Score.of(alignment.text_token_probs, sound_after(item.mel, end))
+        times, loud = token_times(alignment, len(tokens)), sound(item.mel)
+        score = verify.Score.of(
+            alignment.text_token_probs, sound_after(loud, times[-1]), longest_token(loud, times)
+        )
         if not verify.stands(score):
             return None
         answer = Hypothesis(
             request=item.request,
             text=draft.text,
-            language=draft.language,
-            language_probability=1.0 if item.language else draft.language_probability,
+            language=item.language,
+            language_probability=item.language_probability,
             avg_logprob=math.log(score.mean),
             no_speech_prob=0.0,
             compression_ratio=get_compression_ratio(draft.text),
             tokens=len(tokens),
             model=self.name,
-            words=self._words(item, draft.language, tokens, alignment) if item.wants_words else (),
+            words=self._words(item, item.language, tokens, alignment) if item.wants_words else (),
             verified=True,
         )
         return answer if verify.is_sound(answer) else None

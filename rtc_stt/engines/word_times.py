@@ -7,17 +7,17 @@ taken away again. How near the times come is measured by ``python -m tools.decod
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from faster_whisper.transcribe import merge_punctuations
 
 from rtc_stt.hypothesis import Word
 
-__all__ = ["FRAMES_PER_SECOND", "Mel", "sound", "sound_after", "time_words", "token_times"]
+__all__ = ["FRAMES_PER_SECOND", "Mel", "longest_token", "sound", "sound_after", "time_words", "token_times"]
 
 Mel = npt.NDArray[np.float32]
 """Log-mel spectrogram, shape ``(n_mels, frames)``, 100 frames a second."""
@@ -44,6 +44,10 @@ SOUND_SHARE = 0.1
 
 SOUND_RUN = 8
 """Frames. Clicks and the peaks of noise are shorter than 80 ms, syllables are longer."""
+
+
+SOUNDS_ON = 30
+"""Frames. Longer than 300 ms no last word sounds on behind where it was said to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,36 @@ def sound(mel: Mel) -> npt.NDArray[np.bool_]:
     above = np.clip(mel - floor - FLOOR_MARGIN, 0, None).mean(axis=0)
     smooth = np.convolve(above, np.full(3, 1 / 3), "same")[: mel.shape[1]]
     loud = (smooth > 0) & (smooth >= SOUND_SHARE * np.quantile(smooth, 0.9))
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]])))
-    for start, end in edges.reshape(-1, 2):
+    for start, end in _runs(loud):
         if end - start < SOUND_RUN:
             loud[start:end] = False
     return np.asarray(loud, np.bool_)
 
 
-def sound_after(mel: Mel, seconds: float) -> float:
-    """From there to the last sound, in seconds; 0 where there is none behind it."""
-    loud = np.flatnonzero(sound(mel))
-    return max(0.0, (int(loud[-1]) + 1) / FRAMES_PER_SECOND - seconds) if len(loud) else 0.0
+def _runs(loud: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Starts and ends of what is loud, shape ``(runs, 2)``."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]]))).reshape(-1, 2)
+
+
+def sound_after(loud: npt.NDArray[np.bool_], seconds: float) -> float:
+    """From there to the last sound, in seconds; 0 where what sounds there is the last.
+
+    Where a text ends is told only roughly, so a word that sounds on there counts as its own.
+    """
+    runs = _runs(loud)
+    if not len(runs):
+        return 0.0
+    end = seconds * FRAMES_PER_SECOND
+    sounding = [stop for start, stop in runs if start <= end < stop]
+    end = min([*sounding, end + SOUNDS_ON]) if sounding else end
+    return max(0.0, float(runs[-1][1] - end) / FRAMES_PER_SECOND)
+
+
+def longest_token(loud: npt.NDArray[np.bool_], times: npt.NDArray[np.float64]) -> float:
+    """Seconds of sound in the token that holds most, of :func:`token_times`."""
+    frames = np.round(times * FRAMES_PER_SECOND).astype(np.int64)
+    held = [int(loud[start:end].sum()) for start, end in itertools.pairwise(frames)]
+    return max(held, default=0) / FRAMES_PER_SECOND
 
 
 def time_words(
@@ -121,28 +144,32 @@ def time_words(
 
 
 def _pieces(tokenizer: Any, tokens: Sequence[int], alignment: Any) -> list[_Piece]:
+    """What the tokenizer takes for words, each with its punctuation."""
     texts, groups = tokenizer.split_to_word_tokens([*tokens, tokenizer.eot])
     times = token_times(alignment, len(tokens))
-    items: list[dict[str, Any]] = []
+    pieces: list[_Piece] = []
     position = 0
     for text, group in zip(texts[:-1], groups[:-1], strict=True):
         after = position + len(group)
-        items.append(
-            {
-                "word": text,
-                "tokens": group,
-                "start": times[position],
-                "end": times[after],
-                "probability": float(np.mean(alignment.text_token_probs[position:after])),
-            }
-        )
+        probability = float(np.mean(alignment.text_token_probs[position:after]))
+        piece = _Piece(text, float(times[position]), float(times[after]), probability)
         position = after
-    merge_punctuations(items, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION)
-    return [
-        _Piece(item["word"], float(item["start"]), float(item["end"]), item["probability"])
-        for item in items
-        if item["word"].strip()
-    ]
+        if pieces and (text in APPENDED_PUNCTUATION or _opens(pieces[-1].text)):
+            pieces[-1] = _joined(pieces[-1], piece)
+        else:
+            pieces.append(piece)
+    return [piece for piece in pieces if piece.text.strip()]
+
+
+def _opens(text: str) -> bool:
+    """Whether this is punctuation that belongs to the next word."""
+    return text.startswith(" ") and bool(text.strip()) and text.strip() in PREPENDED_PUNCTUATION
+
+
+def _joined(one: _Piece, other: _Piece) -> _Piece:
+    """Two as one, as probable as the less probable; punctuation is no word and does not count."""
+    spoken = [piece.probability for piece in (one, other) if any(c.isalnum() for c in piece.text)]
+    return _Piece(one.text + other.text, one.start, other.end, min(spoken, default=one.probability))
 
 
 def _join(pieces: Sequence[_Piece]) -> list[_Piece]:
@@ -150,9 +177,7 @@ def _join(pieces: Sequence[_Piece]) -> list[_Piece]:
     words: list[_Piece] = []
     for piece in pieces:
         if words and not piece.text[0].isspace():
-            last = words[-1]
-            probability = min(last.probability, piece.probability)
-            words[-1] = _Piece(last.text + piece.text, last.start, piece.end, probability)
+            words[-1] = _joined(words[-1], piece)
         else:
             words.append(piece)
     return words
@@ -161,8 +186,8 @@ def _join(pieces: Sequence[_Piece]) -> list[_Piece]:
 def _within_sound(piece: _Piece, loud: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Start and end without the silence at either side; as they are where there is no sound."""
     first, last = (round(seconds * FRAMES_PER_SECOND) for seconds in (piece.start, piece.end))
-    frames = first + np.flatnonzero(loud[first:last])
-    # A sliver of the neighbour's sound is no word of its own.
-    if len(frames) < SOUND_RUN // 2:
-        return piece.start, min(piece.end, len(loud) / FRAMES_PER_SECOND)
-    return frames[0] / FRAMES_PER_SECOND, (frames[-1] + 1) / FRAMES_PER_SECOND
+    # A sliver at the edge is the neighbour's sound.
+    runs = [run for run in _runs(loud[first:last]) if run[1] - run[0] >= SOUND_RUN]
+    if not runs:
+        return piece.start, piece.end
+    return (first + runs[0][0]) / FRAMES_PER_SECOND, (first + runs[-1][1]) / FRAMES_PER_SECOND
