@@ -17,6 +17,7 @@ from typing import Any
 
 from rtc_stt import guard
 from rtc_stt.endpointer import SpeechEvidence
+from rtc_stt.engines.word_times import UNSPACED_LANGUAGES
 from rtc_stt.hypothesis import Hypothesis
 
 __all__ = ["Score", "draft_tokens", "is_sound", "stands", "with_closing_mark"]
@@ -60,8 +61,9 @@ class Score:
 
 
 def draft_tokens(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a draft as the model itself would say them: its texts begin with a space."""
-    return list(tokenizer.encode(" " + text.strip()))
+    """The tokens of a draft as the model would say them: where words have spaces, a text begins with one."""
+    before = "" if tokenizer.language_code in UNSPACED_LANGUAGES else " "
+    return list(tokenizer.encode(before + text.strip()))
 
 
 def with_closing_mark(tokenizer: Any, tokens: list[int], text: str) -> list[int]:

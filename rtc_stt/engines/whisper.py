@@ -11,9 +11,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,16 @@ import numpy as np
 from faster_whisper.transcribe import get_compression_ratio
 
 from rtc_stt import guard
-from rtc_stt.audio import samples_to_ms
 from rtc_stt.config import ContextPolicy
-from rtc_stt.engines import verify
+from rtc_stt.engines.alignment import Aligner
 from rtc_stt.engines.batching import FULL_FRAMES, Row, context_frames, plan
 from rtc_stt.engines.encoded import Encoded
+from rtc_stt.engines.items import Answer, Item
 from rtc_stt.engines.languages import allowed, most_probable
 from rtc_stt.engines.model import Model
 from rtc_stt.engines.prompts import build_prompt
-from rtc_stt.engines.word_times import Mel, longest_token, sound, sound_after, time_words, token_times
 from rtc_stt.errors import DecodeError, EngineBroken, ModelError, trace
-from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Urgency, Word
+from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Urgency
 
 __all__ = ["WhisperEngine", "context_frames"]
 
@@ -39,32 +37,6 @@ log = logging.getLogger(__name__)
 
 MAX_NEW_TOKENS = 224
 """Whisper's own limit for one window."""
-
-Answer = Hypothesis | DecodeError
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    """A request on its way through the model."""
-
-    index: int
-    request: DecodeRequest
-    mel: Mel
-    prompt_tokens: int
-    beam: int
-    budget: int
-    """Text tokens that the audio can hold; more were not spoken."""
-    language: str
-    """Empty until it is detected."""
-    language_probability: float = 1.0
-
-    @property
-    def is_final(self) -> bool:
-        return self.request.urgency is not Urgency.PARTIAL
-
-    @property
-    def wants_words(self) -> bool:
-        return self.request.word_timestamps and self.is_final
 
 
 class WhisperEngine:
@@ -103,6 +75,7 @@ class WhisperEngine:
             cpu_threads=cpu_threads,
             num_workers=workers,
         )
+        self._aligner = Aligner(self._model, self.name)
         self._workers = workers
         self._beam_size = beam_size
         self._policy = context_policy
@@ -184,7 +157,7 @@ class WhisperEngine:
 
     # ── From requests to batches ─────────────────────────────────────────────────
 
-    def _prepare(self, index: int, request: DecodeRequest) -> _Item:
+    def _prepare(self, index: int, request: DecodeRequest) -> Item:
         code = request.language
         if code is not None and code not in self.languages:
             # CTranslate2 would drop the unknown token in silence and decode in any language.
@@ -193,7 +166,7 @@ class WhisperEngine:
         if code is None and len(among) == 1:
             code = among[0]
         seconds = request.duration_ms / 1000
-        return _Item(
+        return Item(
             index=index,
             request=request,
             mel=self._model.features(request.audio),
@@ -204,7 +177,7 @@ class WhisperEngine:
         )
 
     def _run(
-        self, items: Sequence[_Item], policy: ContextPolicy, *, check_drafts: bool = True
+        self, items: Sequence[Item], policy: ContextPolicy, *, check_drafts: bool = True
     ) -> dict[int, Answer]:
         """Answers by index."""
         by_index = {item.index: item for item in items}
@@ -217,14 +190,14 @@ class WhisperEngine:
             except EngineBroken:
                 raise
             except Exception as error:
-                answers |= {index: self._failure(error) for index in batch.indices}
+                answers |= dict.fromkeys(batch.indices, self._failure(error))
         return answers
 
-    def _again(self, item: _Item, policy: ContextPolicy) -> Answer:
+    def _again(self, item: Item, policy: ContextPolicy) -> Answer:
         """Alone, and from nothing."""
         return self._run([item], policy, check_drafts=False)[item.index]
 
-    def _row(self, item: _Item, policy: ContextPolicy) -> Row:
+    def _row(self, item: Item, policy: ContextPolicy) -> Row:
         frames = context_frames(item.mel.shape[1], policy, self._model.n_mels)
         return Row(item.index, frames, item.beam, item.prompt_tokens)
 
@@ -236,7 +209,7 @@ class WhisperEngine:
 
     # ── One batch ────────────────────────────────────────────────────────────────
 
-    def _decode_rows(self, items: Sequence[_Item], frames: int, *, check_drafts: bool) -> dict[int, Answer]:
+    def _decode_rows(self, items: Sequence[Item], frames: int, *, check_drafts: bool) -> dict[int, Answer]:
         """Answers by index, of rows that :func:`plan` put together."""
         encoded = self._model.encode([item.mel for item in items], frames)
         self._detect_languages(items, encoded)
@@ -244,13 +217,13 @@ class WhisperEngine:
             item.index: DecodeError(f"{self.name} found no language") for item in items if not item.language
         }
         if check_drafts:
-            answers |= self._check_drafts(items, encoded)
+            answers |= self._aligner.check_drafts(items, encoded)
         rows = [row for row, item in enumerate(items) if item.index not in answers]
         heard = self._generate(items, rows, encoded, answers)
-        self._add_words(items, heard, encoded, answers)
+        answers |= self._aligner.with_words(items, heard, answers, encoded)
         return answers
 
-    def _detect_languages(self, items: Sequence[_Item], encoded: Encoded) -> None:
+    def _detect_languages(self, items: Sequence[Item], encoded: Encoded) -> None:
         """Give a language to each row that has none, as far as one can be told."""
         unknown = [row for row, item in enumerate(items) if not item.language]
         if not unknown:
@@ -262,7 +235,7 @@ class WhisperEngine:
                 items[row].language, items[row].language_probability = found
 
     def _generate(
-        self, items: Sequence[_Item], rows: Sequence[int], encoded: Encoded, answers: dict[int, Answer]
+        self, items: Sequence[Item], rows: Sequence[int], encoded: Encoded, answers: dict[int, Answer]
     ) -> dict[int, list[int]]:
         """Answer these rows. Returns their text tokens."""
         if not rows:
@@ -277,7 +250,7 @@ class WhisperEngine:
             answers[items[row].index] = self._hypothesis(items[row], heard[row], result)
         return heard
 
-    def _hypothesis(self, item: _Item, tokens: list[int], result: Any) -> Answer:
+    def _hypothesis(self, item: Item, tokens: list[int], result: Any) -> Answer:
         # Of no tokens there is no score. Of some, overflow in half precision would pass for full confidence.
         score = result.scores[0] if tokens else 0.0
         if not math.isfinite(score):
@@ -295,84 +268,3 @@ class WhisperEngine:
             tokens=len(tokens),
             model=self.name,
         )
-
-    # ── Alignment: word times and drafts ─────────────────────────────────────────
-
-    def _align(
-        self, items: Sequence[_Item], texts: Mapping[int, list[int]], language: str, encoded: Encoded
-    ) -> dict[int, Any]:
-        """Alignments by row, for texts by row that are in one language."""
-        rows = list(texts)
-        frames = [items[row].mel.shape[1] for row in rows]
-        results = self._model.align(encoded, rows, list(texts.values()), frames, language)
-        return dict(zip(rows, results, strict=True))
-
-    def _add_words(
-        self,
-        items: Sequence[_Item],
-        heard: Mapping[int, list[int]],
-        encoded: Encoded,
-        answers: dict[int, Answer],
-    ) -> None:
-        """Word times for the finals that asked for them."""
-        by_language: dict[str, dict[int, list[int]]] = {}
-        for row, tokens in heard.items():
-            if tokens and items[row].wants_words and isinstance(answers[items[row].index], Hypothesis):
-                by_language.setdefault(items[row].language, {})[row] = tokens
-        for language, texts in by_language.items():
-            for row, alignment in self._align(items, texts, language, encoded).items():
-                answer = answers[items[row].index]
-                assert isinstance(answer, Hypothesis)
-                words = self._words(items[row], language, texts[row], alignment)
-                answers[items[row].index] = dataclasses.replace(answer, words=words)
-
-    def _words(self, item: _Item, language: str, tokens: list[int], alignment: Any) -> tuple[Word, ...]:
-        origin_ms = samples_to_ms(item.request.audio_start)
-        return time_words(self._model.tokenizers[language], tokens, alignment, item.mel, origin_ms)
-
-    def _check_drafts(self, items: Sequence[_Item], encoded: Encoded) -> dict[int, Answer]:
-        """The drafts that stand, as answers by index."""
-        by_language: dict[str, dict[int, list[int]]] = {}
-        texts: dict[int, str] = {}
-        for row, item in enumerate(items):
-            draft = item.request.draft
-            # In another language than this model hears, it would be another text.
-            if draft and draft.text.strip() and draft.language == item.language:
-                tokens = verify.draft_tokens(self._model.tokenizers[draft.language], draft.text)
-                if len(tokens) <= item.budget:
-                    by_language.setdefault(draft.language, {})[row] = tokens
-                    texts[row] = draft.text
-        answers: dict[int, Answer] = {}
-        for language, drafts in by_language.items():
-            tokenizer = self._model.tokenizers[language]
-            probed = {row: verify.with_closing_mark(tokenizer, drafts[row], texts[row]) for row in drafts}
-            for row, alignment in self._align(items, probed, language, encoded).items():
-                answer = self._verified(items[row], drafts[row], alignment)
-                if answer:
-                    answers[items[row].index] = answer
-        return answers
-
-    def _verified(self, item: _Item, tokens: list[int], alignment: Any) -> Hypothesis | None:
-        """The draft as this model's own answer, if it stands."""
-        draft = item.request.draft
-        assert draft
-        times, loud = token_times(alignment, len(tokens)), sound(item.mel)
-        score = verify.Score.of(
-            alignment.text_token_probs, sound_after(loud, times[-1]), longest_token(loud, times)
-        )
-        if not verify.stands(score):
-            return None
-        answer = Hypothesis(
-            request=item.request,
-            text=draft.text,
-            language=item.language,
-            language_probability=item.language_probability,
-            avg_logprob=math.log(score.mean),
-            no_speech_prob=0.0,
-            compression_ratio=get_compression_ratio(draft.text),
-            tokens=len(tokens),
-            model=self.name,
-            words=self._words(item, item.language, tokens, alignment) if item.wants_words else (),
-            verified=True,
-        )
-        return answer if verify.is_sound(answer) else None

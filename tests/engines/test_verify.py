@@ -8,7 +8,7 @@ import pytest
 
 from rtc_stt import demo_models
 from rtc_stt.engines import verify
-from rtc_stt.engines.verify import Score, stands, with_closing_mark
+from rtc_stt.engines.verify import Score, draft_tokens, stands, with_closing_mark
 from rtc_stt.hypothesis import Draft, Hypothesis
 from tests.harness import request
 from tools.decode_engine.engines import ask, load
@@ -38,9 +38,13 @@ def test_what_lets_a_text_stand(probabilities, rest_s, longest_s, verdict):
 
 
 class Dots:
+    """A tokenizer of characters."""
+
+    def __init__(self, language_code: str = "en") -> None:
+        self.language_code = language_code
+
     def encode(self, text: str) -> list[int]:
-        assert text == "."
-        return [13]
+        return [13 if character == "." else ord(character) for character in text]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,11 @@ class Dots:
 )
 def test_a_text_without_a_closing_mark_is_asked_for_one(text, added):
     assert with_closing_mark(Dots(), [1], text) == ([1, 13] if added else [1])
+
+
+def test_a_draft_begins_with_a_space_where_words_have_spaces():
+    assert draft_tokens(Dots("en"), " no ") == [ord(c) for c in " no"]
+    assert draft_tokens(Dots("ja"), "はい") == [ord(c) for c in "はい"]
 
 
 def test_what_is_often_invented_in_silence_is_never_only_verified():
