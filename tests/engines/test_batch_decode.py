@@ -68,6 +68,7 @@ def same(one: Hypothesis, other: Hypothesis) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_batch_says_what_single_decodes_say(engine, clips):
     requests = [request(f"s{i}", audio=clip.audio()) for i, clip in enumerate(clips)]
     together, alone = engine.decode_batch(requests), [engine.decode(r) for r in requests]
@@ -75,6 +76,7 @@ def test_a_batch_says_what_single_decodes_say(engine, clips):
     assert sum(map(same, together, alone)) >= len(clips) - 1
 
 
+@pytest.mark.slow
 def test_options_of_many_kinds_share_a_batch(engine, clips):
     audio = [clip.audio() for clip in clips]
     requests = [
@@ -175,6 +177,7 @@ def test_overflow_in_one_row_is_tried_again_alone(fast, clips, calls, monkeypatc
     assert [rows for rows, _ in calls] == [3, 1]
 
 
+@pytest.mark.slow
 def test_a_suspicious_final_is_decoded_again_alone_and_in_full(fast, clips, calls, monkeypatch):
     looks_wrong = {"b", "p"}
     monkeypatch.setattr(guard, "is_suspicious", lambda h: h.request.stream_id in looks_wrong)
@@ -232,6 +235,7 @@ class Broken:
         raise self.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -254,6 +258,7 @@ def test_a_broken_device_breaks_the_engine_until_it_is_loaded_anew(clips, error,
     assert engine.decode_batch(requests) == before
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_be_loaded_anew_stays_broken_and_says_so(clips, monkeypatch):
     engine = load(demo_models.FAST)
     folder = engine._model._path

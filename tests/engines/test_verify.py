@@ -101,6 +101,7 @@ def test_right_texts_stand_and_are_this_models_answer(engine, clips):
         assert [word.word for word in heard.words] == heard.text.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [
