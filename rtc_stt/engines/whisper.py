@@ -1,99 +1,46 @@
 """Whisper on CTranslate2, called directly: the real length of the audio is decoded, not 30 s of padding.
 
-faster-whisper loads the model and brings tokenizer, features and word alignment. Its ``transcribe`` is not
-used, since it always pads to 30 s, which on short audio costs more than everything else together.
+faster-whisper loads the model and brings tokenizer and features. Its ``transcribe`` is not used, since it
+always pads to 30 s, which on short audio costs more than everything else together.
+
+Requests of many sessions share a call (see ``batching.py``); a single request is a batch of one.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
-import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ctranslate2
 import numpy as np
-import numpy.typing as npt
-from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import (
-    get_compression_ratio,
-    get_suppressed_tokens,
-    merge_punctuations,
-)
+from faster_whisper.transcribe import get_compression_ratio
 
 from rtc_stt import guard
-from rtc_stt.audio import samples_to_ms
 from rtc_stt.config import ContextPolicy
-from rtc_stt.errors import DecodeError, ModelError
-from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Urgency, Word
+from rtc_stt.engines.alignment import Aligner
+from rtc_stt.engines.batching import FULL_FRAMES, Row, context_frames, plan
+from rtc_stt.engines.encoded import Encoded
+from rtc_stt.engines.items import Answer, Item
+from rtc_stt.engines.languages import allowed, most_probable
+from rtc_stt.engines.model import Model
+from rtc_stt.engines.prompts import build_prompt
+from rtc_stt.errors import DecodeError, EngineBroken, ModelError, trace
+from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Urgency
 
 __all__ = ["WhisperEngine", "context_frames"]
 
 log = logging.getLogger(__name__)
 
-FULL_FRAMES = 3_000
-"""Mel frames of 30 s: all that the encoder can see."""
-
-PADDED_EXTRA_FRAMES = 256
-"""128 encoder positions: stock weights need this much silence behind the audio to know that it ended."""
-
-PADDED_MIN_FRAMES = 500
-"""5 s: with less in all, stock weights loop."""
-
-MAX_LENGTH = 448
-"""Positions of Whisper's decoder: prompt and text together."""
-
-MAX_PROMPT = MAX_LENGTH // 2 - 1
-"""Tokens that prompt and hotwords may have together."""
-
 MAX_NEW_TOKENS = 224
 """Whisper's own limit for one window."""
 
-# oneDNN, inside CTranslate2, keeps compiled kernels for the last 1,024 shapes it met. Utterances have as many
-# lengths, so memory would grow for hours (`python -m tools.live_line soak` with 1024 here shows it),
-# and nothing is gained: the time per decode is the same. It is read when the first kernel is made.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-
-PREPENDED_PUNCTUATION = "\"'“¿([{-"
-APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"
-
-UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""Whisper's tokenizer splits these at characters; in all others a word begins with white space."""
-
-Mel = npt.NDArray[np.float32]
-"""Log-mel spectrogram, shape ``(n_mels, frames)``, 100 frames a second."""
-
-
-def context_frames(frames: int, policy: ContextPolicy, n_mels: int) -> int:
-    """How many mel frames the encoder is given for ``frames`` real ones.
-
-    One length is avoided: CTranslate2 (seen in 4.8) takes encoder output of exactly ``n_mels`` positions
-    for a spectrogram, and encodes it again.
-    """
-    if policy is ContextPolicy.FULL:
-        return FULL_FRAMES
-    if policy is ContextPolicy.PADDED:
-        frames = max(frames + PADDED_EXTRA_FRAMES, PADDED_MIN_FRAMES)
-    positions = (frames + 1) // 2
-    if positions == n_mels:
-        frames += 2
-    return min(frames, FULL_FRAMES)
-
-
-@dataclass(frozen=True, slots=True)
-class _Language:
-    """What decoding in one language needs."""
-
-    tokenizer: Any
-    suppressed: list[int]
-
 
 class WhisperEngine:
-    """One model. ``decode`` may be called from ``workers`` threads at a time.
+    """One model. ``decode`` and ``decode_batch`` may be called from ``workers`` threads at a time.
 
     Args:
         path: A CTranslate2 Whisper folder.
@@ -118,51 +65,67 @@ class WhisperEngine:
         beam_size: int = 1,
         context_policy: ContextPolicy = ContextPolicy.PADDED,
     ) -> None:
-        if not (path / "model.bin").is_file():
-            raise ModelError(f"{path} is no CTranslate2 model folder: it has no model.bin")
-        try:
-            self._whisper = WhisperModel(
-                str(path),
-                device=device,
-                device_index=device_index,
-                compute_type=compute_type,
-                cpu_threads=cpu_threads,
-                num_workers=workers,
-            )
-        except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, tokenizers its own
-            raise ModelError(f"the model in {path} cannot be loaded: {error}") from error
         self.name = name or path.name
-        self._model = self._whisper.model
+        self._model = Model(
+            path,
+            self.name,
+            device=device,
+            device_index=device_index,
+            compute_type=compute_type,
+            cpu_threads=cpu_threads,
+            num_workers=workers,
+        )
+        self._aligner = Aligner(self._model, self.name)
         self._workers = workers
         self._beam_size = beam_size
         self._policy = context_policy
-        self.languages = frozenset(
-            code
-            for code in self._whisper.supported_languages
-            if self._whisper.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
-        )
-        self._by_language = {code: self._prepare(code) for code in self.languages}
+        self.languages = self._model.languages
 
     @property
     def device(self) -> str:
         """``cpu`` or ``cuda``."""
-        return str(self._model.device)
+        return self._model.device
 
     def decode(self, request: DecodeRequest) -> Hypothesis:
-        """Decode one request; see :class:`rtc_stt.decode_pool.Engine`.
+        """Decode one request: :meth:`decode_batch` of one.
 
-        A final from short context that looks wrong is decoded again with the full 30 s.
+        Raises:
+            DecodeError: it could not.
+            EngineBroken: and the next request will fare no better before :meth:`reload`.
         """
-        if request.language is not None and request.language not in self._by_language:
-            # CTranslate2 would drop the unknown token in silence and decode in any language.
-            raise DecodeError(f"{self.name} does not know the language {request.language!r}")
-        mel = self._features(request)
-        hypothesis = self._decode(request, mel, self._policy)
-        is_final = request.urgency is not Urgency.PARTIAL
-        if is_final and self._policy is not ContextPolicy.FULL and guard.is_suspicious(hypothesis):
-            log.debug("%s: doubtful on short context, decoding again in full", self.name)
-            hypothesis = self._decode(request, mel, ContextPolicy.FULL)
-        return hypothesis
+        [answer] = self.decode_batch([request])
+        if isinstance(answer, DecodeError):
+            raise answer
+        return answer
+
+    def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Answer]:
+        """Decode requests of any sessions together, each with its own options; answers in their order.
+
+        What fails is an entry and harms no other: it is first tried again alone. A final from short context
+        that looks wrong is decoded again alone with the full 30 s. Where a request brings a draft, that is
+        checked, and only decoded if it does not stand.
+
+        Raises:
+            EngineBroken: the device or the model is at fault.
+        """
+        answers: dict[int, Answer] = {}
+        items = []
+        for index, request in enumerate(requests):
+            try:
+                items.append(self._prepare(index, request))
+            except Exception as error:
+                answers[index] = self._failure(error)
+        answers |= self._run(items, self._policy)
+        for item in items:
+            answer = answers[item.index]
+            if isinstance(answer, DecodeError) and len(items) > 1:
+                answer = self._again(item, self._policy)
+            is_short = item.is_final and self._policy is not ContextPolicy.FULL
+            if is_short and isinstance(answer, Hypothesis) and guard.is_suspicious(answer):
+                log.debug("%s: doubtful on short context, decoding again in full", self.name)
+                answer = self._again(item, ContextPolicy.FULL)
+            answers[item.index] = answer
+        return [answers[index] for index in range(len(requests))]
 
     def warm_up(self) -> None:
         """Decode 30 s of silence on every worker.
@@ -170,156 +133,138 @@ class WhisperEngine:
         So the first speaker does not pay for lazy initialisation, and a machine that is too small for the
         longest decode says so at the start and not at night.
         """
-        code = min(self.languages)
-        prompt = [*self._by_language[code].tokenizer.sot_sequence]
-        mel = np.zeros((self._n_mels, FULL_FRAMES), np.float32)
+        prompt = [*self._model.any_tokenizer.sot_sequence]
+        silence = np.zeros((self._model.n_mels, FULL_FRAMES), np.float32)
 
         def decode(_: int) -> None:
-            encoded = self._encode(mel, ContextPolicy.FULL)
-            self._generate(encoded, prompt, code, self._beam_size, MAX_NEW_TOKENS)
+            encoded = self._model.encode([silence], FULL_FRAMES)
+            self._model.generate(encoded, [0], [prompt], self._beam_size, MAX_NEW_TOKENS)
 
         with ThreadPoolExecutor(self._workers) as executor:
             list(executor.map(decode, range(self._workers)))
 
-    @property
-    def _n_mels(self) -> int:
-        return int(self._model.n_mels)
+    def reload(self) -> None:
+        """Load the model anew after :class:`EngineBroken`, and warm it up. One thread at a time.
 
-    def _prepare(self, code: str) -> _Language:
-        tokenizer = Tokenizer(
-            self._whisper.hf_tokenizer,
-            self._model.is_multilingual,
-            task="transcribe",
-            language=code,
-        )
-        suppressed = list(get_suppressed_tokens(tokenizer, [-1]))
-        # Behind <|notimestamps|> a timestamp is always a mistake, and would count as confidence.
-        vocabulary = self._whisper.hf_tokenizer.get_vocab_size()
-        return _Language(tokenizer, suppressed + list(range(tokenizer.timestamp_begin, vocabulary)))
+        Raises:
+            ModelError: it cannot be loaded or cannot decode; the engine stays broken.
+        """
+        self._model.reload()
+        try:
+            self.warm_up()
+        except (EngineBroken, RuntimeError) as error:
+            raise ModelError(f"{self.name} was loaded anew and cannot decode") from error
 
-    def _features(self, request: DecodeRequest) -> Mel:
-        mel = self._whisper.feature_extractor(request.audio)[:, :-1]
-        return np.ascontiguousarray(mel[:, :FULL_FRAMES], np.float32)
+    # ── From requests to batches ─────────────────────────────────────────────────
 
-    def _encode(self, mel: Mel, policy: ContextPolicy) -> ctranslate2.StorageView:
-        frames = context_frames(mel.shape[1], policy, self._n_mels)
-        # Padding is zero in mel space, as in training, which is not the mel of silence.
-        padded = np.zeros((1, mel.shape[0], frames), np.float32)
-        padded[0, :, : mel.shape[1]] = mel
-        return self._model.encode(ctranslate2.StorageView.from_array(padded))
-
-    def _decode(self, request: DecodeRequest, mel: Mel, policy: ContextPolicy) -> Hypothesis:
-        encoded = self._encode(mel, policy)
-        code, language_probability = request.language or "", 1.0
-        if not code:
-            code, language_probability = self._detect_language(encoded)
-        language = self._by_language[code]
+    def _prepare(self, index: int, request: DecodeRequest) -> Item:
+        code = request.language
+        if code is not None and code not in self.languages:
+            # CTranslate2 would drop the unknown token in silence and decode in any language.
+            raise DecodeError(f"{self.name} does not know the language {code!r}")
+        among = allowed(request.languages, self.languages)
+        if code is None and len(among) == 1:
+            code = among[0]
         seconds = request.duration_ms / 1000
-        budget = min(MAX_NEW_TOKENS, round(guard.TOKENS_FREE + guard.TOKENS_PER_SECOND * seconds) + 1)
-        prompt = self._prompt(request, language.tokenizer)
-        beam = 1 if request.urgency is Urgency.PARTIAL else self._beam_size
-        result = self._generate(encoded, prompt, code, beam, budget)
-        tokens = result.sequences_ids[0]
+        return Item(
+            index=index,
+            request=request,
+            mel=self._model.features(request.audio),
+            prompt_tokens=len(build_prompt(self._model.any_tokenizer, request)),
+            beam=self._beam_size if request.urgency is not Urgency.PARTIAL else 1,
+            budget=min(MAX_NEW_TOKENS, round(guard.TOKENS_FREE + guard.TOKENS_PER_SECOND * seconds) + 1),
+            language=code or "",
+        )
+
+    def _run(
+        self, items: Sequence[Item], policy: ContextPolicy, *, check_drafts: bool = True
+    ) -> dict[int, Answer]:
+        """Answers by index."""
+        by_index = {item.index: item for item in items}
+        answers: dict[int, Answer] = {}
+        for batch in plan(self._row(item, policy) for item in items):
+            # Copies: the language that one pass detects does not bind the next.
+            members = [dataclasses.replace(by_index[index]) for index in batch.indices]
+            try:
+                answers |= self._decode_rows(members, batch.frames, check_drafts=check_drafts)
+            except EngineBroken:
+                raise
+            except Exception as error:
+                answers |= dict.fromkeys(batch.indices, self._failure(error))
+        return answers
+
+    def _again(self, item: Item, policy: ContextPolicy) -> Answer:
+        """Alone, and from nothing."""
+        return self._run([item], policy, check_drafts=False)[item.index]
+
+    def _row(self, item: Item, policy: ContextPolicy) -> Row:
+        frames = context_frames(item.mel.shape[1], policy, self._model.n_mels)
+        return Row(item.index, frames, item.beam, item.prompt_tokens)
+
+    def _failure(self, error: Exception) -> DecodeError:
+        if isinstance(error, DecodeError):
+            return error
+        log.error("%s failed: %s", self.name, trace(error))
+        return DecodeError(f"{self.name}: {type(error).__name__}")
+
+    # ── One batch ────────────────────────────────────────────────────────────────
+
+    def _decode_rows(self, items: Sequence[Item], frames: int, *, check_drafts: bool) -> dict[int, Answer]:
+        """Answers by index, of rows that :func:`plan` put together."""
+        encoded = self._model.encode([item.mel for item in items], frames)
+        self._detect_languages(items, encoded)
+        answers: dict[int, Answer] = {
+            item.index: DecodeError(f"{self.name} found no language") for item in items if not item.language
+        }
+        if check_drafts:
+            answers |= self._aligner.check_drafts(items, encoded)
+        rows = [row for row, item in enumerate(items) if item.index not in answers]
+        heard = self._generate(items, rows, encoded, answers)
+        answers |= self._aligner.with_words(items, heard, answers, encoded)
+        return answers
+
+    def _detect_languages(self, items: Sequence[Item], encoded: Encoded) -> None:
+        """Give a language to each row that has none, as far as one can be told."""
+        unknown = [row for row, item in enumerate(items) if not item.language]
+        if not unknown:
+            return
+        for row, probabilities in zip(unknown, self._model.detect_language(encoded, unknown), strict=True):
+            among = allowed(items[row].request.languages, self.languages) or self.languages
+            found = most_probable(probabilities, among)
+            if found:
+                items[row].language, items[row].language_probability = found
+
+    def _generate(
+        self, items: Sequence[Item], rows: Sequence[int], encoded: Encoded, answers: dict[int, Answer]
+    ) -> dict[int, list[int]]:
+        """Answer these rows. Returns their text tokens."""
+        if not rows:
+            return {}
+        prompts = [build_prompt(self._model.tokenizers[items[r].language], items[r].request) for r in rows]
+        budget = max(items[row].budget for row in rows)
+        heard = {}
+        results = self._model.generate(encoded, rows, prompts, items[rows[0]].beam, budget)
+        for row, result in zip(rows, results, strict=True):
+            # The call's limit is that of its longest row.
+            heard[row] = result.sequences_ids[0][: items[row].budget]
+            answers[items[row].index] = self._hypothesis(items[row], heard[row], result)
+        return heard
+
+    def _hypothesis(self, item: Item, tokens: list[int], result: Any) -> Answer:
         # Of no tokens there is no score. Of some, overflow in half precision would pass for full confidence.
         score = result.scores[0] if tokens else 0.0
         if not math.isfinite(score):
-            raise DecodeError(f"{self.name} gave no finite score")
-        text = language.tokenizer.decode(tokens).strip()
+            return DecodeError(f"{self.name} gave no finite score")
+        text = self._model.tokenizers[item.language].decode(tokens).strip()
         return Hypothesis(
-            request=request,
+            request=item.request,
             text=text,
-            language=code,
-            language_probability=language_probability,
+            language=item.language,
+            language_probability=item.language_probability,
             # The score is the mean over the text tokens; with the end token there is one more.
             avg_logprob=min(0.0, score * len(tokens) / (len(tokens) + 1)),
             no_speech_prob=result.no_speech_prob,
             compression_ratio=get_compression_ratio(text) if text else 0.0,
             tokens=len(tokens),
             model=self.name,
-            words=self._words(request, language.tokenizer, encoded, tokens, mel.shape[1])
-            if request.word_timestamps
-            else (),
         )
-
-    def _generate(
-        self, encoded: ctranslate2.StorageView, prompt: list[int], code: str, beam: int, budget: int
-    ) -> Any:
-        return self._model.generate(
-            encoded,
-            [prompt],
-            beam_size=beam,
-            # CTranslate2 gives half of max_length to new tokens, and counts the prompt into the whole.
-            max_length=min(MAX_LENGTH, max(2 * budget, len(prompt) + budget)),
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_tokens=self._by_language[code].suppressed,
-            sampling_temperature=0.0 if beam == 1 else 1.0,
-        )[0]
-
-    def _prompt(self, request: DecodeRequest, tokenizer: Any) -> list[int]:
-        before = tokenizer.encode(" " + request.prompt.strip()) if request.prompt else []
-        hotwords = tokenizer.encode(" " + request.hotwords.strip()) if request.hotwords else []
-        # Together they may take what Whisper gives to a prompt alone; of a prompt its end counts.
-        room = max(0, MAX_PROMPT - len(hotwords))
-        before = before[len(before) - min(len(before), room) :]
-        prompt: list[int] = self._whisper.get_prompt(
-            tokenizer, before, without_timestamps=True, hotwords=request.hotwords
-        )
-        return prompt
-
-    def _detect_language(self, encoded: ctranslate2.StorageView) -> tuple[str, float]:
-        if not self._model.is_multilingual:
-            return "en", 1.0
-        ranked = self._model.detect_language(encoded)[0]
-        for token, probability in ranked:
-            code = token[2:-2]
-            if code in self._by_language and math.isfinite(probability):
-                return code, float(probability)
-        raise DecodeError(f"{self.name} found no language")
-
-    def _words(
-        self,
-        request: DecodeRequest,
-        tokenizer: Any,
-        encoded: ctranslate2.StorageView,
-        tokens: list[int],
-        frames: int,
-    ) -> tuple[Word, ...]:
-        """Words with times from the cross-attention (dynamic time warping, as OpenAI's Whisper does)."""
-        text = [token for token in tokens if token < tokenizer.eot]
-        if not text:
-            return ()
-        [aligned] = self._whisper.find_alignment(tokenizer, [text], encoded, frames)
-        merge_punctuations(aligned, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION)
-        if tokenizer.language_code not in UNSPACED_LANGUAGES:
-            aligned = _join_pieces(aligned)
-        origin = samples_to_ms(request.audio_start)
-        return tuple(
-            Word(
-                word=item["word"].strip(),
-                start_ms=origin + round(float(item["start"]) * 1000),
-                end_ms=origin + round(float(item["end"]) * 1000),
-                probability=round(float(item["probability"]), 4),
-            )
-            for item in aligned
-            if item["word"].strip()
-        )
-
-
-def _join_pieces(aligned: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One item a word: an apostrophe or a hyphen within a word makes two of it (``o'clock``)."""
-    words: list[dict[str, Any]] = []
-    for item in aligned:
-        if not item["word"]:
-            continue  # merged into its neighbour
-        if words and not item["word"][0].isspace():
-            last = words[-1]
-            words[-1] = {
-                **last,
-                "word": last["word"] + item["word"],
-                "end": item["end"],
-                "probability": min(last["probability"], item["probability"]),
-            }
-        else:
-            words.append(item)
-    return words

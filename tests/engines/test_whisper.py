@@ -16,7 +16,7 @@ from rtc_stt import demo_models
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.config import ContextPolicy
 from rtc_stt.engines import WhisperEngine
-from rtc_stt.engines.whisper import FULL_FRAMES, context_frames
+from rtc_stt.engines.batching import FULL_FRAMES, context_frames
 from rtc_stt.errors import DecodeError, ModelError
 from rtc_stt.guard import TOKENS_FREE, TOKENS_PER_SECOND
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
@@ -230,10 +230,12 @@ def test_prompt_and_hotwords_may_be_long_and_odd(fast, clip, text):
 
 
 def test_warming_up_decodes_thirty_seconds_on_every_worker(fast, monkeypatch):
-    shapes, encode = [], fast._encode
-    monkeypatch.setattr(fast, "_encode", lambda mel, policy: shapes.append(mel.shape) or encode(mel, policy))
+    lengths, encode = [], fast._model.encode
+    monkeypatch.setattr(
+        fast._model, "encode", lambda mels, frames: lengths.append(frames) or encode(mels, frames)
+    )
     fast.warm_up()
-    assert shapes == [(80, 3000)] * fast._workers
+    assert lengths == [FULL_FRAMES] * fast._workers
 
 
 def test_every_context_policy_decodes(clip):

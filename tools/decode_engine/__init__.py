@@ -1,0 +1,1 @@
+"""Measurements of the decode engine on the committed test clips; no network, no clock."""
