@@ -10,14 +10,14 @@ import pytest
 
 from rtc_stt import demo_models, guard
 from rtc_stt.audio import SAMPLE_RATE
+from rtc_stt.bench.clips import Clip
+from rtc_stt.bench.clips import load as load_clips
 from rtc_stt.config import ContextPolicy
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.engines.batching import FULL_FRAMES
 from rtc_stt.errors import DecodeError, EngineBroken, ModelError
 from rtc_stt.hypothesis import Hypothesis, Urgency
 from tests.harness import request
-from tools.live_line.clips import Clip
-from tools.live_line.clips import load as load_clips
 
 
 def load(model: demo_models.DemoModel, **how: object) -> WhisperEngine:

@@ -7,12 +7,12 @@ import math
 import pytest
 
 from rtc_stt import demo_models
+from rtc_stt.bench.clips import load as load_clips
 from rtc_stt.engines import verify
 from rtc_stt.engines.verify import Score, draft_tokens, stands, with_closing_mark
 from rtc_stt.hypothesis import Draft, Hypothesis
 from tests.harness import request
 from tools.decode_engine.engines import ask, load
-from tools.live_line.clips import load as load_clips
 
 
 def test_a_score_is_the_mean_and_the_weakest():

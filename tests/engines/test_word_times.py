@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from rtc_stt import demo_models
+from rtc_stt.bench.clips import load as load_clips
 from rtc_stt.engines.word_times import longest_token, sound, sound_after, time_words, token_times
 from tools.decode_engine.engines import ask, load
 from tools.decode_engine.word_times import NEAR_MS, offsets, true_times
-from tools.live_line.clips import load as load_clips
 
 EOT = 99
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from rtc_stt.bench.result import provenance
 from tools.decode_engine import padding, verify, word_times
 from tools.decode_engine.engines import MODELS
-from tools.live_line.clips import provenance
 
 MEASUREMENTS: dict[str, tuple[Callable[[int | None, Callable[[], object]], dict[str, Any]], str]] = {
     "padding": (padding.measure, "texts of the same clips alone, padded and batched"),

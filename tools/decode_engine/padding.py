@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rtc_stt import demo_models
+from rtc_stt.bench.clips import load as load_clips
 from rtc_stt.config import ContextPolicy
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.engines.batching import LIKE_LENGTH, context_frames
@@ -17,7 +18,6 @@ from rtc_stt.engines.model import Model
 from rtc_stt.engines.prompts import build_prompt
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis
 from tools.decode_engine.engines import MODELS, ask, load, spread
-from tools.live_line.clips import load as load_clips
 
 __all__ = ["measure"]
 

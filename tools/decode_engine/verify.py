@@ -16,6 +16,8 @@ import numpy as np
 
 from rtc_stt import demo_models
 from rtc_stt.audio import SAMPLE_RATE, Samples
+from rtc_stt.bench.clips import Clip
+from rtc_stt.bench.clips import load as load_clips
 from rtc_stt.config import ContextPolicy
 from rtc_stt.engines import verify
 from rtc_stt.engines.batching import context_frames
@@ -24,8 +26,6 @@ from rtc_stt.engines.word_times import longest_token, sound, sound_after, token_
 from rtc_stt.stabilizer import normalise_word
 from tools.decode_engine.engines import ask, load, spread
 from tools.decode_engine.word_times import true_times
-from tools.live_line.clips import Clip
-from tools.live_line.clips import load as load_clips
 
 __all__ = ["Checked", "check", "measure"]
 
