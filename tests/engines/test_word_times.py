@@ -102,7 +102,7 @@ def test_the_longest_token_is_the_one_with_most_sound_in_it():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["clean", "noisy", "digits"])
 def test_the_accurate_models_words_are_where_they_were_said(name):
-    """All clips: ``python -m tools.decode_engine word_times``, 80 % of starts within 80 ms."""
+    """Of all clips (``python -m tools.decode_engine word_times``) three words in four are within 80 ms."""
     engine, truth = load(demo_models.ACCURATE), true_times()
     starts, ends = [], []
     for clip in load_clips(name, limit=12):
