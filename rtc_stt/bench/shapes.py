@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ctranslate2.specs import whisper_spec
 
 from rtc_stt.bench import vocabulary
 
@@ -130,6 +129,8 @@ class _Weights:
     def spec(self) -> Any:
         """The whole model."""
         shape = self._shape
+        from ctranslate2.specs import whisper_spec  # here, for it imports torch: seconds and memory
+
         spec = whisper_spec.WhisperSpec(shape.layers, shape.heads, shape.layers, shape.heads)
         encoder, decoder = spec.encoder, spec.decoder
         for conv, channels in ((encoder.conv1, MELS), (encoder.conv2, shape.width)):
