@@ -91,7 +91,9 @@ class Holdings:
             threads=frozenset(t for t in threading.enumerate() if not t.name.startswith(pools)),
             files=process.num_fds(),
             sockets=len(process.net_connections()),
-            connections=sum(issubclass(type(o), RTCPeerConnection | peer.Peer | Session) for o in gc.get_objects()),
+            connections=sum(
+                issubclass(type(o), RTCPeerConnection | peer.Peer | Session) for o in gc.get_objects()
+            ),
         )
 
     def more_than(self, before: Holdings) -> str:
