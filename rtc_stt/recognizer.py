@@ -106,7 +106,7 @@ class Recognizer:
             if partial:
                 self._tell(partial)
         elif utterance.attempt and utterance.attempt.revision == answer.request.revision:
-            utterance.attempt.finalizer.receive(answer)
+            utterance.attempt.finalizer.receive(answer, may_redecode=self.effort.redecode)
             if utterance.endpoint:
                 self._advance(utterance, now)
             else:
@@ -153,7 +153,7 @@ class Recognizer:
             if utterance.verdict is not None or utterance.deadline is None:
                 continue  # decided, or its turn to be told has not come
             if now >= utterance.deadline and utterance.attempt:
-                utterance.attempt.finalizer.give_up()
+                utterance.attempt.finalizer.give_up(may_redecode=self.effort.redecode)
                 self._advance(utterance, now)
 
     # ── What goes out ────────────────────────────────────────────────────────────
@@ -198,7 +198,7 @@ class Recognizer:
                 self._open(start)
             case Paused(_, evidence):
                 assert self._current
-                if not self._is_too_short(evidence):
+                if self.effort.eager and not self._is_too_short(evidence):
                     self._attempt_final(self._current, self._buffer.end, evidence)
                     self._speculate(self._current)
             case Resumed():
@@ -230,7 +230,9 @@ class Recognizer:
         wanted = self._options.partials and self._endpointer.is_speaking
         if wanted and utterance.partial_is_due(self._buffer.end):
             audio = self._buffer.slice(utterance.audio_start, self._buffer.end)
-            self._requests.append(utterance.ask_for_partial(audio, self._options))
+            self._requests.append(
+                utterance.ask_for_partial(audio, self._options, self.effort.partial_stretch)
+            )
 
     def _take_back(self, utterance: Utterance) -> None:
         """The pause was none: the speculative final is thrown away."""

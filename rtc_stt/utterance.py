@@ -83,12 +83,15 @@ class Utterance:
         """Whether the next partial should be asked for."""
         return position >= self._next_partial_at
 
-    def ask_for_partial(self, audio: Samples, options: StreamOptions) -> DecodeRequest:
-        """The request for the next partial, over all of the utterance so far."""
+    def ask_for_partial(self, audio: Samples, options: StreamOptions, stretch: float) -> DecodeRequest:
+        """The request for the next partial, over all of the utterance so far.
+
+        ``stretch``: factor on the time until the one after it.
+        """
         interval_ms = options.partial_interval_ms
         if self._shown is None:
             interval_ms = min(interval_ms, EAGER_PARTIAL_INTERVAL_MS)
-        self._next_partial_at = self.audio_start + len(audio) + ms_to_samples(interval_ms)
+        self._next_partial_at = self.audio_start + len(audio) + ms_to_samples(interval_ms * stretch)
         self._revision += 1
         return self._request(audio, self._revision, Tier.FAST, Urgency.PARTIAL, options)
 

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from rtc_stt.config import Routing
+from rtc_stt.config import RedecodeMode, Routing
 from rtc_stt.endpointer import SpeechEvidence
 from rtc_stt.events import Decision, DropReason, FastResult, Reason
 from rtc_stt.finalizer import Dropped, Finalizer, Kept
-from rtc_stt.hypothesis import DecodeFailure, Hypothesis, Tier, Urgency
+from rtc_stt.hypothesis import DecodeFailure, Draft, Hypothesis, Tier, Urgency, Word
 from rtc_stt.testing import hypothesis
 from tests.harness import CLEAR, request
 
@@ -245,3 +245,95 @@ def test_timings_sum_the_waits_and_keep_the_tiers_apart():
     assert f.timings() == (3, 40, 0)
     f.receive(better(SOUND, queue_ms=5, infer_ms=200))
     assert f.timings() == (8, 40, 200)
+
+
+# ── Without capacity, and with a draft ──
+
+VERIFY = Routing(redecode_mode=RedecodeMode.VERIFY)
+
+
+def verifying(heard: Hypothesis) -> Finalizer:
+    f = Finalizer(CLEAR, VERIFY, has_accurate_tier=True)
+    f.receive(heard)
+    assert f.awaits is Tier.ACCURATE
+    return f
+
+
+def test_the_fast_text_stands_where_there_is_no_capacity_to_decode_again():
+    f = finalizer(accurate=True)
+    f.receive(fast(SOUND, **UNSURE), may_redecode=False)
+    assert kept(f).route.decision is Decision.REDECODE_SHED
+    assert kept(f).hypothesis.text == SOUND
+
+
+def test_the_fast_text_stands_where_the_accurate_tier_was_not_tried():
+    f = doubted()
+    f.receive(DecodeFailure(ACCURATE, "full", shed=True))
+    assert kept(f).route.decision is Decision.REDECODE_SHED
+    assert kept(f).route.reasons == (Reason.LOW_LOGPROB,)
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"), [(FAILURE, DropReason.DECODE_FAILED), (fast(LOOP), DropReason.REPETITION)]
+)
+def test_without_fast_text_no_capacity_is_as_a_failure(first, reason):
+    f = finalizer(accurate=True)
+    f.receive(first, may_redecode=False)
+    assert f.verdict == Dropped(reason)
+
+
+def test_no_capacity_changes_nothing_where_nothing_is_doubted_or_nobody_could_be_asked():
+    f = finalizer(accurate=True)
+    f.receive(fast(SOUND, **SURE), may_redecode=False)
+    assert kept(f).route.decision is Decision.ACCEPTED
+    f = finalizer(accurate=False)
+    f.receive(fast(SOUND, **UNSURE), may_redecode=False)
+    assert kept(f).route.decision is Decision.NO_ACCURATE_TIER
+
+
+def test_a_late_fast_tier_without_capacity_ends_with_the_last_partial():
+    f = finalizer(accurate=True, last_partial=PARTIAL)
+    f.give_up(may_redecode=False)
+    assert kept(f).hypothesis is PARTIAL
+    assert kept(f).route.decision is Decision.REDECODE_SHED
+
+
+def test_a_sound_text_is_the_draft_of_the_accurate_tier():
+    f = verifying(fast(SOUND, **UNSURE, language="de", language_probability=0.9))
+    assert f.draft == Draft(SOUND, "de", 0.9)
+
+
+def test_nothing_is_a_draft_where_always_is_decoded():
+    assert doubted().draft is None
+
+
+@pytest.mark.parametrize("first", [FAILURE, fast(LOOP), fast("", no_speech_prob=0.3)])
+def test_what_is_no_sound_text_is_no_draft(first):
+    f = Finalizer(CLEAR, VERIFY, has_accurate_tier=True, last_partial=PARTIAL)
+    f.receive(first)
+    assert f.awaits is Tier.ACCURATE
+    assert f.draft is None
+
+
+def test_a_verified_text_is_the_fast_one_with_the_opinion_of_the_better_ear():
+    said = (Word("turn", 0, 200, 0.9),)
+    f = verifying(fast(SOUND, **UNSURE, words=said))
+    f.receive(better("Turn on the lights", verified=True, avg_logprob=-0.3, model="medium"))
+    assert kept(f).route.decision is Decision.VERIFIED
+    final = kept(f).hypothesis
+    assert (final.text, final.model, final.avg_logprob, final.words) == (SOUND, "medium", -0.3, said)
+    assert final.request.tier is Tier.ACCURATE
+    assert f.draft is None
+
+
+def test_an_accurate_tier_that_disagrees_decodes():
+    f = verifying(fast(SOUND, **UNSURE))
+    f.receive(better("turn off the lights"))
+    assert kept(f).route.decision is Decision.REDECODED
+    assert kept(f).hypothesis.text == "turn off the lights"
+
+
+def test_a_fast_text_that_was_only_checked_is_a_fast_text():
+    f = finalizer(accurate=True)
+    f.receive(fast(SOUND, **SURE, verified=True))
+    assert kept(f).route.decision is Decision.ACCEPTED
