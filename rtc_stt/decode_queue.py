@@ -5,7 +5,8 @@ The rules, in this order:
 1. Finals before eager finals before partials, each in the order they came.
 2. A session has at most one partial waiting (a newer one replaces it, at the older one's place in the
    line) and at most one running.
-3. What a newer request of the same utterance has overtaken is stale and leaves the queue, finals excepted.
+3. What a newer request of the same utterance has overtaken is stale and leaves the queue, finals excepted,
+   and with them the eager final of a segment that was committed before (its audio starts elsewhere).
 4. A request that comes again with more urgency is promoted where it waits, and ignored where it runs.
 """
 
@@ -92,7 +93,8 @@ class DecodeQueue:
 
 
 def _overtakes(new: DecodeRequest, old: DecodeRequest) -> bool:
-    return new.stream_id == old.stream_id and (new.utterance_id, new.revision) > (
-        old.utterance_id,
-        old.revision,
-    )
+    if new.stream_id != old.stream_id or (new.utterance_id, new.revision) <= (old.utterance_id, old.revision):
+        return False
+    # Audio with another start is another segment of the utterance, and that one's final is still wanted.
+    is_same_segment = new.utterance_id != old.utterance_id or new.audio_start == old.audio_start
+    return is_same_segment or old.urgency is Urgency.PARTIAL

@@ -55,6 +55,8 @@ class Dropped:
     """The utterance gets none."""
 
     reason: DropReason
+    decision: Decision | None = None
+    """What would have been told of the route, where a text was wanted and there was none."""
 
 
 Verdict = Kept | Dropped
@@ -191,7 +193,7 @@ class Finalizer:
         if self._heard:
             self._keep(self._heard, decision)
         else:
-            self._drop(self._otherwise)
+            self._drop(self._otherwise, decision)
 
     def _keep(self, hypothesis: Hypothesis, decision: Decision) -> None:
         self.awaits = None
@@ -199,6 +201,6 @@ class Finalizer:
         said = FastResult(fast.text, round(math.exp(min(0.0, fast.avg_logprob)), 4)) if fast else None
         self.verdict = Kept(hypothesis, Route(decision, self._reasons, said))
 
-    def _drop(self, reason: DropReason) -> None:
+    def _drop(self, reason: DropReason, decision: Decision | None = None) -> None:
         self.awaits = None
-        self.verdict = Dropped(reason)
+        self.verdict = Dropped(reason, decision)

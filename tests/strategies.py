@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import strategies as st
 
 from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
-from rtc_stt.config import Endpointing, Routing, StreamOptions
+from rtc_stt.config import Endpointing, RedecodeMode, Routing, StreamOptions
 from rtc_stt.events import EVENT_TYPES, Event, FastResult, Route, Timing
 from rtc_stt.hypothesis import Word
 from rtc_stt.testing import Said
@@ -55,12 +55,17 @@ def stream_options() -> st.SearchStrategy[StreamOptions]:
         prompt=st.none() | st.text(max_size=5),
         partials=st.sampled_from([True, True, False]),
         word_timestamps=st.booleans(),
+        commit_after_s=st.sampled_from([1.0, 1.5, 8.0]),
+        carry_context=st.booleans(),
         partial_interval_ms=st.sampled_from([100, 250, 1_000]),
         endpointing=endpointings(),
     )
 
 
-ROUTINGS = st.sampled_from([Routing(min_words=0), Routing(), Routing(min_words=9, redecode_deadline_ms=300)])
+VERIFYING = Routing(min_words=9, redecode_mode=RedecodeMode.VERIFY)
+ROUTINGS = st.sampled_from(
+    [Routing(min_words=0), Routing(), Routing(min_words=9, redecode_deadline_ms=300), VERIFYING]
+)
 MOOD = st.sampled_from(sorted(MOODS))
 PROBABILITY = st.sampled_from([0.0, 0.02, 0.2, 0.32, 0.4, 0.5, 0.7, 0.95, 1.0])
 WEATHER = st.lists(st.tuples(st.integers(1, 40), PROBABILITY), max_size=25)

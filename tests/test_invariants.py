@@ -120,7 +120,9 @@ def turns(draw: st.DrawFn) -> list[Step]:
     """Someone speaks and pauses, most is answered, and now and then something else happens."""
     steps: list[Step] = []
     for speech, pause in draw(
-        st.lists(st.tuples(st.integers(3, 60), st.integers(1, 40)), min_size=1, max_size=4)
+        st.lists(
+            st.tuples(st.integers(3, 60) | st.integers(60, 150), st.integers(1, 40)), min_size=1, max_size=4
+        )
     ):
         while speech > 0:
             windows = draw(st.integers(1, 30))
@@ -170,9 +172,9 @@ def test_whatever_happens_every_invariant_holds(steps, options, routing, accurat
 @pytest.mark.slow
 def test_the_strategies_reach_all_that_can_be_told():
     """The storm would prove little if it never got to a final, an eager text or a drop."""
-    kinds, decisions, drops = set[str](), set[str](), set[str]()
+    kinds, decisions, drops, segments = set[str](), set[str](), set[str](), list[int]()
 
-    @settings(max_examples=150, derandomize=True, database=None)
+    @settings(max_examples=400, derandomize=True, database=None)
     @given(turns(), stream_options(), ROUTINGS, st.booleans())
     def collect(steps, options, routing, accurate):
         line = Storm(options, routing, accurate=accurate)
@@ -182,14 +184,17 @@ def test_the_strategies_reach_all_that_can_be_told():
         kinds.update(e.type for e in line.told)
         decisions.update(e.route.decision for e in only(line.told, TranscriptFinal))
         drops.update(e.reason for e in only(line.told, UtteranceDropped))
+        finals = [e.utterance_id for e in only(line.told, TranscriptFinal)]
+        segments.append(max((len(line.attempts()[number]) for number in finals), default=0))
 
     collect()
+    assert sum(count > 1 for count in segments) > 10, "finals of several segments"
     assert kinds == {
         "speech.started", "speech.stopped", "speech.resumed", "transcript.partial", "transcript.eager",
         "transcript.final", "utterance.dropped", "finalized",
     }  # fmt: skip
     assert decisions == {
-        "accepted", "redecoded", "redecode_failed", "redecode_timeout", "no_accurate_tier",
+        "accepted", "redecoded", "verified", "redecode_failed", "redecode_timeout", "no_accurate_tier",
     }  # fmt: skip
     assert drops >= {"no_speech", "repetition", "known_phrase", "too_short", "decode_failed"}
 
@@ -200,9 +205,10 @@ class AnyLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         endpointing = Endpointing(
-            min_silence_ms=192, speculate_after_ms=64, max_utterance_s=2, min_speech_ms=64
+            min_silence_ms=192, speculate_after_ms=64, max_utterance_s=5, min_speech_ms=64
         )
-        self.line = Storm(StreamOptions(endpointing=endpointing), Routing(min_words=0))
+        options = StreamOptions(endpointing=endpointing, commit_after_s=1.0)
+        self.line = Storm(options, Routing(min_words=0))
 
     @rule(windows=st.integers(1, 30))
     def speak(self, windows: int) -> None:
