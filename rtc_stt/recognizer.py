@@ -325,7 +325,7 @@ class Recognizer:
     ) -> None:
         segment = utterance.open
         audio = self._buffer.slice(segment.audio_start, audio_end)
-        draft = segment.draft(speech_end) if self._routing.redecode_mode is RedecodeMode.VERIFY else None
+        draft = utterance.draft(speech_end) if self._routing.redecode_mode is RedecodeMode.VERIFY else None
         utterance.attempt_final(segment, audio, self._finalizer(segment, evidence), draft)
 
     def _finalizer(self, segment: Segment, evidence: SpeechEvidence) -> Finalizer:

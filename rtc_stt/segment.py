@@ -62,13 +62,6 @@ class Segment:
         partial = self.last_partial
         return partial if partial and partial.request.audio_start == self.audio_start else None
 
-    def draft(self, speech_end: int) -> Draft | None:
-        """The last partial as a draft of the final, if it heard all speech."""
-        partial = self.partial
-        if partial is None or partial.request.audio_end < speech_end or not partial.text.strip():
-            return None
-        return Draft(partial.text, partial.language, partial.language_probability)
-
     def fallback(self, *, words: bool) -> Hypothesis | None:
         """What may stand in for a final; with the times of ``words`` only where the session wants them."""
         if self.last_partial is None or words:

@@ -70,6 +70,7 @@ class Utterance:
         self._shown: tuple[str, int] | None = None
         self._heard_revision = 0  # of the newest partial taken
         self._language: str | None = None  # of the partials, once known
+        self._language_probability = 1.0  # as it was detected
 
     @property
     def open(self) -> Segment:
@@ -129,10 +130,11 @@ class Utterance:
         if is_over or not answer.text.strip():
             return None
         if (
-            answer.request.duration_ms >= LANGUAGE_IS_KNOWN_MS
+            not answer.language_was_forced
+            and answer.request.duration_ms >= LANGUAGE_IS_KNOWN_MS
             and answer.language_probability >= LANGUAGE_IS_KNOWN_PROBABILITY
         ):
-            self._language = answer.language
+            self._language, self._language_probability = answer.language, answer.language_probability
         stable = self._stabilizer.update(answer.text)
         if not stable.text or self._shown == (stable.text, stable.stable_chars):
             return None
@@ -179,6 +181,15 @@ class Utterance:
         """What the final will most likely say, once the open segment's attempt is that far."""
         text = self.open.attempt.finalizer.eager_text if self.open.attempt else None
         return None if text is None else join_texts([*(s.text for s in self.segments[:-1]), text])
+
+    def draft(self, speech_end: int) -> Draft | None:
+        """The last partial as a draft of the open segment's final, if it heard all speech."""
+        partial = self.open.partial
+        if partial is None or partial.request.audio_end < speech_end or not partial.text.strip():
+            return None
+        forced = partial.language_was_forced
+        probability = self._language_probability if forced else partial.language_probability
+        return Draft(partial.text, partial.language, probability)
 
     def attempt_final(
         self, segment: Segment, audio: Samples, finalizer: Finalizer, draft: Draft | None = None

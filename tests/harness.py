@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -102,7 +103,7 @@ class Line:
         self.recognizer = Recognizer(
             "line", options, routing or Routing(min_words=0), has_accurate_tier=accurate
         )
-        self.vad, self.engine = ScriptedVad(script), ScriptedEngine(script)
+        self.vad, self.engine = ScriptedVad(script), ScriptedEngine(script, answer=timed(script))
         self.source = render(script, max([s.end_ms for s in script], default=0) + 10_000)
         self.now = 0.0
         self.requests: list[DecodeRequest] = []
@@ -146,8 +147,8 @@ class Line:
 
     def answer(self, asked: DecodeRequest, text: str | None = None, **figures: object) -> list[Event]:
         """Answer a request, by default with what the script says of its audio."""
-        text = self.engine.text(asked) if text is None else text
-        return self.give(hypothesis(asked, text, **figures))
+        answer = self.engine.decode(asked) if text is None else hypothesis(asked, text)
+        return self.give(replace(answer, **figures))  # type: ignore[arg-type]
 
     def fail(self, asked: DecodeRequest) -> list[Event]:
         """Answer that the engine failed."""

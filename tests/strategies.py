@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -24,6 +25,18 @@ def scripts(draw: st.DrawFn, max_words: int = 10) -> list[Said]:
         at += draw(st.sampled_from([0, 5, 40, 120, 250, 400, 600, 1_200]) | st.integers(0, 1_500))
         length = draw(st.sampled_from([10, 40, 70, 200, 400]) | st.integers(5, 900))
         script.append(Said(at, at + length, f"w{number}"))
+        at += length
+    return script
+
+
+def monologue(seed: int, seconds: int) -> list[Said]:
+    """Someone who does not stop: words of 120 to 600 ms, and no pause over 150 ms."""
+    random = Random(seed)
+    at, script = 500, list[Said]()
+    while at < seconds * 1000:
+        at += random.choice([0, 0, 0, 20, 60, 150])
+        length = random.randint(120, 600)
+        script.append(Said(at, at + length, f"w{len(script)}"))
         at += length
     return script
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,11 +16,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from rtc_stt.audio import WINDOW, ms_to_samples
 from rtc_stt.commands import Command, Configure, Finalize, Mute
+from rtc_stt.commit import Lengths
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.decode_queue import DecodeQueue
 from rtc_stt.errors import DecodeError
-from rtc_stt.events import Event, Finalized, SessionEnded, SpeechStopped, TranscriptFinal, UtteranceDropped
+from rtc_stt.events import (
+    Event,
+    Finalized,
+    SessionEnded,
+    SpeechStopped,
+    TranscriptFinal,
+    TranscriptPartial,
+    UtteranceDropped,
+)
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.session import Session, Speech
 from rtc_stt.testing import ScriptedEngine, ScriptedVad, hypothesis, render, replay
@@ -31,7 +41,7 @@ from rtc_stt.wire import (
     encode_event,
     read_command,
 )
-from tests.harness import only, request
+from tests.harness import TRUSTING, Line, only, request, timed
 from tests.storm import MOODS, Storm, ranges
 from tests.strategies import (
     CHUNKS,
@@ -43,6 +53,7 @@ from tests.strategies import (
     ROUTINGS,
     WEATHER,
     endpointings,
+    monologue,
     scripts,
     stream_options,
 )
@@ -74,6 +85,53 @@ def test_any_chunking_of_the_same_audio_gives_the_same_events(script, options, r
 
     assert run(chunks) == run([])
     assert run([1] * 700 + chunks) == run([])
+
+
+# ── Someone who does not stop ──
+
+TALK = StreamOptions(endpointing=Endpointing(max_utterance_s=600))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_times", [True, False])
+def test_a_monologue_is_told_word_for_word_and_costs_no_more_as_it_goes_on(has_times):
+    script = monologue(7, seconds=300)
+    line = Line(script, options=TALK, routing=TRUSTING, eager_answers=True)
+    if not has_times:
+        line.engine = ScriptedEngine(script)
+    lengths, held = Lengths.of(TALK.commit_after_s), 0
+    for until in range(1_000, script[-1].end_ms + 2_000, 1_000):
+        line.hear(until)
+        held = max(held, line.recognizer._buffer.end - line.recognizer._buffer.start)
+    words = [said.word for said in script]
+    [final] = only(line.told, TranscriptFinal)
+    assert final.text.split() == words
+    assert max(len(r.audio) for r in line.requests) <= lengths.bound
+    assert held <= lengths.bound + WINDOW
+    finals = {r.audio_start: r for r in line.requests if r.urgency is not Urgency.PARTIAL}
+    adjoining = sorted(finals.values(), key=lambda r: r.audio_start)
+    assert all(a.audio_end == b.audio_start for a, b in pairwise(adjoining))
+    stable = ""
+    for partial in only(line.told, TranscriptPartial):
+        now = partial.text[: partial.stable_chars]
+        assert now.startswith(stable)
+        stable = now
+        if has_times:
+            assert partial.text.split() == words[: len(partial.text.split())]
+
+
+@pytest.mark.slow
+@given(st.integers(0, 10_000), CHUNKS)
+@settings(max_examples=5, phases=[Phase.generate])
+def test_any_chunking_of_a_monologue_gives_the_same_events(seed, chunks):
+    script = monologue(seed, seconds=40)
+    audio = render(script, 42_000)
+
+    def run(chunks: list[int]) -> list[Event]:
+        engine = ScriptedEngine(script, answer=timed(script))
+        return replay(audio, ScriptedVad(script), {Tier.FAST: engine}, options=TALK, chunks=chunks)
+
+    assert run(chunks) == run([])
 
 
 # ── Weather without answers, commands or luck ──
