@@ -90,7 +90,8 @@ class Dip:
     noise: float
     """From 0 to 2: how much like speech it sounds, probability and relative loudness together."""
     depth: float
-    """From 0 to 1: how much softer than speech usually is in this utterance; 1 is silence."""
+    """From 0 to 1: how much softer 160 ms are than speech usually is in this utterance; 1 is silence.
+    Closures of consonants are shorter."""
 
 
 class _State(enum.Enum):
@@ -170,9 +171,11 @@ class Endpointer:
         cut = self._softest(inside)
         around = self._windows[cut - 1 : cut + 2]
         usual = float(np.median([w.rms for w in self._windows if w.is_speech] or [0.0]))
-        softness = sum(w.rms for w in around) / len(around) / usual if usual else 1.0
+        wide = [self._windows[max(0, i - 2) : i + 3] for i in (cut - 1, cut, cut + 1)]
+        softest = min(sum(w.rms for w in five) / len(five) for five in wide)
+        depth = max(0.0, 1.0 - softest / usual) if usual else 0.0
         noise = _noise(around, self._loudest()) / len(around)
-        return Dip(self._windows[cut].start, noise, max(0.0, 1.0 - softness))
+        return Dip(self._windows[cut].start, noise, depth)
 
     def commit(self, position: int) -> SpeechEvidence:
         """Let go of the windows before ``position``; gives the evidence of these."""

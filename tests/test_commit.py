@@ -47,7 +47,7 @@ def names(script: list[Said]) -> list[str]:
 
 
 def test_lengths_follow_from_the_option():
-    assert Lengths.of(8.0) == Lengths(after=128_000, patient=192_000, bound=320_000, keep=32_000)
+    assert Lengths.of(8.0) == Lengths(after=128_000, patient=256_000, bound=320_000, keep=32_000)
     assert Lengths.of(20.0).bound == Lengths.of(20.0).patient == 25 * SAMPLE_RATE
     assert Lengths.of(3.0).keep == SAMPLE_RATE
 
@@ -88,13 +88,43 @@ def test_a_pause_is_not_taken_where_too_little_would_be_kept():
 
 
 def test_without_a_pause_any_gap_between_words_is_taken_later():
-    script = flow((42, 0))
-    early, late = script[:38], script
-    assert between_words(names(early), 36, heard(early, 11_400), ear(early, 11_400), LENGTHS) is None
-    commit = between_words(names(late), 40, heard(late, 12_600), ear(late, 12_600), LENGTHS)
+    script = flow((55, 0))
+    early, late = script[:52], script
+    assert between_words(names(early), 50, heard(early, 15_600), ear(early, 15_600), LENGTHS) is None
+    commit = between_words(names(late), 53, heard(late, 16_500), ear(late, 16_500), LENGTHS)
     assert commit is not None
     assert abs(samples_to_ms(commit.position) - commit.words * 300) <= 100 + 32
-    assert commit.words >= 30, "the latest of those that are alike"
+    assert commit.words >= 44, "the latest of those that are alike"
+
+
+def test_a_lesser_dip_is_taken_as_time_goes_on():
+    script = flow((20, 0), (21, 6_090))
+    early = script[:28]
+    assert between_words(names(early), 26, heard(early, 8_490), ear(early, 8_490), LENGTHS) is None
+    commit = between_words(names(script), 39, heard(script, 12_390), ear(script, 12_390), LENGTHS)
+    assert commit is not None
+    assert commit.words == 20
+
+
+def test_a_pause_is_found_where_the_times_are_a_little_wrong():
+    script = flow((13, 0), (15, 4_100))
+    late = [Said(s.start_ms + 150, s.end_ms + 150, s.word) for s in script]
+    commit = between_words(names(script), 26, heard(late, 8_600), ear(script, 8_600), LENGTHS)
+    assert commit is not None
+    assert 3_900 <= samples_to_ms(commit.position) <= 4_100
+    assert commit.words == pytest.approx(13, abs=1)
+
+
+def test_words_that_share_a_moment_are_only_parted_by_a_pause():
+    flat = flow((57, 0))
+    heap = hypothesis(
+        heard(flat, 17_100).request,
+        " ".join(s.word for s in flat),
+        words=tuple(
+            Word(s.word, s.start_ms // 3_000 * 3_000, s.start_ms // 3_000 * 3_000, 0.9) for s in flat
+        ),
+    )
+    assert between_words(names(flat), 55, heap, ear(flat, 17_100), LENGTHS) is None
 
 
 def test_words_that_the_hypothesis_tells_otherwise_are_no_place_to_cut():

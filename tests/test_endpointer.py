@@ -226,13 +226,13 @@ def test_new_options_judge_the_next_window():
 def test_the_quietest_place_between_two_positions_is_found():
     ear = Ear()
     ear.hear([SPEECH] * 30)
-    ear.hear([SPEECH] * 3, loudness=0.03)
+    ear.hear([SPEECH] * 5, loudness=0.03)
     ear.hear([SPEECH] * 30)
     ear.hear([SPEECH] * 3, loudness=0.0)
     ear.hear([SPEECH] * 30)
     dip = ear.endpointer.quietest(20 * WINDOW, 50 * WINDOW)
     assert dip is not None
-    assert dip.position == 31 * WINDOW
+    assert dip.position == 33 * WINDOW, "the later of those that are alike"
     assert dip.depth == pytest.approx(0.9, abs=0.01)
     even = ear.endpointer.quietest(10 * WINDOW, 20 * WINDOW)
     assert even is not None
