@@ -42,6 +42,9 @@ _WORST_DROP = (
     DropReason.NO_SPEECH, DropReason.TOO_SHORT,
 )  # fmt: skip
 
+_LOST = (DropReason.DECODE_FAILED, DropReason.REPETITION)
+"""Something was said there, and nobody knows what."""
+
 
 def join(verdicts: Sequence[Verdict]) -> Verdict:
     """See above. A verdict that is alone stands as it is."""
@@ -85,7 +88,7 @@ def _route(kept: Sequence[Kept], dropped: Sequence[Dropped]) -> Route:
     decisions = [route.decision for route in routes]
     reasons = [reason for route in routes for reason in route.reasons]
     for verdict in dropped:
-        if verdict.reason is DropReason.DECODE_FAILED:  # a part is missing, and the final has to say so
+        if verdict.reason in _LOST:  # a part is missing, and the final has to say so
             decisions.append(verdict.decision or Decision.REDECODE_FAILED)
             reasons.append(Reason.DECODE_ERROR)
     fast = [route.fast for route in routes if route.fast]

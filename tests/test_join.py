@@ -123,9 +123,10 @@ def test_what_the_fast_tier_said_is_joined_too():
     assert joined(kept("a", fast=FastResult("a", 0.0)), kept("b")).route.fast == FastResult("a", 0.0)
 
 
+@pytest.mark.parametrize("reason", [DropReason.DECODE_FAILED, DropReason.REPETITION])
 @pytest.mark.parametrize("decision", [None, Decision.NO_ACCURATE_TIER, Decision.REDECODE_TIMEOUT])
-def test_a_final_that_lacks_a_part_says_so(decision):
-    route = joined(kept("a"), Dropped(DropReason.DECODE_FAILED, decision)).route
+def test_a_final_that_lacks_a_part_says_so(reason, decision):
+    route = joined(kept("a"), Dropped(reason, decision)).route
     assert route.decision is (decision or Decision.REDECODE_FAILED)
     assert route.reasons == (Reason.DECODE_ERROR,)
 
