@@ -77,7 +77,7 @@ def stream_options() -> st.SearchStrategy[StreamOptions]:
 
 VERIFYING = Routing(min_words=9, redecode_mode=RedecodeMode.VERIFY)
 ROUTINGS = st.sampled_from(
-    [Routing(min_words=0), Routing(), Routing(min_words=9, redecode_deadline_ms=300), VERIFYING]
+    [Routing(min_words=0), Routing(), Routing(min_words=9, redecode_deadline_ms=300), VERIFYING, VERIFYING]
 )
 MOOD = st.sampled_from(sorted(MOODS))
 PROBABILITY = st.sampled_from([0.0, 0.02, 0.2, 0.32, 0.4, 0.5, 0.7, 0.95, 1.0])

@@ -232,7 +232,7 @@ def test_the_strategies_reach_all_that_can_be_told():
     """The storm would prove little if it never got to a final, an eager text or a drop."""
     kinds, decisions, drops, segments = set[str](), set[str](), set[str](), list[int]()
 
-    @settings(max_examples=250, derandomize=True, database=None)
+    @settings(max_examples=400, derandomize=True, database=None)
     @given(turns(), stream_options(), ROUTINGS, st.booleans())
     def collect(steps, options, routing, accurate):
         line = Storm(options, routing, accurate=accurate)
