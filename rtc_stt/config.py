@@ -69,10 +69,11 @@ class Endpointing:
     )
     max_utterance_s: float = key(
         "MAX_UTTERANCE_S",
-        20.0,
-        "Longest utterance; a longer one is cut at its quietest recent point. Whisper sees 30 s at most.",
+        60.0,
+        "Longest utterance; a longer one is cut at its quietest recent point. Its length does not make it "
+        "dearer: see COMMIT_AFTER_S.",
         low=2,
-        high=28,
+        high=3_600,
     )
     start_threshold: float = key(
         "VAD_START_THRESHOLD",

@@ -6,7 +6,8 @@ The rules, in this order:
    that has waited longest.
 2. A session has at most one partial waiting (a newer one replaces it, at the older one's place in the
    line) and at most one running.
-3. What a newer request of the same utterance has overtaken is stale and leaves the queue, finals excepted.
+3. What a newer request of the same utterance has overtaken is stale and leaves the queue, finals excepted,
+   and with them the eager final of a segment that was committed before (its audio starts elsewhere).
 4. A request that comes again with more urgency is promoted where it waits, and ignored where it runs.
 5. Who is next takes others along into one call of the engine: of like length, and of the same kind (finals
    and eager finals, or partials), so that no final is slowed down by partials.
@@ -280,7 +281,8 @@ def _fill(ready: list[Ticket], limit: int, most_audio: int) -> list[Ticket]:
 
 
 def _overtakes(new: DecodeRequest, old: DecodeRequest) -> bool:
-    return new.stream_id == old.stream_id and (new.utterance_id, new.revision) > (
-        old.utterance_id,
-        old.revision,
-    )
+    if new.stream_id != old.stream_id or (new.utterance_id, new.revision) <= (old.utterance_id, old.revision):
+        return False
+    # Audio with another start is another segment of the utterance, and that one's final is still wanted.
+    is_same_segment = new.utterance_id != old.utterance_id or new.audio_start == old.audio_start
+    return is_same_segment or old.urgency is Urgency.PARTIAL

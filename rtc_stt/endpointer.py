@@ -17,12 +17,16 @@ speaks down to ``stay_threshold``. ``silence`` below is the time since the last 
     SPEECH    utterance ≥ max_utterance_ms    SPEECH    Stopped, Started at the quietest point
     TRAILING  utterance ≥ max_utterance_ms    SILENCE   Stopped
 
+A *commit* lets those windows of an utterance go that are decoded for good; the evidence of ``Paused`` and
+``Stopped`` is that of the rest. The utterance goes on.
+
 Everything is a position on the media timeline, so the outcome does not depend on when frames arrive.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +34,7 @@ import numpy as np
 from rtc_stt.audio import WINDOW, AudioFrame, ms_to_samples, samples_to_ms
 from rtc_stt.config import Endpointing
 
-__all__ = ["Endpointer", "Paused", "Resumed", "Signal", "SpeechEvidence", "Started", "Stopped"]
+__all__ = ["Dip", "Endpointer", "Paused", "Resumed", "Signal", "SpeechEvidence", "Started", "Stopped"]
 
 CUT_SEARCH_MS = 5_000
 """How far back a cut may go. Speech without any dip for five seconds does not occur in practice."""
@@ -78,6 +82,18 @@ class Stopped:
 Signal = Started | Paused | Resumed | Stopped
 
 
+@dataclass(frozen=True, slots=True)
+class Dip:
+    """A place to cut at."""
+
+    position: int
+    noise: float
+    """From 0 to 2: how much like speech it sounds, probability and relative loudness together."""
+    depth: float
+    """From 0 to 1: how much softer 160 ms are than speech usually is in this utterance; 1 is silence.
+    Closures of consonants are shorter."""
+
+
 class _State(enum.Enum):
     SILENCE = enum.auto()
     ONSET = enum.auto()
@@ -101,7 +117,9 @@ class Endpointer:
         self.options = options
         """May be replaced at any time; the next window is judged by the new ones."""
         self._state = _State.SILENCE
-        self._windows: list[_Window] = []  # of the utterance, or of its onset
+        self._windows: list[_Window] = []  # of the utterance since its last commit, or of its onset
+        self._start = 0  # of the utterance
+        self._committed = 0  # the last speech before the last commit ends here
         self._speech_end = 0
         self._paused = False
         self._position = 0
@@ -134,7 +152,7 @@ class Endpointer:
         if not self.in_utterance:
             return self._onset(window)
         signals = self._speech(window) if window.is_speech else self._trailing(window)
-        if self.in_utterance and window.end - self._windows[0].start >= self._max_samples():
+        if self.in_utterance and window.end - self._start >= self._max_samples():
             signals += self._cut()
         return signals
 
@@ -145,6 +163,27 @@ class Endpointer:
             return None
         return self._stopped(self._position)
 
+    def quietest(self, start: int, end: int) -> Dip | None:
+        """The best place for a cut between two positions; None where no window begins between them."""
+        inside = [i for i, w in enumerate(self._windows[:-1]) if i and start <= w.start <= end]
+        if not inside:
+            return None
+        cut = self._softest(inside)
+        around = self._windows[cut - 1 : cut + 2]
+        usual = float(np.median([w.rms for w in self._windows if w.is_speech] or [0.0]))
+        wide = [self._windows[max(0, i - 2) : i + 3] for i in (cut - 1, cut, cut + 1)]
+        softest = min(sum(w.rms for w in five) / len(five) for five in wide)
+        depth = max(0.0, 1.0 - softest / usual) if usual else 0.0
+        noise = _noise(around, self._loudest()) / len(around)
+        return Dip(self._windows[cut].start, noise, depth)
+
+    def commit(self, position: int) -> SpeechEvidence:
+        """Let go of the windows before ``position``; gives the evidence of these."""
+        before = [w for w in self._windows if w.start < position]
+        self._windows = self._windows[len(before) :]
+        self._committed = max((w.end for w in before if w.is_speech), default=self._committed)
+        return self._evidence(before)
+
     def _onset(self, window: _Window) -> list[Signal]:
         if not window.is_speech:
             self._reset()
@@ -153,7 +192,7 @@ class Endpointer:
         start = self._windows[0].start
         if window.end - start < ms_to_samples(self.options.onset_ms):
             return []
-        self._state = _State.SPEECH
+        self._state, self._start, self._committed = _State.SPEECH, start, start
         return [Started(start)]
 
     def _speech(self, window: _Window) -> list[Signal]:
@@ -178,24 +217,28 @@ class Endpointer:
         cut = self._quietest()
         before, after = self._windows[:cut], self._windows[cut:]
         position = after[0].start
-        spoken = [w.end for w in before if w.is_speech]
-        stopped = Stopped(spoken[-1] if spoken else position, position, self._evidence(before))
-        self._windows = after
+        spoken = max((w.end for w in before if w.is_speech), default=self._committed)
+        stopped = Stopped(spoken, position, self._evidence(before))
+        self._windows, self._start, self._committed = after, position, position
         return [stopped, Started(position)]
 
     def _quietest(self) -> int:
-        """Index of the window to cut before: the centre of the softest 96 ms of the last seconds.
+        """Index of the window to cut before. The newest do not count: they may be where a dip begins."""
+        last = max(2, len(self._windows) - 2)
+        reach = min(ms_to_samples(CUT_SEARCH_MS), self._max_samples() // 2) // WINDOW
+        return self._softest(range(max(1, last - reach), last))
+
+    def _softest(self, among: Iterable[int]) -> int:
+        """Which of some windows is the centre of the softest 96 ms; the later one of two that are alike.
 
         Probability alone is flat within speech, and loudness alone falls inside voiceless consonants, so
-        both count. The newest windows are left out, for nothing says yet whether they begin a dip.
+        both count.
         """
-        windows = self._windows
-        last = len(windows) - 2
-        reach = min(ms_to_samples(CUT_SEARCH_MS), self._max_samples() // 2) // WINDOW
-        first = max(1, last - reach)
-        loudest = max(w.rms for w in windows) or 1.0
-        scores = [w.probability + w.rms / loudest for w in windows]
-        return min(range(first, last), key=lambda i: (sum(scores[i - 1 : i + 2]), -i))
+        loudest = self._loudest()
+        return min(among, key=lambda i: (_noise(self._windows[i - 1 : i + 2], loudest), -i))
+
+    def _loudest(self) -> float:
+        return max(w.rms for w in self._windows) or 1.0
 
     def _stopped(self, audio_end: int) -> Stopped:
         stopped = Stopped(self._speech_end, audio_end, self._evidence(self._windows))
@@ -215,3 +258,7 @@ class Endpointer:
             speech_ms=samples_to_ms(sum(w.end - w.start for w in speech)),
             mean_probability=sum(w.probability for w in speech) / len(speech) if speech else 0.0,
         )
+
+
+def _noise(windows: list[_Window], loudest: float) -> float:
+    return sum(w.probability + w.rms / loudest for w in windows)

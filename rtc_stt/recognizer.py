@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtc_stt.audio import WINDOW, AudioBuffer, AudioFrame, ms_to_samples, samples_to_ms
-from rtc_stt.config import Routing, StreamOptions
+from rtc_stt.commit import Commit, Lengths
+from rtc_stt.config import RedecodeMode, Routing, StreamOptions
 from rtc_stt.endpointer import (
     Endpointer,
     Paused,
@@ -35,6 +36,7 @@ from rtc_stt.events import (
 from rtc_stt.finalizer import Dropped, Finalizer
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import FULL_EFFORT
+from rtc_stt.segment import Segment
 from rtc_stt.utterance import Utterance
 
 __all__ = ["Recognizer", "Speculations"]
@@ -88,6 +90,8 @@ class Recognizer:
         if self._muted:
             frame, speech_probability = AudioFrame(frame.start, np.zeros_like(frame.samples)), 0.0
         self._last_audio_at = now
+        if self._current:
+            self._keep_short(self._current, frame.end)
         self._buffer.append(frame)
         for signal in self._endpointer.receive(frame, speech_probability):
             self._follow(signal, now)
@@ -102,15 +106,19 @@ class Recognizer:
         if utterance is None:
             return
         if answer.request.urgency is Urgency.PARTIAL:
-            partial = utterance.receive_partial(answer, self.at_ms)
-            if partial:
-                self._tell(partial)
-        elif utterance.attempt and utterance.attempt.revision == answer.request.revision:
-            utterance.attempt.finalizer.receive(answer)
-            if utterance.endpoint:
-                self._advance(utterance, now)
-            else:
-                self._speculate(utterance)
+            self._receive_partial(utterance, answer)
+            return
+        segment = next((s for s in utterance.segments if s.answers(answer)), None)
+        if segment is None or segment.attempt is None:
+            return
+        segment.attempt.finalizer.receive(answer, may_redecode=self.effort.redecode)
+        if utterance.endpoint:
+            self._advance(utterance, now)
+        elif segment is utterance.open:
+            self._speculate(utterance)
+        else:
+            self._ask_for_final(utterance, segment)
+            segment.settle()
 
     def receive_end_of_audio(self, now: float) -> None:
         """No more audio will come: an open utterance is finalised."""
@@ -150,11 +158,12 @@ class Recognizer:
         if self._current and now >= self._last_audio_at + STALL_S:
             self._stop_speech(now)
         for utterance in list(self._closing):
-            if utterance.verdict is not None or utterance.deadline is None:
-                continue  # decided, or its turn to be told has not come
-            if now >= utterance.deadline and utterance.attempt:
-                utterance.attempt.finalizer.give_up()
-                self._advance(utterance, now)
+            if utterance.deadline is None or now < utterance.deadline:
+                continue
+            for segment in utterance.unsettled:
+                if segment.attempt and segment.deadline is not None and now >= segment.deadline:
+                    segment.attempt.finalizer.give_up(may_redecode=self.effort.redecode)
+            self._advance(utterance, now)
 
     # ── What goes out ────────────────────────────────────────────────────────────
 
@@ -175,7 +184,7 @@ class Recognizer:
 
     def next_deadline(self) -> float | None:
         """When ``handle_timer`` wants to be called next, on the clock of ``now``."""
-        deadlines = [u.deadline for u in self._closing if u.deadline is not None and u.verdict is None]
+        deadlines = [u.deadline for u in self._closing if u.deadline is not None]
         if self._current:
             deadlines.append(self._last_audio_at + STALL_S)
         return min(deadlines, default=None)
@@ -196,14 +205,15 @@ class Recognizer:
         match signal:
             case Started(start):
                 self._open(start)
-            case Paused(_, evidence):
+            case Paused(speech_end, evidence):
                 assert self._current
-                if not self._is_too_short(evidence):
-                    self._attempt_final(self._current, self._buffer.end, evidence)
+                if self.effort.eager and not self._is_too_short(self._current, evidence):
+                    self._attempt_final(self._current, self._buffer.end, speech_end, evidence)
                     self._speculate(self._current)
             case Resumed():
                 assert self._current
                 self._take_back(self._current)
+                self._keep_short(self._current, self._buffer.end)
             case Stopped():
                 self._close(signal, now)
 
@@ -229,12 +239,14 @@ class Recognizer:
     def _ask_for_partial(self, utterance: Utterance) -> None:
         wanted = self._options.partials and self._endpointer.is_speaking
         if wanted and utterance.partial_is_due(self._buffer.end):
-            audio = self._buffer.slice(utterance.audio_start, self._buffer.end)
-            self._requests.append(utterance.ask_for_partial(audio, self._options))
+            audio = self._buffer.slice(utterance.open.audio_start, self._buffer.end)
+            self._requests.append(
+                utterance.ask_for_partial(audio, self._options, self.effort.partial_stretch)
+            )
 
     def _take_back(self, utterance: Utterance) -> None:
         """The pause was none: the speculative final is thrown away."""
-        attempt, utterance.attempt = utterance.attempt, None
+        attempt, utterance.open.attempt = utterance.open.attempt, None
         if attempt:
             self.speculations.wasted += 1
             if attempt.eager_told:
@@ -260,58 +272,101 @@ class Recognizer:
                 audio_end_ms=samples_to_ms(stopped.speech_end),
             )
         )
-        if utterance.attempt:
+        if utterance.open.attempt:
             self.speculations.used += 1
-        elif self._is_too_short(stopped.evidence):
-            utterance.verdict = Dropped(DropReason.TOO_SHORT)
+        elif self._is_too_short(utterance, stopped.evidence):
+            is_all = len(utterance.segments) == 1
+            utterance.open.verdict = Dropped(DropReason.TOO_SHORT if is_all else DropReason.NO_SPEECH)
         else:
-            self._attempt_final(utterance, stopped.audio_end, stopped.evidence)
+            self._attempt_final(utterance, stopped.audio_end, stopped.speech_end, stopped.evidence)
         self._advance(utterance, now)
 
-    def _is_too_short(self, evidence: SpeechEvidence) -> bool:
+    def _is_too_short(self, utterance: Utterance, evidence: SpeechEvidence) -> bool:
+        """Whether there is too little speech to decode; after a commit any speech goes on from there."""
+        if len(utterance.segments) > 1:
+            return evidence.speech_ms == 0
         return evidence.speech_ms < self._options.endpointing.min_speech_ms
+
+    # ── Commits ────────────────────────────────────────────────────────────
+
+    def _receive_partial(self, utterance: Utterance, answer: Hypothesis | DecodeFailure) -> None:
+        partial = utterance.receive_partial(answer, self.at_ms)
+        if partial:
+            self._tell(partial)
+        if utterance is self._current and isinstance(answer, Hypothesis):
+            commit = utterance.point_to_commit(answer, self._endpointer, self._options)
+            if commit:
+                self._commit(utterance, commit)
+
+    def _keep_short(self, utterance: Utterance, end: int) -> None:
+        """Whatever happens, no segment gets longer than a model can hear; in a pause it does not grow."""
+        bound = Lengths.of(self._options.commit_after_s).bound
+        while utterance.open.attempt is None and end - utterance.open.audio_start > bound:
+            point = utterance.point_at_any_price(self._buffer.end, self._endpointer, self._options)
+            self._commit(utterance, point)
+
+    def _commit(self, utterance: Utterance, commit: Commit) -> None:
+        """Decode the audio up to a point for good, and let it go."""
+        evidence = self._endpointer.commit(commit.position)
+        segment = utterance.commit(commit)
+        audio = self._buffer.slice(segment.audio_start, commit.position)
+        self._buffer.trim(commit.position)
+        if evidence.speech_ms == 0:
+            segment.verdict = Dropped(DropReason.NO_SPEECH)
+            return
+        # No draft: which words of the partial belong to this audio is not known for certain.
+        utterance.attempt_final(segment, audio, self._finalizer(segment, evidence))
+        self._ask_for_final(utterance, segment)
 
     # ── Finals ────────────────────────────────────────────────────────────
 
-    def _attempt_final(self, utterance: Utterance, audio_end: int, evidence: SpeechEvidence) -> None:
-        finalizer = Finalizer(
+    def _attempt_final(
+        self, utterance: Utterance, audio_end: int, speech_end: int, evidence: SpeechEvidence
+    ) -> None:
+        segment = utterance.open
+        audio = self._buffer.slice(segment.audio_start, audio_end)
+        draft = utterance.draft(speech_end) if self._routing.redecode_mode is RedecodeMode.VERIFY else None
+        utterance.attempt_final(segment, audio, self._finalizer(segment, evidence), draft)
+
+    def _finalizer(self, segment: Segment, evidence: SpeechEvidence) -> Finalizer:
+        return Finalizer(
             evidence,
             self._routing,
             has_accurate_tier=self._has_accurate,
-            last_partial=utterance.last_partial,
+            last_partial=segment.fallback(words=self._options.word_timestamps),
         )
-        utterance.attempt_final(self._buffer.slice(utterance.audio_start, audio_end), finalizer)
 
     def _speculate(self, utterance: Utterance) -> None:
         """In the hangover: tell the eager text once, and let every decode that is needed begin now."""
-        attempt = utterance.attempt
+        attempt = utterance.open.attempt
         assert attempt
-        text = attempt.finalizer.eager_text
+        text = utterance.eager_text
         if text is not None and not attempt.eager_told:
             attempt.eager_told = True
             self._tell(TranscriptEager(at_ms=self.at_ms, utterance_id=utterance.id, text=text))
-        self._ask_for_final(utterance)
+        self._ask_for_final(utterance, utterance.open)
 
     def _advance(self, utterance: Utterance, now: float) -> None:
         """Past the endpoint: ask for what is missing, with a deadline, and tell what is decided."""
         if utterance.verdict is None:
-            assert utterance.attempt
-            utterance.verdict = utterance.attempt.finalizer.verdict
-        if utterance.verdict is None and self._ask_for_final(utterance):
-            awaits = utterance.attempt.finalizer.awaits if utterance.attempt else None
-            patience_ms = (
-                self._routing.redecode_deadline_ms
-                if awaits is Tier.ACCURATE
-                else self._routing.decode_deadline_ms
-            )
-            utterance.deadline = now + patience_ms / 1000
+            utterance.settle()
+            for segment in utterance.unsettled:
+                tier = self._ask_for_final(utterance, segment)
+                if tier:
+                    segment.deadline = now + self._patience_s(tier)
         self._tell_verdicts(now)
 
-    def _ask_for_final(self, utterance: Utterance) -> bool:
-        request = utterance.ask_for_final(self._options)
-        if request:
-            self._requests.append(request)
-        return request is not None
+    def _patience_s(self, tier: Tier) -> float:
+        routing = self._routing
+        accurate = tier is Tier.ACCURATE
+        return (routing.redecode_deadline_ms if accurate else routing.decode_deadline_ms) / 1000
+
+    def _ask_for_final(self, utterance: Utterance, segment: Segment) -> Tier | None:
+        request = utterance.ask_for_final(segment, self._options)
+        if request is None:
+            return None
+        self._requests.append(request)
+        return request.tier
 
     def _tell_verdicts(self, now: float) -> None:
         """Tell the verdicts whose turn has come: finals leave in the order of speech."""

@@ -8,6 +8,8 @@ ours:
 * The last word of a hypothesis is never stable, for its audio may be cut off in the middle. It is not even
   shown until two hypotheses in a row end in it, unless it is all there is: such a word is wrong more often
   than not, and words that come and go are worse to read than words that come a moment later.
+* In a long utterance the words before a point are committed: later hypotheses begin after it. What was stable
+  and lies behind the point stays stable, and is looked for at their beginning.
 * No mark that ends a sentence is shown at the moving end: it says that the audio ended, not the sentence.
 """
 
@@ -15,9 +17,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Stabilizer", "StableText", "normalise_word", "split_words"]
+__all__ = ["Stabilizer", "StableText", "join_texts", "normalise_word", "split_words"]
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """Thai, Lao, Burmese, Khmer, kana and Han: written without spaces, so each character is a unit."""
@@ -39,6 +42,15 @@ def normalise_word(word: str) -> str:
     return _EDGES.sub("", folded) or folded
 
 
+def join_texts(texts: Iterable[str]) -> str:
+    """Texts that follow each other as one, with a space between them where their scripts have spaces."""
+    joined = ""
+    for text in map(str.strip, texts):
+        space = "" if not (joined and text) or _joins(joined[-1], text[0]) else " "
+        joined += space + text
+    return unicodedata.normalize("NFC", joined)
+
+
 @dataclass(frozen=True, slots=True)
 class StableText:
     """A transcript of which the first ``stable_chars`` characters will stand."""
@@ -51,11 +63,33 @@ class Stabilizer:
     """LocalAgreement-2 over the hypotheses of one utterance."""
 
     def __init__(self) -> None:
+        self._committed = ""  # as shown; no hypothesis covers it any more
         self._stable: list[str] = []  # words as shown
         self._tail: list[str] = []  # of the previous hypothesis, after the stable words
 
+    @property
+    def words(self) -> list[str]:
+        """What is said after the last commit as far as is known: stable words as shown, then the others."""
+        return [*self._stable, *self._tail]
+
+    @property
+    def stable_words(self) -> int:
+        """How many of ``words`` are stable."""
+        return len(self._stable)
+
+    def commit(self, count: int) -> str:
+        """Later hypotheses begin after the first ``count`` of ``words``; gives the text of these.
+
+        They stand from now on as they are, for no hypothesis will tell of them again.
+        """
+        words, stable = self.words, max(0, len(self._stable) - count)
+        text = "".join(words[:count])
+        self._committed += text
+        self._stable, self._tail = words[count : count + stable], words[count + stable :]
+        return text
+
     def update(self, hypothesis: str) -> StableText:
-        """Take the next hypothesis for the whole utterance and say what to show."""
+        """Take the next hypothesis for all audio after the last commit and say what to show."""
         words = split_words(unicodedata.normalize("NFC", hypothesis).strip())
         tail = self._apart(words[self._covered(words) :])
         agreed = 0
@@ -67,17 +101,17 @@ class Stabilizer:
         self._stable += tail[:agreed]
         self._tail = tail[agreed:]
         shown = self._tail
-        if not last_is_confirmed and (self._stable or len(shown) > 1):
+        if not last_is_confirmed and (self._committed or self._stable or len(shown) > 1):
             shown = shown[:-1]
         return self._show("".join(shown).rstrip(SENTENCE_MARKS))
 
     def _show(self, rest: str) -> StableText:
-        stable = "".join(self._stable)
+        stable = self._committed + "".join(self._stable)
         return StableText(stable + rest, len(stable))
 
     def _apart(self, tail: list[str]) -> list[str]:
         """The tail, after white space where it would else run into the stable words or change them."""
-        stable = "".join(self._stable)
+        stable = self._committed + "".join(self._stable)
         if not stable or not tail or tail[0][0].isspace():
             return tail
         whole = unicodedata.normalize("NFC", stable + tail[0])

@@ -1,23 +1,27 @@
 """One stretch of speech, from its start until its final or drop has been told.
 
-Owns what is known of it: its place on the media timeline, its partials, and its attempt at a final. The
+Owns what is known of it: its place on the media timeline, its partials, and its segments, each with an
+attempt at a final of its own. Most utterances are one segment; a long one is committed piece by piece. The
 recognizer decides when something happens; the utterance knows what it means.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rtc_stt import guard
 from rtc_stt.audio import Samples, ms_to_samples, samples_to_ms
+from rtc_stt.commit import Commit, Lengths, at_any_price, between_words
 from rtc_stt.config import StreamOptions
-from rtc_stt.endpointer import Stopped
+from rtc_stt.endpointer import Endpointer, Stopped
 from rtc_stt.events import Event, Timing, TranscriptFinal, TranscriptPartial, UtteranceDropped
 from rtc_stt.finalizer import Dropped, Finalizer, Kept, Verdict
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
-from rtc_stt.stabilizer import Stabilizer
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Draft, Hypothesis, Tier, Urgency
+from rtc_stt.join import join
+from rtc_stt.segment import Attempt, Segment
+from rtc_stt.stabilizer import Stabilizer, join_texts
 
-__all__ = ["Attempt", "Utterance"]
+__all__ = ["Utterance"]
 
 FIRST_PARTIAL_MS = 160
 """Speech heard before the first partial is asked for: the shortest words are about so long."""
@@ -33,15 +37,8 @@ so that they do not waver. The final always detects anew."""
 LANGUAGE_IS_KNOWN_PROBABILITY = 0.8
 
 
-@dataclass(slots=True)
-class Attempt:
-    """A final decode, speculative until the endpoint."""
-
-    revision: int
-    audio: Samples
-    finalizer: Finalizer
-    eager_told: bool = False
-    asked: set[tuple[Tier, Urgency]] = field(default_factory=set)
+CONTEXT_CHARS = 1_000
+"""Of what was said before, more than this is not carried: a model takes 224 tokens at most."""
 
 
 @dataclass(slots=True)
@@ -59,23 +56,38 @@ class Utterance:
     def __init__(self, stream_id: str, number: int, speech_start: int, audio_start: int) -> None:
         self.id = number
         self.speech_start = speech_start
-        self.audio_start = audio_start
-        """``speech_start`` less the pre-roll."""
-        self.attempt: Attempt | None = None
+        self.segments = [Segment(audio_start)]
+        """In the order of speech; all but the last are committed. The first begins a pre-roll before it."""
         self.endpoint: Endpoint | None = None
         self.verdict: Verdict | None = None
         """What is to be told; only past the endpoint."""
-        self.deadline: float | None = None
-        """Until when the awaited tier is waited for."""
         self.finalize_ids: list[str] = []
         """Finalize commands that this utterance's end answers."""
-        self.last_partial: Hypothesis | None = None
         self._stream_id = stream_id
         self._revision = 0
         self._next_partial_at = speech_start + ms_to_samples(FIRST_PARTIAL_MS)
         self._stabilizer = Stabilizer()
         self._shown: tuple[str, int] | None = None
+        self._heard_revision = 0  # of the newest partial taken
         self._language: str | None = None  # of the partials, once known
+        self._language_probability = 1.0  # as it was detected
+
+    @property
+    def open(self) -> Segment:
+        """The segment that audio is added to."""
+        return self.segments[-1]
+
+    @property
+    def unsettled(self) -> list[Segment]:
+        """Those whose verdict is not known."""
+        return [segment for segment in self.segments if segment.verdict is None]
+
+    @property
+    def deadline(self) -> float | None:
+        """Until when the answers that are missing are waited for."""
+        if self.verdict:
+            return None
+        return min((s.deadline for s in self.unsettled if s.deadline is not None), default=None)
 
     # ── Partials ────────────────────────────────────────────────────────────
 
@@ -83,31 +95,46 @@ class Utterance:
         """Whether the next partial should be asked for."""
         return position >= self._next_partial_at
 
-    def ask_for_partial(self, audio: Samples, options: StreamOptions) -> DecodeRequest:
-        """The request for the next partial, over all of the utterance so far."""
+    def ask_for_partial(self, audio: Samples, options: StreamOptions, stretch: float) -> DecodeRequest:
+        """The request for the next partial, over all of the open segment so far.
+
+        ``stretch``: factor on the time until the one after it.
+        """
         interval_ms = options.partial_interval_ms
         if self._shown is None:
             interval_ms = min(interval_ms, EAGER_PARTIAL_INTERVAL_MS)
-        self._next_partial_at = self.audio_start + len(audio) + ms_to_samples(interval_ms)
+        self._next_partial_at = self.open.audio_start + len(audio) + ms_to_samples(interval_ms * stretch)
         self._revision += 1
-        return self._request(audio, self._revision, Tier.FAST, Urgency.PARTIAL, options)
+        return self._request(
+            self.open,
+            audio,
+            self._revision,
+            Tier.FAST,
+            Urgency.PARTIAL,
+            options,
+            language=options.language or self._language,
+            word_timestamps=len(audio) > Lengths.of(options.commit_after_s).after,
+        )
 
     def receive_partial(self, answer: Hypothesis | DecodeFailure, at_ms: int) -> TranscriptPartial | None:
         """What to show for it; None where it is stale, doubtful or changes nothing."""
         if isinstance(answer, DecodeFailure) or guard.is_suspicious(answer):
             return None  # the next partial, or the final, will do better
         revision = answer.request.revision
-        if self.last_partial and self.last_partial.request.revision >= revision:
-            return None
-        self.last_partial = answer
-        is_over = self.endpoint is not None or (self.attempt and self.attempt.eager_told)
+        if revision <= self._heard_revision or answer.request.audio_start != self.open.audio_start:
+            return None  # overtaken, or of a window that a commit has ended
+        self._heard_revision = revision
+        self.open.last_partial = answer
+        attempt = self.open.attempt
+        is_over = self.endpoint is not None or (attempt and attempt.eager_told)
         if is_over or not answer.text.strip():
             return None
         if (
-            answer.request.duration_ms >= LANGUAGE_IS_KNOWN_MS
+            not answer.language_was_forced
+            and answer.request.duration_ms >= LANGUAGE_IS_KNOWN_MS
             and answer.language_probability >= LANGUAGE_IS_KNOWN_PROBABILITY
         ):
-            self._language = answer.language
+            self._language, self._language_probability = answer.language, answer.language_probability
         stable = self._stabilizer.update(answer.text)
         if not stable.text or self._shown == (stable.text, stable.stable_chars):
             return None
@@ -122,25 +149,83 @@ class Utterance:
             language=answer.language,
         )
 
+    # ── Commits ────────────────────────────────────────────────────────────
+
+    def point_to_commit(
+        self, partial: Hypothesis, endpointer: Endpointer, options: StreamOptions
+    ) -> Commit | None:
+        """Where the open segment can be committed, now that this partial is known."""
+        if self.open.attempt or self.open.last_partial is not partial or not partial.request.word_timestamps:
+            return None
+        words, stable = self._stabilizer.words, self._stabilizer.stable_words
+        return between_words(words, stable, partial, endpointer, Lengths.of(options.commit_after_s))
+
+    def point_at_any_price(self, end: int, endpointer: Endpointer, options: StreamOptions) -> Commit:
+        """Where to commit audio up to ``end`` that has grown too long."""
+        lengths, start = Lengths.of(options.commit_after_s), self.open.audio_start
+        return at_any_price(self._stabilizer.words, self.open.partial, endpointer, lengths, start, end)
+
+    def commit(self, commit: Commit) -> Segment:
+        """End the open segment and begin the next; gives the one that is now committed."""
+        done, following = self.open, Segment(commit.position)
+        after = "".join(self._stabilizer.words[commit.words :])
+        done.shown = self._stabilizer.commit(commit.words)
+        done.last_partial, following.last_partial = done.divide(commit.position, done.shown, after)
+        self.segments.append(following)
+        return done
+
     # ── The final ────────────────────────────────────────────────────────────
 
-    def attempt_final(self, audio: Samples, finalizer: Finalizer) -> None:
+    @property
+    def eager_text(self) -> str | None:
+        """What the final will most likely say, once the open segment's attempt is that far."""
+        text = self.open.attempt.finalizer.eager_text if self.open.attempt else None
+        return None if text is None else join_texts([*(s.text for s in self.segments[:-1]), text])
+
+    def draft(self, speech_end: int) -> Draft | None:
+        """The last partial as a draft of the open segment's final, if it heard all speech."""
+        partial = self.open.partial
+        if partial is None or partial.request.audio_end < speech_end or not partial.text.strip():
+            return None
+        forced = partial.language_was_forced
+        probability = self._language_probability if forced else partial.language_probability
+        return Draft(partial.text, partial.language, probability)
+
+    def attempt_final(
+        self, segment: Segment, audio: Samples, finalizer: Finalizer, draft: Draft | None = None
+    ) -> None:
         """Begin a final over ``audio``, which no later change of the stream can touch."""
         self._revision += 1
-        self.attempt = Attempt(self._revision, audio, finalizer)
+        segment.attempt = Attempt(self._revision, audio, finalizer, draft)
 
-    def ask_for_final(self, options: StreamOptions) -> DecodeRequest | None:
-        """The request that the attempt needs now; None where it is made already, or nothing is awaited.
+    def ask_for_final(self, segment: Segment, options: StreamOptions) -> DecodeRequest | None:
+        """The request that a segment's attempt needs now; None where it is made, or nothing is awaited.
 
-        Past the endpoint a request made in the hangover is made again with more urgency.
+        Past the endpoint a request made before it is made again with more urgency.
         """
-        assert self.attempt
-        tier = self.attempt.finalizer.awaits
+        attempt = segment.attempt
         urgency = Urgency.EAGER if self.endpoint is None else Urgency.FINAL
-        if tier is None or (tier, urgency) in self.attempt.asked:
+        tier = attempt.wants(urgency) if attempt else None
+        if attempt is None or tier is None:
             return None
-        self.attempt.asked.add((tier, urgency))
-        return self._request(self.attempt.audio, self.attempt.revision, tier, urgency, options)
+        return self._request(
+            segment,
+            attempt.audio,
+            attempt.revision,
+            tier,
+            urgency,
+            options,
+            language=options.language,
+            word_timestamps=options.word_timestamps,
+            draft=attempt.draft_for(tier),
+        )
+
+    def settle(self) -> None:
+        """Past the endpoint: the verdict, once every segment has its own."""
+        for segment in self.segments:
+            segment.settle()
+        if self.verdict is None and not self.unsettled:
+            self.verdict = join([s.verdict for s in self.segments if s.verdict])
 
     def stop(self, stopped: Stopped, now: float) -> None:
         """Note the endpoint."""
@@ -154,10 +239,9 @@ class Utterance:
         return UtteranceDropped(at_ms=at_ms, utterance_id=self.id, reason=self.verdict.reason)
 
     def _final(self, kept: Kept, at_ms: int, now: float) -> TranscriptFinal:
-        assert self.attempt
         assert self.endpoint
         hypothesis = kept.hypothesis
-        queue_ms, fast_ms, accurate_ms = self.attempt.finalizer.timings()
+        queue_ms, fast_ms, accurate_ms = map(sum, zip(*(s.timings for s in self.segments), strict=True))
         return TranscriptFinal(
             at_ms=at_ms,
             utterance_id=self.id,
@@ -184,9 +268,18 @@ class Utterance:
         )
 
     def _request(
-        self, audio: Samples, revision: int, tier: Tier, urgency: Urgency, options: StreamOptions
+        self,
+        segment: Segment,
+        audio: Samples,
+        revision: int,
+        tier: Tier,
+        urgency: Urgency,
+        options: StreamOptions,
+        *,
+        language: str | None,
+        word_timestamps: bool,
+        draft: Draft | None = None,
     ) -> DecodeRequest:
-        is_partial = urgency is Urgency.PARTIAL
         return DecodeRequest(
             stream_id=self._stream_id,
             utterance_id=self.id,
@@ -194,9 +287,21 @@ class Utterance:
             tier=tier,
             urgency=urgency,
             audio=audio,
-            audio_start=self.audio_start,
-            language=options.language or (self._language if is_partial else None),
+            audio_start=segment.audio_start,
+            language=language,
+            languages=options.languages,
             prompt=options.prompt,
+            context=self._context(segment) if options.carry_context else None,
             hotwords=options.hotwords,
-            word_timestamps=options.word_timestamps and not is_partial,
+            word_timestamps=word_timestamps,
+            draft=draft,
         )
+
+    def _context(self, segment: Segment) -> str | None:
+        """What was said before a segment, as well as that is known by now."""
+        texts: list[str] = []
+        for earlier in reversed(self.segments[: self.segments.index(segment)]):
+            texts.insert(0, earlier.text)
+            if sum(map(len, texts)) >= CONTEXT_CHARS:
+                break
+        return join_texts(texts) or None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
-from rtc_stt.audio import SAMPLE_RATE, WINDOW, AudioFrame, Samples, ms_to_samples
+from rtc_stt.audio import SAMPLE_RATE, WINDOW, AudioFrame, Samples, ms_to_samples, samples_to_ms
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.endpointer import SpeechEvidence
 from rtc_stt.events import Event
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency, Word
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.testing import Said, ScriptedEngine, ScriptedVad, hypothesis, render
 
@@ -43,6 +44,7 @@ def request(
     urgency: Urgency = Urgency.FINAL,
     *,
     audio: Samples | None = None,
+    audio_start: int = 0,
     language: str | None = None,
     **options: object,
 ) -> DecodeRequest:
@@ -50,7 +52,7 @@ def request(
     if audio is None:
         audio = np.zeros(SAMPLE_RATE, np.float32)
     return DecodeRequest(
-        stream, utterance, revision, tier, urgency, audio, 0, language, **options  # type: ignore[arg-type]
+        stream, utterance, revision, tier, urgency, audio, audio_start, language, **options  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -67,6 +69,19 @@ def types(events: Iterable[Event]) -> list[str]:
 def conclusions(events: Iterable[Event]) -> list[Event]:
     """The finals and drops."""
     return [e for e in events if e.type in ("transcript.final", "utterance.dropped")]
+
+
+def timed(script: Iterable[Said]) -> Callable[[DecodeRequest, str], Hypothesis]:
+    """Answers of a scripted engine that tells the times of words where they are asked for."""
+    script = list(script)
+
+    def answer(asked: DecodeRequest, text: str) -> Hypothesis:
+        first, last = samples_to_ms(asked.audio_start), samples_to_ms(asked.audio_end)
+        heard = [s for s in script if first <= (s.start_ms + s.end_ms) / 2 < last]
+        words = tuple(Word(s.word, s.start_ms, s.end_ms, 0.9) for s in heard)
+        return hypothesis(asked, text, words=words if asked.word_timestamps else ())
+
+    return answer
 
 
 class Line:
@@ -88,7 +103,7 @@ class Line:
         self.recognizer = Recognizer(
             "line", options, routing or Routing(min_words=0), has_accurate_tier=accurate
         )
-        self.vad, self.engine = ScriptedVad(script), ScriptedEngine(script)
+        self.vad, self.engine = ScriptedVad(script), ScriptedEngine(script, answer=timed(script))
         self.source = render(script, max([s.end_ms for s in script], default=0) + 10_000)
         self.now = 0.0
         self.requests: list[DecodeRequest] = []
@@ -132,8 +147,8 @@ class Line:
 
     def answer(self, asked: DecodeRequest, text: str | None = None, **figures: object) -> list[Event]:
         """Answer a request, by default with what the script says of its audio."""
-        text = self.engine.text(asked) if text is None else text
-        return self.give(hypothesis(asked, text, **figures))
+        answer = self.engine.decode(asked) if text is None else hypothesis(asked, text)
+        return self.give(replace(answer, **figures))  # type: ignore[arg-type]
 
     def fail(self, asked: DecodeRequest) -> list[Event]:
         """Answer that the engine failed."""

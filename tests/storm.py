@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from rtc_stt.audio import SAMPLE_RATE, WINDOW, Samples, samples_to_ms
+from rtc_stt.commit import Lengths
 from rtc_stt.config import Routing, StreamOptions
 from rtc_stt.events import (
     DropReason,
@@ -22,9 +23,9 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Urgency
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Urgency, Word
 from rtc_stt.testing import hypothesis
-from tests.harness import Line, only
+from tests.harness import SPEECH, Line, only
 
 NOISE = np.random.default_rng(11).standard_normal(SAMPLE_RATE * 120).astype(np.float32)
 """No two stretches of it are alike, so audio that was moved or doubled shows."""
@@ -43,6 +44,13 @@ MOODS: dict[str, tuple[str, dict[str, object]]] = {
 """How an engine may answer; ``n{0}`` becomes the place of the request among all requests."""
 
 
+def evenly(asked: DecodeRequest, text: str) -> tuple[Word, ...]:
+    """The words of a text, spread over the audio."""
+    words = text.split()
+    start, step = samples_to_ms(asked.audio_start), asked.duration_ms // max(1, len(words))
+    return tuple(Word(w, start + i * step, start + (i + 1) * step, 0.9) for i, w in enumerate(words))
+
+
 class Storm(Line):
     """A line whose audio is noise, whose detector says what the weather says, and that keeps account."""
 
@@ -54,6 +62,7 @@ class Storm(Line):
         self.source = NOISE
         self.finalizes: list[str] = []
         self.kept: list[Samples] = []  # what may be decoded: the source, and zeros while muted
+        self.judged: list[float] = []  # by window
         self.is_muted = False
 
     def windows(self, count: int, probability: float) -> None:
@@ -62,6 +71,7 @@ class Storm(Line):
             at = self.position
             piece = self.source[at : at + WINDOW]
             self.kept.append(np.zeros_like(piece) if self.is_muted else piece)
+            self.judged.append(probability)
             self.hear_window(probability)
 
     def reply(self, index: int, mood: str) -> list[Event]:
@@ -73,9 +83,13 @@ class Storm(Line):
         """What an engine of this mood says of a request."""
         if mood == "fails":
             return DecodeFailure(asked, "broken")
+        if asked.draft and mood in ("good", "other", "any language", "known phrase"):
+            return hypothesis(asked, asked.draft.text, verified=True)
         text, figures = MOODS[mood]
         place = next(i for i, r in enumerate(self.requests) if r is asked)
-        return hypothesis(asked, text.format(place), **figures)
+        text = text.format(place)
+        words = evenly(asked, text) if asked.word_timestamps and mood in ("good", "empty") else ()
+        return hypothesis(asked, text, words=words, **figures)
 
     def command_finalize(self) -> None:
         """A finalize with a name of its own."""
@@ -101,6 +115,8 @@ class Storm(Line):
             assert event.at_ms == samples_to_ms(self.position), "an event tells the time at which it arose"
         for made in self.requests[asked:]:
             assert made.audio_end <= self.position
+            if made.urgency is Urgency.PARTIAL:
+                assert len(made.audio) <= Lengths.of(self.recognizer.options.commit_after_s).bound
 
     # ── What must hold at any time ──
 
@@ -189,37 +205,43 @@ class Storm(Line):
         dropped = {e.utterance_id: e.reason for e in only(self.told, UtteranceDropped)}
         ends = {e.utterance_id: e for e in only(self.told, SpeechStopped)}
         starts = {e.utterance_id: e for e in only(self.told, SpeechStarted)}
-        last: dict[int, DecodeRequest] = {}
-        for made in self.requests:
-            if made.urgency is not Urgency.PARTIAL and made.utterance_id in ends:
-                last[made.utterance_id] = made
+        attempts = self.attempts()
         kept = np.concatenate(self.kept) if self.kept else np.empty(0, np.float32)
         taken = 0
         for number, stopped in ends.items():
-            made = last.get(number)
+            made = attempts.get(number)
             if made is None:
                 assert dropped.get(number, DropReason.TOO_SHORT) is DropReason.TOO_SHORT
                 continue
-            assert made.audio_start >= taken, "no sample is decoded twice into finals"
-            taken = made.audio_end
-            assert samples_to_ms(made.audio_start) <= starts[number].audio_start_ms
-            assert samples_to_ms(made.audio_end) >= stopped.audio_end_ms
-            np.testing.assert_array_equal(made.audio, kept[made.audio_start : made.audio_end])
+            assert samples_to_ms(made[0].audio_start) <= starts[number].audio_start_ms
+            assert samples_to_ms(made[-1].audio_end) >= stopped.audio_end_ms
+            for before, after in pairwise(made):
+                between = self.judged[before.audio_end // WINDOW : after.audio_start // WINDOW]
+                assert max(between, default=0) < SPEECH, "between two segments nothing is lost but silence"
+            for part in made:
+                assert part.audio_start >= taken, "no sample is decoded twice into finals"
+                taken = part.audio_end
+                np.testing.assert_array_equal(part.audio, kept[part.audio_start : part.audio_end])
         for final in only(self.told, TranscriptFinal):
-            named = re.match(r"n(\d+) ", final.text)
-            assert named
-            source = self.requests[int(named[1])]
-            assert source.utterance_id == final.utterance_id
-            if source.urgency is not Urgency.PARTIAL:
-                assert source.key[:3] == last[final.utterance_id].key[:3], (
-                    "the attempt that counts, no older one"
-                )
+            self._check_sources(final, {made.key[:3] for made in attempts[final.utterance_id]})
+
+    def _check_sources(self, final: TranscriptFinal, attempts: set[tuple[str, int, int]]) -> None:
+        """What a final says was said by the attempts that count, each once, or by a partial instead."""
+        sources = [self.requests[int(named)] for named in re.findall(r"n(\d+) ", final.text)]
+        assert all(source.utterance_id == final.utterance_id for source in sources)
+        told = [source.key for source in sources if source.urgency is not Urgency.PARTIAL]
+        assert len(told) == len(set(told))
+        assert {key[:3] for key in told} <= attempts, "the attempts that count, no older ones"
+
+    def attempts(self) -> dict[int, list[DecodeRequest]]:
+        """By utterance, the last attempt at each of its segments, in the order of speech."""
+        last: dict[int, dict[int, DecodeRequest]] = {}
+        for made in self.requests:
+            if made.urgency is not Urgency.PARTIAL:
+                last.setdefault(made.utterance_id, {})[made.audio_start] = made
+        return {number: [own[start] for start in sorted(own)] for number, own in last.items()}
 
 
 def ranges(line: Storm) -> list[tuple[int, int]]:
-    """The audio of the last attempt at each utterance."""
-    last: dict[int, DecodeRequest] = {}
-    for made in line.requests:
-        if made.urgency is not Urgency.PARTIAL:
-            last[made.utterance_id] = replace(made)
-    return [(made.audio_start, made.audio_end) for made in last.values()]
+    """The audio of the attempts that count."""
+    return [(made.audio_start, made.audio_end) for own in line.attempts().values() for made in own]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from random import Random
 
 from hypothesis import strategies as st
 
 from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
-from rtc_stt.config import Endpointing, Routing, StreamOptions
+from rtc_stt.config import Endpointing, RedecodeMode, Routing, StreamOptions
 from rtc_stt.events import EVENT_TYPES, Event, FastResult, Route, Timing
 from rtc_stt.hypothesis import Word
 from rtc_stt.testing import Said
@@ -24,6 +25,18 @@ def scripts(draw: st.DrawFn, max_words: int = 10) -> list[Said]:
         at += draw(st.sampled_from([0, 5, 40, 120, 250, 400, 600, 1_200]) | st.integers(0, 1_500))
         length = draw(st.sampled_from([10, 40, 70, 200, 400]) | st.integers(5, 900))
         script.append(Said(at, at + length, f"w{number}"))
+        at += length
+    return script
+
+
+def monologue(seed: int, seconds: int) -> list[Said]:
+    """Someone who does not stop: words of 120 to 600 ms, and no pause over 150 ms."""
+    random = Random(seed)
+    at, script = 500, list[Said]()
+    while at < seconds * 1000:
+        at += random.choice([0, 0, 0, 20, 60, 150])
+        length = random.randint(120, 600)
+        script.append(Said(at, at + length, f"w{len(script)}"))
         at += length
     return script
 
@@ -55,12 +68,17 @@ def stream_options() -> st.SearchStrategy[StreamOptions]:
         prompt=st.none() | st.text(max_size=5),
         partials=st.sampled_from([True, True, False]),
         word_timestamps=st.booleans(),
+        commit_after_s=st.sampled_from([1.0, 1.5, 8.0]),
+        carry_context=st.booleans(),
         partial_interval_ms=st.sampled_from([100, 250, 1_000]),
         endpointing=endpointings(),
     )
 
 
-ROUTINGS = st.sampled_from([Routing(min_words=0), Routing(), Routing(min_words=9, redecode_deadline_ms=300)])
+VERIFYING = Routing(min_words=9, redecode_mode=RedecodeMode.VERIFY)
+ROUTINGS = st.sampled_from(
+    [Routing(min_words=0), Routing(), Routing(min_words=9, redecode_deadline_ms=300), VERIFYING, VERIFYING]
+)
 MOOD = st.sampled_from(sorted(MOODS))
 PROBABILITY = st.sampled_from([0.0, 0.02, 0.2, 0.32, 0.4, 0.5, 0.7, 0.95, 1.0])
 WEATHER = st.lists(st.tuples(st.integers(1, 40), PROBABILITY), max_size=25)

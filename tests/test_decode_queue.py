@@ -126,6 +126,21 @@ def test_a_final_is_never_stale():
     assert [r.utterance_id for r in popped(queue)] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("urgency", Urgency)
+def test_a_later_segment_of_an_utterance_does_not_overtake_the_eager_final_of_an_earlier_one(urgency):
+    queue = DecodeQueue()
+    queue.push(request(revision=1, urgency=EAGER), 0)
+    assert queue.push(request(revision=2, urgency=urgency, audio_start=8_000), 0) == Pushed()
+    assert sorted(r.revision for r in popped(queue)) == [1, 2]
+
+
+def test_a_later_segment_overtakes_the_partial_of_an_earlier_one():
+    queue = DecodeQueue()
+    partial = request(revision=1, urgency=PARTIAL)
+    queue.push(partial, 0)
+    assert queue.push(request(revision=2, urgency=PARTIAL, audio_start=8_000), 0) == Pushed(stale=[partial])
+
+
 def test_other_sessions_make_nothing_stale():
     queue = DecodeQueue()
     queue.push(request("a", revision=1, urgency=PARTIAL), 0)

@@ -218,3 +218,64 @@ def test_new_options_judge_the_next_window():
     ear.endpointer.options = Endpointing(min_silence_ms=320, speculate_after_ms=200)
     [stopped] = ear.silence(32)
     assert isinstance(stopped, Stopped)
+
+
+# ── Commits ──
+
+
+def test_the_quietest_place_between_two_positions_is_found():
+    ear = Ear()
+    ear.hear([SPEECH] * 30)
+    ear.hear([SPEECH] * 5, loudness=0.03)
+    ear.hear([SPEECH] * 30)
+    ear.hear([SPEECH] * 3, loudness=0.0)
+    ear.hear([SPEECH] * 30)
+    dip = ear.endpointer.quietest(20 * WINDOW, 50 * WINDOW)
+    assert dip is not None
+    assert dip.position == 33 * WINDOW, "the later of those that are alike"
+    assert dip.depth == pytest.approx(0.9, abs=0.01)
+    even = ear.endpointer.quietest(10 * WINDOW, 20 * WINDOW)
+    assert even is not None
+    assert even.depth == pytest.approx(0.0, abs=0.01)
+    assert dip.noise < even.noise <= 2.0
+
+
+def test_there_is_no_quietest_place_where_nothing_was_heard():
+    ear = Ear()
+    assert ear.endpointer.quietest(0, 10 * WINDOW) is None
+    ear.speech(640)
+    assert ear.endpointer.quietest(30 * WINDOW, 40 * WINDOW) is None
+    assert ear.endpointer.quietest(5 * WINDOW + 1, 6 * WINDOW - 1) is None
+
+
+def test_a_commit_tells_the_evidence_before_it_and_the_rest_is_told_at_the_end():
+    ear = Ear()
+    ear.hear([0.9] * 20 + [0.7] * 10)
+    before = ear.endpointer.commit(20 * WINDOW)
+    assert (before.speech_ms, before.mean_probability) == (20 * WINDOW_MS, pytest.approx(0.9))
+    stopped = ear.endpointer.stop()
+    assert stopped is not None
+    assert stopped.evidence.speech_ms == 10 * WINDOW_MS
+    assert stopped.evidence.mean_probability == pytest.approx(0.7)
+
+
+def test_an_utterance_ends_at_its_maximum_however_often_it_was_committed():
+    ear = Ear(max_utterance_s=4)
+    for _ in range(3):
+        ear.speech(1_024)
+        ear.endpointer.commit((ear.heard - 8) * WINDOW)
+    ear.speech(1_024)
+    stopped = next(s for _, s in ear.signals if isinstance(s, Stopped))
+    assert ear.heard * WINDOW - stopped.audio_end <= ms_to_samples(2_000)
+    assert ear.signals[1][0] == 125  # 4 s
+
+
+def test_the_true_end_of_speech_is_told_where_it_was_committed_before():
+    ear = Ear(max_utterance_s=2, min_silence_ms=1_000, speculate_after_ms=500)
+    ear.speech(1_600)
+    ear.silence(256)
+    ear.endpointer.commit(54 * WINDOW)
+    ear.speech(160)
+    stopped = next(s for _, s in ear.signals if isinstance(s, Stopped))
+    assert stopped.audio_end < 58 * WINDOW
+    assert stopped.speech_end == 50 * WINDOW

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,11 +16,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from rtc_stt.audio import WINDOW, ms_to_samples
 from rtc_stt.commands import Command, Configure, Finalize, Mute
+from rtc_stt.commit import Lengths
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.decode_queue import DecodeQueue, Pushed
 from rtc_stt.errors import DecodeError
-from rtc_stt.events import Event, Finalized, SessionEnded, SpeechStopped, TranscriptFinal, UtteranceDropped
+from rtc_stt.events import (
+    Event,
+    Finalized,
+    SessionEnded,
+    SpeechStopped,
+    TranscriptFinal,
+    TranscriptPartial,
+    UtteranceDropped,
+)
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.session import Session, Speech
 from rtc_stt.testing import ScriptedEngine, ScriptedVad, hypothesis, render, replay
@@ -31,7 +41,7 @@ from rtc_stt.wire import (
     encode_event,
     read_command,
 )
-from tests.harness import only, request
+from tests.harness import TRUSTING, Line, only, request, timed
 from tests.storm import MOODS, Storm, ranges
 from tests.strategies import (
     CHUNKS,
@@ -43,6 +53,7 @@ from tests.strategies import (
     ROUTINGS,
     WEATHER,
     endpointings,
+    monologue,
     scripts,
     stream_options,
 )
@@ -74,6 +85,53 @@ def test_any_chunking_of_the_same_audio_gives_the_same_events(script, options, r
 
     assert run(chunks) == run([])
     assert run([1] * 700 + chunks) == run([])
+
+
+# ── Someone who does not stop ──
+
+TALK = StreamOptions(endpointing=Endpointing(max_utterance_s=600))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_times", [True, False])
+def test_a_monologue_is_told_word_for_word_and_costs_no_more_as_it_goes_on(has_times):
+    script = monologue(7, seconds=300)
+    line = Line(script, options=TALK, routing=TRUSTING, eager_answers=True)
+    if not has_times:
+        line.engine = ScriptedEngine(script)
+    lengths, held = Lengths.of(TALK.commit_after_s), 0
+    for until in range(1_000, script[-1].end_ms + 2_000, 1_000):
+        line.hear(until)
+        held = max(held, line.recognizer._buffer.end - line.recognizer._buffer.start)
+    words = [said.word for said in script]
+    [final] = only(line.told, TranscriptFinal)
+    assert final.text.split() == words
+    assert max(len(r.audio) for r in line.requests) <= lengths.bound
+    assert held <= lengths.bound + WINDOW
+    finals = {r.audio_start: r for r in line.requests if r.urgency is not Urgency.PARTIAL}
+    adjoining = sorted(finals.values(), key=lambda r: r.audio_start)
+    assert all(a.audio_end == b.audio_start for a, b in pairwise(adjoining))
+    stable = ""
+    for partial in only(line.told, TranscriptPartial):
+        now = partial.text[: partial.stable_chars]
+        assert now.startswith(stable)
+        stable = now
+        if has_times:
+            assert partial.text.split() == words[: len(partial.text.split())]
+
+
+@pytest.mark.slow
+@given(st.integers(0, 10_000), CHUNKS)
+@settings(max_examples=5, phases=[Phase.generate])
+def test_any_chunking_of_a_monologue_gives_the_same_events(seed, chunks):
+    script = monologue(seed, seconds=40)
+    audio = render(script, 42_000)
+
+    def run(chunks: list[int]) -> list[Event]:
+        engine = ScriptedEngine(script, answer=timed(script))
+        return replay(audio, ScriptedVad(script), {Tier.FAST: engine}, options=TALK, chunks=chunks)
+
+    assert run(chunks) == run([])
 
 
 # ── Weather without answers, commands or luck ──
@@ -120,7 +178,9 @@ def turns(draw: st.DrawFn) -> list[Step]:
     """Someone speaks and pauses, most is answered, and now and then something else happens."""
     steps: list[Step] = []
     for speech, pause in draw(
-        st.lists(st.tuples(st.integers(3, 60), st.integers(1, 40)), min_size=1, max_size=4)
+        st.lists(
+            st.tuples(st.integers(3, 60) | st.integers(60, 150), st.integers(1, 40)), min_size=1, max_size=4
+        )
     ):
         while speech > 0:
             windows = draw(st.integers(1, 30))
@@ -170,9 +230,9 @@ def test_whatever_happens_every_invariant_holds(steps, options, routing, accurat
 @pytest.mark.slow
 def test_the_strategies_reach_all_that_can_be_told():
     """The storm would prove little if it never got to a final, an eager text or a drop."""
-    kinds, decisions, drops = set[str](), set[str](), set[str]()
+    kinds, decisions, drops, segments = set[str](), set[str](), set[str](), list[int]()
 
-    @settings(max_examples=250, derandomize=True, database=None)
+    @settings(max_examples=400, derandomize=True, database=None)
     @given(turns(), stream_options(), ROUTINGS, st.booleans())
     def collect(steps, options, routing, accurate):
         line = Storm(options, routing, accurate=accurate)
@@ -182,14 +242,17 @@ def test_the_strategies_reach_all_that_can_be_told():
         kinds.update(e.type for e in line.told)
         decisions.update(e.route.decision for e in only(line.told, TranscriptFinal))
         drops.update(e.reason for e in only(line.told, UtteranceDropped))
+        finals = [e.utterance_id for e in only(line.told, TranscriptFinal)]
+        segments.append(max((len(line.attempts()[number]) for number in finals), default=0))
 
     collect()
+    assert sum(count > 1 for count in segments) > 10, "finals of several segments"
     assert kinds == {
         "speech.started", "speech.stopped", "speech.resumed", "transcript.partial", "transcript.eager",
         "transcript.final", "utterance.dropped", "finalized",
     }  # fmt: skip
     assert decisions == {
-        "accepted", "redecoded", "redecode_failed", "redecode_timeout", "no_accurate_tier",
+        "accepted", "redecoded", "verified", "redecode_failed", "redecode_timeout", "no_accurate_tier",
     }  # fmt: skip
     assert drops >= {"no_speech", "repetition", "known_phrase", "too_short", "decode_failed"}
 
@@ -200,9 +263,10 @@ class AnyLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         endpointing = Endpointing(
-            min_silence_ms=192, speculate_after_ms=64, max_utterance_s=2, min_speech_ms=64
+            min_silence_ms=192, speculate_after_ms=64, max_utterance_s=5, min_speech_ms=64
         )
-        self.line = Storm(StreamOptions(endpointing=endpointing), Routing(min_words=0))
+        options = StreamOptions(endpointing=endpointing, commit_after_s=1.0)
+        self.line = Storm(options, Routing(min_words=0))
 
     @rule(windows=st.integers(1, 30))
     def speak(self, windows: int) -> None:

@@ -24,6 +24,8 @@ from rtc_stt.events import (
     UtteranceDropped,
 )
 from rtc_stt.hypothesis import Tier, Urgency
+from rtc_stt.load import Effort
+from rtc_stt.recognizer import Speculations
 from rtc_stt.testing import Said
 from rtc_stt.utterance import FIRST_PARTIAL_MS
 from tests.harness import SILENCE, SPEECH, TRUSTING, Line, conclusions, only, said, types
@@ -618,3 +620,50 @@ def test_a_window_that_is_all_noise_starts_nothing():
         heard.hear_window(SILENCE)
     assert heard.told == []
     assert heard.position == 100 * WINDOW
+
+
+# ── Under load ──
+
+
+def test_partials_come_as_much_more_slowly_as_the_load_wants():
+    heard = line("one two three four five six seven", options=StreamOptions(partial_interval_ms=320))
+    heard.recognizer.effort = Effort(partial_stretch=2.0)
+
+    def gaps() -> list[int]:
+        return [b - a for a, b in itertools.pairwise(samples_to_ms(r.audio_end) for r in heard.asked())]
+
+    heard.hear(1_000)
+    assert set(gaps()) == {192}, "twice the eager interval"
+    heard.answer(heard.last(Urgency.PARTIAL))
+    heard.hear(2_500)
+    assert gaps()[-1] == 640
+
+
+def test_without_eager_decodes_the_final_is_begun_at_the_endpoint():
+    heard = line()
+    heard.recognizer.effort = Effort(eager=False)
+    heard.hear(STOPPED_MS)
+    assert heard.asked(Urgency.EAGER) == []
+    final = heard.last(Urgency.FINAL)
+    assert final.audio_end > ms_to_samples(END_MS + 500)
+    assert types(heard.answer(final)) == ["transcript.final"]
+    assert heard.recognizer.speculations == Speculations(used=0, wasted=0)
+
+
+def test_without_redecodes_the_fast_text_stands():
+    heard = line()
+    heard.recognizer.effort = Effort(redecode=False)
+    heard.hear(STOPPED_MS)
+    [final] = heard.answer(heard.last(Urgency.FINAL), **UNSURE)
+    assert isinstance(final, TranscriptFinal)
+    assert final.route.decision is Decision.REDECODE_SHED
+    assert heard.asked(tier=Tier.ACCURATE) == []
+
+
+def test_a_late_fast_tier_is_not_followed_by_the_accurate_one_where_that_is_shed():
+    heard = line()
+    heard.hear(STOPPED_MS)
+    heard.recognizer.effort = Effort(redecode=False)
+    [dropped] = heard.wait(60)
+    assert isinstance(dropped, UtteranceDropped)
+    assert heard.asked(tier=Tier.ACCURATE) == []

@@ -79,10 +79,69 @@ def test_words_do_not_run_together_where_a_new_hypothesis_has_no_space_at_the_se
     assert shown("a b", "a b", "私OK c", "私OK c d")[-1] == "a OK c|"
 
 
-@given(st.lists(st.text("ab ,.A私は", max_size=12), max_size=8))
+def committed(*hypotheses: str, words: int) -> Stabilizer:
+    stabilizer = Stabilizer()
+    for hypothesis in hypotheses:
+        stabilizer.update(hypothesis)
+    stabilizer.commit(words)
+    return stabilizer
+
+
+def test_words_are_the_stable_ones_and_then_the_others():
+    stabilizer = committed("a b c", "a b c d e", words=0)
+    assert (stabilizer.words, stabilizer.stable_words) == (["a", " b", " c", " d", " e"], 3)
+
+
+def test_committed_words_stand_and_are_not_looked_for_any_more():
+    stabilizer = committed("a b c d", "a b c d e", words=2)
+    assert (stabilizer.words, stabilizer.stable_words) == ([" c", " d", " e"], 2)
+    assert stabilizer.update("c d e f") == StableText("a b c d e", 9)
+
+
+def test_stable_words_behind_the_commit_stand_however_they_are_told_again():
+    stabilizer = committed("a b c d", "a b c d e", words=2)
+    told = stabilizer.update("see d e f g")
+    assert told.text[: told.stable_chars].startswith("a b c d")
+    assert "see" not in told.text
+
+
+def test_all_stable_words_may_be_committed():
+    stabilizer = committed("a b c", "a b c d", words=3)
+    assert (stabilizer.words, stabilizer.stable_words) == ([" d"], 0)
+    assert stabilizer.update("d e f") == StableText("a b c d e", 7)
+
+
+def test_words_that_are_committed_before_they_were_stable_stand_as_they_are():
+    stabilizer = committed("a b c", "a b c d e", words=4)
+    assert (stabilizer.words, stabilizer.stable_words) == ([" e"], 0)
+    assert stabilizer.update("x y") == StableText("a b c d x", 7)
+    assert stabilizer.commit(0) == ""
+
+
+def test_a_commit_tells_the_text_that_it_took():
+    stabilizer = Stabilizer()
+    stabilizer.update("我想订一张")
+    stabilizer.update("我想订一张票")
+    assert stabilizer.commit(2) == "我想"
+    assert stabilizer.update("订一张票好") == StableText("我想订一张票", 6)
+
+
+def test_the_text_of_a_commit_does_not_run_into_what_follows():
+    stabilizer = committed("a b", "a b c", words=2)
+    assert stabilizer.update("d e").text == "a b d"
+
+
+HYPOTHESES = st.lists(st.text("ab ,.A私は", max_size=12) | st.integers(0, 6), max_size=12)
+"""Texts, and numbers of words to commit."""
+
+
+@given(HYPOTHESES)
 def test_stable_text_only_grows(hypotheses):
     stabilizer, before = Stabilizer(), ""
     for hypothesis in hypotheses:
+        if isinstance(hypothesis, int):
+            stabilizer.commit(min(hypothesis, len(stabilizer.words)))
+            continue
         told = stabilizer.update(hypothesis)
         stable = told.text[: told.stable_chars]
         assert 0 <= told.stable_chars <= len(told.text)

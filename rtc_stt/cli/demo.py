@@ -24,7 +24,7 @@ DEMO_VALUES = Values(
             "CONTEXT_POLICY": demo_models.FAST.context_policy,
             "CONF_LOGPROB_THRESHOLD": demo_models.FAST.logprob_threshold,
             # The demo models lose the thread after ten seconds and several sentences.
-            "MAX_UTTERANCE_S": 10,
+            "COMMIT_AFTER_S": 4,
             "CARRY_CONTEXT": "false",
             "DEVICE": "cpu",
             "COMPUTE_TYPE": "int8",
