@@ -20,7 +20,7 @@ from rtc_stt import demo_models
 from rtc_stt.audio import SAMPLE_RATE, Samples, Windower
 from rtc_stt.bench.clips import Clip, load
 from rtc_stt.bench.result import percentiles
-from rtc_stt.config import Endpointing, Routing, StreamOptions
+from rtc_stt.config import Routing, StreamOptions
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.events import Event, SpeechStarted, SpeechStopped, TranscriptFinal
 from rtc_stt.hypothesis import Tier
@@ -88,7 +88,7 @@ def hear(audio: Samples, detector: SileroDetector, engines: dict[Tier, WhisperEn
     """All events of a session that hears this; each decode is done before the next window comes."""
     recognizer = Recognizer(
         "scene",
-        StreamOptions(endpointing=Endpointing(max_utterance_s=10)),
+        StreamOptions(commit_after_s=4, carry_context=False),
         Routing(logprob_threshold=demo_models.FAST.logprob_threshold),
         has_accurate_tier=True,
     )
