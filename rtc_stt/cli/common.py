@@ -16,7 +16,7 @@ from rtc_stt.config_keys import Values, build, keys, read_env_file, read_environ
 from rtc_stt.decode_pool import DecodePool, Engine
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.engines.fetch import locate
-from rtc_stt.errors import ModelError
+from rtc_stt.errors import ConfigError, ModelError
 from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
@@ -133,6 +133,9 @@ def make_speech(values: Values, instrument: Instrument | None = None, *, live: b
     instrument = instrument or Instrument()
     options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
     engines, concurrency = load_engines(decoding)
+    if unknown := sorted(set(options.languages) - engines[Tier.FAST].languages):
+        known = ", ".join(sorted(engines[Tier.FAST].languages))
+        raise ConfigError(f"LANGUAGES: the model does not know {', '.join(unknown)}; it knows {known}")
     # From a request in the pause to the last moment at which its answer would be heard.
     patience_s = (options.endpointing.min_silence_ms + routing.redecode_deadline_ms) / 1000
     return Speech(
