@@ -49,7 +49,38 @@ def table() -> str:
         f"| {name} | {row['utterances']} | {row['wer_fast_alone']} % | {row['wer_sent']} % |"
         for name, row in noisy.items()
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_many_speakers(_read("decode"))])
+
+
+def _many_speakers(decode: dict[str, Any]) -> list[str]:
+    """What the machine carries: ``rtc-stt bench decode``."""
+    cost, live, load = decode["cost"]["padded"], decode["live"], decode["overload"]
+    ratios, eight, flood = cost["ratio_to_faster_whisper"], live["eight"], live["eight_beside_a_flood"]
+    lag = decode["monologue"]["partial_lag_ms"]
+    rows = [
+        (
+            "CPU time of a 3 s partial, `small`, to that of `faster_whisper.transcribe()`: one session / eight",
+            f"{ratios['one_session']:.2f} / {ratios['eight_sessions']:.2f}",
+        ),
+        (
+            f"{live['sessions']} speakers: end of speech to final p95 / beside one who floods partials",
+            f"{eight['ttfs_ms']['p95']:.0f} / {flood['ttfs_ms']['p95']:.0f} ms",
+        ),
+        (
+            f"overload, {load['sessions']} speakers let in: finals lost / refused at the door",
+            f"{load['admitted']['lost']} of {load['admitted']['finals']} / {load['door']['refused']}",
+        ),
+        ("– normal again after", f"{load['recovery_s']} s"),
+        (
+            "five minutes without a pause: lag of partials, first / last minute",
+            f"{lag['first']['p50']:.0f} / {lag['last']['p50']:.0f} ms",
+        ),
+    ]
+    head = [
+        "Many speakers on the same machine (`rtc-stt bench decode`, [what it means](docs/benchmark.md)):",
+        "",
+    ]
+    return [*head, "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
 
 
 def _ms(figures: dict[str, float]) -> str:
