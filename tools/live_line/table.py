@@ -59,7 +59,7 @@ def _many_speakers(decode: dict[str, Any]) -> list[str]:
     lag = decode["monologue"]["partial_lag_ms"]
     rows = [
         (
-            "CPU time of a 3 s partial, `small`, to that of `faster_whisper.transcribe()`: one session / eight",
+            "CPU time of a 3 s partial, `small`, to `faster_whisper.transcribe()`'s: one session / eight",
             f"{ratios['one_session']:.2f} / {ratios['eight_sessions']:.2f}",
         ),
         (
