@@ -23,7 +23,10 @@ NO_SPEECH_LOGPROB = -1.0
 """Unless its text is more probable than this (Whisper's own threshold)."""
 
 WEAK_NO_SPEECH_PROB = 0.2
-"""Evidence enough where the text is a phrase known to be invented."""
+"""Evidence enough where the text is a phrase known to be invented, or is improbable itself."""
+
+UNSURE_LOGPROB = -0.5
+"""A confidence of 0.6. What a model invents in a burst of noise stays below."""
 
 COMPRESSION_RATIO = 2.4
 """Above this a text repeats itself (Whisper's own threshold)."""
@@ -106,15 +109,22 @@ def doubt(hypothesis: Hypothesis, evidence: SpeechEvidence) -> DropReason | None
     text = hypothesis.text.strip()
     if not any(c.isalnum() for c in text):
         return DropReason.NO_SPEECH
-    if hypothesis.no_speech_prob > NO_SPEECH_PROB and (
-        hypothesis.avg_logprob < NO_SPEECH_LOGPROB or evidence.mean_probability < UNSURE_SPEECH
-    ):
+    if _nobody_spoke(hypothesis, evidence):
         return DropReason.NO_SPEECH
     if hypothesis.compression_ratio > COMPRESSION_RATIO or loops(text):
         return DropReason.REPETITION
     if _phrase(text) in KNOWN_PHRASES and _silence_is_likely(hypothesis, evidence):
         return DropReason.KNOWN_PHRASE
     return None
+
+
+def _nobody_spoke(hypothesis: Hypothesis, evidence: SpeechEvidence) -> bool:
+    """Two strong signs, or three weak ones."""
+    detector_is_unsure = evidence.mean_probability < UNSURE_SPEECH
+    if hypothesis.no_speech_prob > NO_SPEECH_PROB:
+        return detector_is_unsure or hypothesis.avg_logprob < NO_SPEECH_LOGPROB
+    text_is_unsure = hypothesis.avg_logprob < UNSURE_LOGPROB
+    return hypothesis.no_speech_prob > WEAK_NO_SPEECH_PROB and text_is_unsure and detector_is_unsure
 
 
 def _silence_is_likely(hypothesis: Hypothesis, evidence: SpeechEvidence) -> bool:

@@ -39,7 +39,19 @@ def test_a_probable_text_outweighs_the_belief_in_silence():
 def test_no_text_outweighs_model_and_detector_together(probable):
     noise = SpeechEvidence(speech_ms=400, mean_probability=0.7)
     assert doubt(heard("four", no_speech_prob=0.9, avg_logprob=probable), noise) is DropReason.NO_SPEECH
-    assert doubt(heard("four", no_speech_prob=0.5, avg_logprob=probable), noise) is None
+    assert doubt(heard("four", no_speech_prob=0.15, avg_logprob=probable), noise) is None
+
+
+@pytest.mark.parametrize(
+    ("no_speech_prob", "avg_logprob", "sure"), [(0.15, -0.9, 0.7), (0.3, -0.4, 0.7), (0.3, -0.9, 0.85)]
+)
+def test_three_weak_signs_of_silence_count_only_together(no_speech_prob, avg_logprob, sure):
+    def verdict(nobody: float, logprob: float, detector: float) -> DropReason | None:
+        evidence = SpeechEvidence(speech_ms=400, mean_probability=detector)
+        return doubt(heard("four", no_speech_prob=nobody, avg_logprob=logprob), evidence)
+
+    assert verdict(0.3, -0.9, 0.7) is DropReason.NO_SPEECH
+    assert verdict(no_speech_prob, avg_logprob, sure) is None
 
 
 def test_an_improbable_text_alone_is_no_silence():
