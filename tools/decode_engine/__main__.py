@@ -1,4 +1,4 @@
-"""Measure the decode engine: ``python -m tools.decode_engine {padding,verify,word_times,heads}``.
+"""Measure the decode engine: ``python -m tools.decode_engine {padding,verify,check_cost,word_times,heads}``.
 
 Each prints its result, and with ``--out`` writes it as JSON.
 """
@@ -14,12 +14,13 @@ from typing import Any
 from tqdm import tqdm
 
 from rtc_stt.bench.result import provenance
-from tools.decode_engine import padding, verify, word_times
+from tools.decode_engine import check_cost, padding, verify, word_times
 from tools.decode_engine.engines import MODELS
 
 MEASUREMENTS: dict[str, tuple[Callable[[int | None, Callable[[], object]], dict[str, Any]], str]] = {
     "padding": (padding.measure, "texts of the same clips alone, padded and batched"),
     "verify": (verify.measure, "right and wrong drafts that the accurate model lets stand"),
+    "check_cost": (check_cost.measure, "CPU time of a check beside that of a decode, true shapes"),
     "word_times": (word_times.measure, "how far word times are from the truth"),
     "heads": (
         lambda limit, done: {
@@ -42,7 +43,7 @@ def main() -> int:
     for name, (_, help) in MEASUREMENTS.items():
         command = commands.add_parser(name, help=help)
         command.add_argument("--out", type=Path, help="write the result here as JSON")
-        command.add_argument("--limit", type=int, help="clips of each set (default: all)")
+        command.add_argument("--limit", type=int, help="clips of each set, or rounds (default: all)")
     options = parser.parse_args()
     measure, _ = MEASUREMENTS[options.command]
     with tqdm() as bar:
