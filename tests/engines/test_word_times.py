@@ -62,6 +62,20 @@ def test_a_sliver_of_the_neighbours_sound_is_left_to_it():
     assert words[1].start_ms == pytest.approx(1_000, abs=20)
 
 
+@pytest.mark.parametrize("boundary", [23, 30, 38, 47])
+def test_a_boundary_near_a_gap_is_in_the_gap(boundary):
+    spoken = mel((20, 60), (80, 140))
+    words = time_words(Letters(" Hello", " you"), [0, 1], aligned(0, boundary, 75), spoken, 0)
+    assert words[0].end_ms == pytest.approx(600, abs=20)
+    assert words[1].start_ms == pytest.approx(800, abs=20)
+
+
+def test_a_boundary_far_from_any_gap_stays_where_it_is():
+    spoken = mel((20, 100), (120, 160))
+    words = time_words(Letters(" Hello", " you", " there"), [0, 1, 2], aligned(0, 30, 55, 85), spoken, 0)
+    assert words[0].end_ms == words[1].start_ms == 600
+
+
 def test_words_without_any_sound_keep_the_times_of_the_alignment():
     words = time_words(Letters(" Hello", " you"), [0, 1], aligned(0, 40, 90), mel(), 0)
     assert [(w.start_ms, w.end_ms) for w in words] == [(0, 800), (800, 1_800)]
@@ -102,7 +116,8 @@ def test_the_longest_token_is_the_one_with_most_sound_in_it():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["clean", "noisy", "digits"])
 def test_the_accurate_models_words_are_where_they_were_said(name):
-    """Of all clips (``python -m tools.decode_engine word_times``) three words in four are within 80 ms."""
+    """Of all clips (``python -m tools.decode_engine word_times``) three words in four are within 80 ms, and
+    of spoken numbers, which have gaps between them, nine in ten."""
     engine, truth = load(demo_models.ACCURATE), true_times()
     starts, ends = [], []
     for clip in load_clips(name, limit=12):
@@ -113,4 +128,4 @@ def test_the_accurate_models_words_are_where_they_were_said(name):
     assert len(starts) >= 30
     for errors in (np.abs(starts), np.abs(ends)):
         assert np.median(errors) <= 50
-        assert (errors <= NEAR_MS).mean() >= 0.6
+        assert (errors <= NEAR_MS).mean() >= (0.85 if name == "digits" else 0.6)
