@@ -42,7 +42,7 @@ class Aligner:
         """The answers by index that are to have word times, with them; ``heard`` are text tokens by row."""
         by_language: dict[str, dict[int, list[int]]] = {}
         for row, tokens in heard.items():
-            if tokens and items[row].wants_words and isinstance(answers[items[row].index], Hypothesis):
+            if tokens and items[row].request.word_timestamps and isinstance(answers[items[row].index], Hypothesis):
                 by_language.setdefault(items[row].language, {})[row] = tokens
         timed: dict[int, Answer] = {}
         for language, texts in by_language.items():
@@ -108,7 +108,7 @@ class Aligner:
             compression_ratio=get_compression_ratio(draft.text),
             tokens=len(tokens),
             model=self._name,
-            words=self._words(item, tokens, alignment) if item.wants_words else (),
+            words=self._words(item, tokens, alignment) if item.request.word_timestamps else (),
             verified=True,
         )
         return answer if verify.is_sound(answer) else None

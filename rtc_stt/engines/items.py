@@ -32,8 +32,3 @@ class Item:
     def is_final(self) -> bool:
         """Whether the answer may become a final."""
         return self.request.urgency is not Urgency.PARTIAL
-
-    @property
-    def wants_words(self) -> bool:
-        """Whether word times were asked for; partials never have them."""
-        return self.request.word_timestamps and self.is_final

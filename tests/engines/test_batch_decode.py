@@ -96,7 +96,7 @@ def test_options_of_many_kinds_share_a_batch(engine, clips):
         for word, expected in zip(answer.words, single.words, strict=True):
             assert abs(word.start_ms - expected.start_ms) <= 60
     assert [answer.language for answer in together[:2]] == ["en", "de"]
-    assert [bool(answer.words) for answer in together[3:6]] == [True, True, False]
+    assert [bool(answer.words) for answer in together[3:6]] == [True, True, True], "who asks, a partial too"
     assert together[7].language in {"fr", "es"}
 
 
