@@ -20,7 +20,7 @@ from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step
 from rtc_stt.session import Speech
 
-__all__ = ["PROBES", "Search", "Watch", "in_bounds", "is_calm", "step_of", "until_calm"]
+__all__ = ["PROBES", "Search", "Watch", "in_bounds", "is_calm", "until_calm"]
 
 MOST_SESSIONS = 48
 """Where the search ends: beyond it the speakers themselves load this process too much."""
@@ -105,7 +105,7 @@ class Search:
             )
         )
         while not speaking.done():
-            highest = max(highest, step_of(self._speech))
+            highest = max(highest, self._speech.pool.step)
             await asyncio.wait([speaking], timeout=0.1)
         told = latencies(await speaking)
         self._tick()
@@ -141,9 +141,5 @@ async def until_calm(speech: Speech, watch: Watch) -> float | None:
 
 
 def is_calm(speech: Speech, watch: Watch) -> bool:
-    return step_of(speech) is Step.NORMAL and not sum(watch.waiting.values())
-
-
-def step_of(speech: Speech) -> Step:
-    step: Step = getattr(speech.pool, "step", Step.NORMAL)
-    return step
+    """Whether nothing waits and nothing is left out."""
+    return speech.pool.step is Step.NORMAL and not sum(watch.waiting.values())

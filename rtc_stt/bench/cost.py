@@ -109,7 +109,6 @@ def _compare(model: Path, rounds: int, tick: Callable[[], object]) -> dict[str, 
     figures: dict[str, Any] = {
         "partial_s": PARTIAL_S,
         "rounds": rounds,
-        "batched_engine": hasattr(WhisperEngine, "decode_batch"),
         "faster_whisper": {"tokens": len(_transcribe(peer, audio)), "cpu_ms": whole},
     }
     for name, engine in engines.items():
@@ -179,10 +178,7 @@ def _transcribe(model: WhisperModel, audio: Samples) -> list[int]:
 def _decode(engine: WhisperEngine, audio: Samples, sessions: list[int]) -> list[Any]:
     """The partials of so many sessions that ask at the same time."""
     requests = [_request(audio, number) for number in sessions]
-    together = getattr(engine, "decode_batch", None)
-    if together and len(requests) > 1:
-        return list(together(requests))
-    return [engine.decode(request) for request in requests]
+    return list(engine.decode_batch(requests))
 
 
 def _request(audio: Samples, session: int) -> DecodeRequest:

@@ -20,7 +20,7 @@ from typing import Any
 
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
-from rtc_stt.bench.capacity import PROBES, Search, Watch, is_calm, step_of, until_calm
+from rtc_stt.bench.capacity import PROBES, Search, Watch, is_calm, until_calm
 from rtc_stt.bench.live import CORES, Spoken, on_cores, read, speak_for
 from rtc_stt.bench.result import Mark, Outcome, percentiles, rss_bytes
 from rtc_stt.bench.voice import MakeSpeech, Voice, latencies
@@ -59,7 +59,7 @@ class Sample:
     step: int
     waiting: int
     """Requests that wait, both tiers."""
-    waiting_bytes: int | None
+    waiting_bytes: int
     rss: int
     sessions: int
 
@@ -120,7 +120,6 @@ async def _measure(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], objec
         "capacity_probes": probes,
         "sessions": sessions,
         "seconds": plan.seconds,
-        "has_ladder": hasattr(speech.pool, "step"),
         "highest_step": Step(max(sample.step for sample in samples)).name,
         "longest_queue": max(sample.waiting for sample in samples),
         "queue_growth": growth([sample.waiting for sample in samples], floor=sessions),
@@ -165,7 +164,7 @@ class _Load:
         for second in range(round(self._plan.seconds)):
             await asyncio.sleep(max(0.0, begun + second + 1 - time.monotonic()))
             samples.append(self._sample(second + 1))
-            if not getattr(self._speech.pool, "accepts_sessions", True):
+            if not self._speech.pool.accepts_sessions:
                 self.refused += 1
             elif left := min(self._plan.visit_s, self._plan.seconds - second - 1):
                 visiting.append(loop.create_task(self._speak(left, 10_000 + second)))
@@ -202,12 +201,11 @@ class _Load:
             self._inside -= 1
 
     def _sample(self, second: int) -> Sample:
-        snapshot: dict[str, Any] = getattr(self._speech.pool, "snapshot", dict)()
         return Sample(
             at_s=second,
-            step=int(step_of(self._speech)),
+            step=int(self._speech.pool.step),
             waiting=sum(self._watch.waiting.values()),
-            waiting_bytes=snapshot.get("queued_bytes"),
+            waiting_bytes=self._speech.pool.snapshot()["queued_bytes"],
             rss=rss_bytes(),
             sessions=self._inside,
         )
@@ -237,8 +235,8 @@ def _decisions(voices: Sequence[Voice]) -> dict[str, int]:
     return told
 
 
-def _row(sample: Sample) -> list[float | None]:
+def _row(sample: Sample) -> list[float]:
     """``[second, step, requests that wait, MiB that wait, resident MiB, sessions]``."""
-    waiting_mib = None if sample.waiting_bytes is None else round(sample.waiting_bytes / MIB, 2)
+    waiting_mib = round(sample.waiting_bytes / MIB, 2)
     rss_mib = round(sample.rss / MIB, 1)
     return [sample.at_s, sample.step, sample.waiting, waiting_mib, rss_mib, sample.sessions]

@@ -42,7 +42,11 @@ class Aligner:
         """The answers by index that are to have word times, with them; ``heard`` are text tokens by row."""
         by_language: dict[str, dict[int, list[int]]] = {}
         for row, tokens in heard.items():
-            if tokens and items[row].request.word_timestamps and isinstance(answers[items[row].index], Hypothesis):
+            if (
+                tokens
+                and items[row].request.word_timestamps
+                and isinstance(answers[items[row].index], Hypothesis)
+            ):
                 by_language.setdefault(items[row].language, {})[row] = tokens
         timed: dict[int, Answer] = {}
         for language, texts in by_language.items():
