@@ -37,7 +37,7 @@ class RedecodeMode(enum.StrEnum):
     """What the accurate tier does with a doubted text."""
 
     VERIFY = "verify"
-    """Check it in one pass, and decode only where it disagrees: a quarter of the cost where it does not."""
+    """Check it in one pass, and decode only where it disagrees: a third of the cost where it does not."""
     DECODE = "decode"
     """Decode always."""
 
