@@ -129,11 +129,17 @@ def between_words(
         is_known = stable and heard.text.strip()
         return at_any_price(words, heard, endpointer, lengths, start, end) if is_known else None
     first, last = start + lengths.after // 4, end - lengths.keep
+    places = _places(words, heard)
+    pause = endpointer.quietest(first, last)
+    if pause and pause.depth >= CLEAR_DEPTH:  # what sounds like a pause is one, whatever the times say
+        count = _words_before(places, pause.position)
+        if 0 < count <= stable and _are_neighbours(places[count - 1 : count + 1]):
+            return Commit(pause.position, count)
     best: tuple[float, Commit] | None = None
-    for count, (left, right) in enumerate(pairwise(_places(words, heard)), 1):
+    for count, (left, right) in enumerate(pairwise(places), 1):
         if count > stable:
             break
-        if left is None or right is None or right.index != left.index + 1:
+        if left is None or right is None or not _are_neighbours((left, right)):
             continue
         dip = _dip(endpointer, left, right, first, last)
         if dip is None or dip.depth < lengths.depth(end - start):
@@ -166,8 +172,16 @@ def at_any_price(
     if not any(places):
         share = (position - start) / (heard.request.audio_end - start)
         return Commit(position, min(len(words), round(share * len(words))))
-    before = [i for i, place in enumerate(places, 1) if place and place.middle < position]
-    return Commit(position, max(before, default=0))
+    return Commit(position, _words_before(places, position))
+
+
+def _are_neighbours(pair: Sequence[_Place | None]) -> bool:
+    """Whether the hypothesis has two words, and side by side."""
+    return len(pair) == 2 and all(pair) and pair[1].index == pair[0].index + 1  # type: ignore[union-attr]
+
+
+def _words_before(places: Sequence[_Place | None], position: int) -> int:
+    return max((i for i, place in enumerate(places, 1) if place and place.middle < position), default=0)
 
 
 def _dip(endpointer: Endpointer, left: _Place, right: _Place, first: int, last: int) -> Dip | None:
