@@ -6,6 +6,7 @@ that endpointing and timestamps know, so a stream replayed from a file behaves e
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ __all__ = [
     "WINDOW",
     "AudioBuffer",
     "AudioFrame",
+    "Origin",
     "Samples",
     "Windower",
     "ms_to_samples",
@@ -31,6 +33,17 @@ SAMPLE_RATE = 16_000
 
 WINDOW = 512
 """Samples in one frame (32 ms): what Silero VAD judges at once, and so the grain of all decisions."""
+
+
+class Origin(enum.StrEnum):
+    """Where a piece of audio comes from: a transcript over a hole should not look sure of itself."""
+
+    RECEIVED = "received"
+    """From the speaker; also what forward error correction has recovered."""
+    CONCEALED = "concealed"
+    """Made up by the codec in place of a packet that did not come."""
+    LOST = "lost"
+    """Silence in place of audio that nobody knows."""
 
 
 def ms_to_samples(ms: float) -> int:

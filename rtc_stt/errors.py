@@ -8,9 +8,14 @@
     ├── ClientError            the peer's: carries ``status`` and ``type``     4xx
     │   ├── BadRequest                                                        400
     │   ├── Unauthorized                                                      401
+    │   ├── Forbidden                                                         403
     │   ├── NotFound                                                          404
+    │   │   └── SessionGone                                                   404
+    │   ├── PreconditionFailed                                                412
     │   ├── UnsupportedMedia                                                  415
     │   ├── Unprocessable                                                     422
+    │   ├── PreconditionRequired                                              428
+    │   ├── TooMany            carries ``retry_after_s``                      429
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
     └── DecodeError            ours: the engine failed on one request
@@ -32,9 +37,14 @@ __all__ = [
     "ConfigError",
     "DecodeError",
     "EngineBroken",
+    "Forbidden",
     "ModelError",
     "NotFound",
+    "PreconditionFailed",
+    "PreconditionRequired",
     "RtcSttError",
+    "SessionGone",
+    "TooMany",
     "Unauthorized",
     "Unavailable",
     "Unprocessable",
@@ -79,11 +89,49 @@ class Unauthorized(ClientError):
     type = "unauthorized"
 
 
+class Forbidden(ClientError):
+    """The caller is known, or asks from a page of another origin, and may not do this."""
+
+    status = 403
+    type = "forbidden"
+
+
 class NotFound(ClientError):
     """There is no such session."""
 
     status = 404
     type = "not_found"
+
+
+class SessionGone(NotFound):
+    """The session that was to be resumed has ended, or never was: begin a new one."""
+
+    type = "session_gone"
+
+
+class PreconditionFailed(ClientError):
+    """``If-Match`` names another state of the resource (RFC 9110 §13.1.1)."""
+
+    status = 412
+    type = "precondition_failed"
+
+
+class PreconditionRequired(ClientError):
+    """The request needs ``If-Match`` (RFC 6585 §3)."""
+
+    status = 428
+    type = "precondition_required"
+
+
+class TooMany(ClientError):
+    """More often, or more at a time, than this caller may. ``retry_after_s`` says when to ask again."""
+
+    status = 429
+    type = "too_many"
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class UnsupportedMedia(ClientError):

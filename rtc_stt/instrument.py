@@ -61,3 +61,18 @@ class Instrument:
 
     def session_refused(self, reason: str) -> None:
         """A client was turned away: ``full``, ``load``, ``draining`` or ``unhealthy``."""
+
+    def session_resumed(self, gap_s: float) -> None:
+        """A client came back to its session after ``gap_s`` seconds without audio."""
+
+    def rtp_packets(self, result: str, count: int) -> None:
+        """So many packets: ``received``, ``recovered``, ``concealed``, ``lost``, ``late`` or ``refused``."""
+
+    def jitter_delayed(self, seconds: float) -> None:
+        """A packet waited so long in the jitter buffer for those before it."""
+
+    def message_refused(self, reason: str) -> None:
+        """What a client sent over its data channel was not taken: ``rate``, ``size``, ``channel`` …"""
+
+    def half_open_changed(self, count: int) -> None:
+        """So many offers are answered and not yet connected."""

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Samples, Windower, samples_to_ms
+from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, Windower, samples_to_ms
 from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Routing, StreamOptions, change_stream_options
 from rtc_stt.decode_pool import Answer, DecodePool
@@ -140,8 +140,8 @@ class Session:
         if pool.step is not Step.NORMAL:
             self._receive_load(pool.step)
 
-    def receive_audio(self, samples: Samples) -> None:
-        """Take a chunk of 16 kHz mono audio of any length, shape ``(n,)``."""
+    def receive_audio(self, samples: Samples, origin: Origin = Origin.RECEIVED) -> None:
+        """Take a chunk of 16 kHz mono audio of any length, shape ``(n,)``, all of one origin."""
         if self._ending is not None:
             return
         self._speech.instrument.audio_received(len(samples) / SAMPLE_RATE)

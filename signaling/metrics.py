@@ -30,6 +30,7 @@ class Metrics(Instrument):
         self._gpu_gauges: tuple[Gauge, Gauge, Gauge] | None = None  # made when there is something to show
         self._make_speech_metrics()
         self._make_decode_metrics()
+        self._make_ingest_metrics()
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(name, help, labels, registry=self.registry)
@@ -85,6 +86,22 @@ class Metrics(Instrument):
         self._healthy = gauge(
             "rtc_stt_engine_healthy", "Whether a tier's engine neither hangs nor is broken.", "tier"
         )
+
+    def _make_ingest_metrics(self) -> None:
+        counter = self._counter
+        self._rtp_packets = counter(
+            "rtc_stt_rtp_packets_total", "RTP packets by what became of them.", "result"
+        )
+        self._jitter_delay = self._histogram(
+            "rtc_stt_jitter_delay_seconds",
+            "Wait of packets for those before them.",
+            buckets=(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1),
+        )
+        self._resumed = counter("rtc_stt_sessions_resumed_total", "Clients that came back to their session.")
+        self._messages_refused = counter(
+            "rtc_stt_messages_refused_total", "What clients sent and was not taken.", "reason"
+        )
+        self._half_open = self._gauge("rtc_stt_half_open", "Offers answered and not yet connected.")
 
     def session_opened(self, transport: str) -> None:
         """See :class:`Instrument`."""
@@ -155,6 +172,26 @@ class Metrics(Instrument):
     def session_refused(self, reason: str) -> None:
         """See :class:`Instrument`."""
         self._rejected.labels(reason).inc()
+
+    def session_resumed(self, gap_s: float) -> None:
+        """See :class:`Instrument`."""
+        self._resumed.inc()
+
+    def rtp_packets(self, result: str, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._rtp_packets.labels(result).inc(count)
+
+    def jitter_delayed(self, seconds: float) -> None:
+        """See :class:`Instrument`."""
+        self._jitter_delay.observe(seconds)
+
+    def message_refused(self, reason: str) -> None:
+        """See :class:`Instrument`."""
+        self._messages_refused.labels(reason).inc()
+
+    def half_open_changed(self, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._half_open.set(count)
 
     def queue_changed(self, tier: Tier, waiting: int, running: int) -> None:
         """See :class:`Instrument`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rtc_stt.config_keys import key
 from rtc_stt.errors import ConfigError
 
-__all__ = ["Server"]
+__all__ = ["Access", "Server", "WebRtc"]
 
 MIN_KEY_CHARS = 16
 
@@ -50,3 +50,97 @@ class Server:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may come in, how many, and how often."""
+
+    max_sessions_per_key: int = key(
+        "MAX_SESSIONS_PER_KEY",
+        0,
+        "Sessions at a time of one key; 0: as many as MAX_SESSIONS.",
+        low=0,
+        high=100_000,
+    )
+    max_sessions_per_address: int = key(
+        "MAX_SESSIONS_PER_ADDRESS",
+        0,
+        "Sessions at a time from one address; 0: as many as MAX_SESSIONS. Many people may share one address.",
+        low=0,
+        high=100_000,
+    )
+    max_half_open: int = key(
+        "MAX_HALF_OPEN", 32, "Offers answered and not yet connected, in all.", low=1, high=10_000
+    )
+    max_half_open_per_key: int = key(
+        "MAX_HALF_OPEN_PER_KEY",
+        4,
+        "Likewise of one key, or where there are none of one address.",
+        low=1,
+        high=10_000,
+    )
+    rate_limit_rps: float = key(
+        "RATE_LIMIT_RPS",
+        5.0,
+        "Offers and tokens a second of one key, or without keys of one address.",
+        low=0.01,
+        high=10_000,
+    )
+    rate_limit_burst: int = key("RATE_LIMIT_BURST", 20, "So many at once after a rest.", low=1, high=10_000)
+    token_seconds: int = key(
+        "TOKEN_SECONDS",
+        120,
+        "How long a browser's token may be used to begin its one session.",
+        low=5,
+        high=3600,
+    )
+    token_secret: str = key(
+        "TOKEN_SECRET",
+        "",
+        "Signs tokens; the same on every machine behind one address. Empty: drawn at start.",
+        secret=True,
+    )
+    allowed_origins: tuple[str, ...] = key(
+        "ALLOWED_ORIGINS",
+        (),
+        "Comma list of origins whose pages may use this server, besides its own page; * for all.",
+    )
+    trusted_proxies: tuple[str, ...] = key(
+        "TRUSTED_PROXIES", (), "Comma list of addresses or networks whose X-Forwarded-For is believed."
+    )
+    redirect_url: str = key(
+        "REDIRECT_URL",
+        "",
+        "Where a full server sends clients (307) instead of refusing them, e.g. https://b.example.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRtc:
+    """How media finds its way, and how long a lost client is waited for."""
+
+    ice_servers: tuple[str, ...] = key(
+        "ICE_SERVERS", (), "Comma list of stun: URLs told to clients, e.g. stun:stun.example.org:3478."
+    )
+    turn_url: tuple[str, ...] = key(
+        "TURN_URL",
+        (),
+        "Comma list of turn: or turns: URLs told to clients with credentials made by TURN_SECRET.",
+    )
+    turn_secret: str = key("TURN_SECRET", "", "coturn's static-auth-secret.", secret=True)
+    turn_seconds: int = key(
+        "TURN_SECONDS", 3600, "How long TURN credentials are good for.", low=60, high=86_400
+    )
+    udp_port_range: str = key(
+        "UDP_PORT_RANGE", "", "UDP ports of media, e.g. 50000-50999; two a session. Empty: any free ones."
+    )
+    public_ip: tuple[str, ...] = key(
+        "PUBLIC_IP", (), "Comma list: the addresses under which clients reach this machine behind 1:1 NAT."
+    )
+    resume_seconds: float = key(
+        "RESUME_SECONDS", 60.0, "How long a session waits for a client that was lost.", low=0, high=3600
+    )
+    media_workers: int = key(
+        "MEDIA_WORKERS", 0, "Processes that carry the media; 0: this one carries it itself.", low=0, high=256
+    )

@@ -21,7 +21,7 @@ from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
 from rtc_stt.vad import SileroDetector, VadBatcher
-from signaling.settings import Server
+from signaling.settings import Access, Server, WebRtc
 
 __all__ = [
     "GROUPS",
@@ -35,7 +35,7 @@ __all__ = [
     "stream_options",
 ]
 
-GROUPS: tuple[type, ...] = (Server, Decoding, Routing, Endpointing, StreamOptions)
+GROUPS: tuple[type, ...] = (Server, Access, WebRtc, Decoding, Routing, Endpointing, StreamOptions)
 """Every group of configuration keys."""
 
 T = TypeVar("T")
