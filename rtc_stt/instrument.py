@@ -7,6 +7,8 @@ quick and must not raise.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rtc_stt.events import Event
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.load import Step
@@ -76,3 +78,9 @@ class Instrument:
 
     def half_open_changed(self, count: int) -> None:
         """So many offers are answered and not yet connected."""
+
+    def workers_changed(self, states: Mapping[str, int]) -> None:
+        """So many media workers are ``starting``, ``ready`` or ``lost`` (and will be begun anew)."""
+
+    def worker_scrape_failed(self) -> None:
+        """A media worker did not tell its figures in time."""

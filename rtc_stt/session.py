@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, Windower, samples_to_ms
 from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Routing, StreamOptions, change_stream_options
-from rtc_stt.decode_pool import Answer, DecodePool
+from rtc_stt.decoding import Answer, Decoder
 from rtc_stt.events import (
     Decision,
     Event,
@@ -60,7 +60,7 @@ class Speech:
     """What all sessions of a process share: detector, decode pool, defaults and watcher."""
 
     vad: VadBatcher
-    pool: DecodePool
+    pool: Decoder
     options: StreamOptions = field(default_factory=StreamOptions)
     routing: Routing = field(default_factory=Routing)
     instrument: Instrument = field(default_factory=Instrument)

@@ -30,7 +30,7 @@ async def ready(request: web.Request) -> web.Response:
         raise Unavailable(", ".join(pool.troubles))
     told = {"ok": True, "sessions": len(registry), "load": pool.step.name.lower()}
     if pool.troubles:
-        told["degraded"] = pool.troubles
+        told["degraded"] = list(pool.troubles)
     return web.json_response(told)
 
 

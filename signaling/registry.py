@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from rtc_stt.decode_pool import DecodePool
+from rtc_stt.decoding import Decoder
 from rtc_stt.errors import NotFound, Unavailable
 from rtc_stt.session import Speech
 from signaling.peer import Peer
@@ -30,7 +30,7 @@ class Registry:
         return len(self._peers) + self._answering
 
     @property
-    def pool(self) -> DecodePool:
+    def pool(self) -> Decoder:
         """What decodes for all of them."""
         return self._speech.pool
 
