@@ -18,7 +18,7 @@ def test_the_slope_is_that_of_the_best_line() -> None:
 
 def test_a_process_holds_memory_descriptors_and_threads() -> None:
     before = Holdings.of(os.getpid(), time.monotonic())
-    with open(os.devnull), open(os.devnull):  # noqa: PTH123 - two descriptors are all that is wanted
+    with open(os.devnull), open(os.devnull):
         during = Holdings.of(os.getpid(), time.monotonic())
     assert during.descriptors == before.descriptors + 2
     assert during.rss_mib > 10
