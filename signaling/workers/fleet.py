@@ -39,8 +39,8 @@ SILENT_S = 20.0
 SCRAPE_TIMEOUT_S = 1.0
 """For a worker to tell its figures. Prometheus waits ten seconds by default."""
 
-DRAIN_MARGIN_S = 1.0
-"""A worker aborts what has not ended in time, and then still has to say so."""
+DRAIN_MARGIN_S = 7.0
+"""A worker aborts what has not ended in time, and then its peers have five seconds to say so."""
 
 STATES = ("starting", "ready", "lost")
 

@@ -195,7 +195,12 @@ class Member:
         self._connecting += 1
         try:
             connected: Connected = connected_from(await self.call("connect", call_to(call)))
-            if connected.session_id not in self._ended_early:
+            if self.lost.done():
+                raise Lost(self.lost.result())
+            if connected.session_id in self._ended_early:
+                # Once more, when the door knows of the session.
+                asyncio.get_running_loop().call_soon(self._watch, connected.session_id, "ended")
+            else:
                 self._sessions.add(connected.session_id)
             return connected
         finally:
