@@ -74,5 +74,8 @@ class Instrument:
     def message_refused(self, reason: str) -> None:
         """What a client sent over its data channel was not taken: ``rate``, ``size``, ``channel`` …"""
 
+    def loop_lagged(self, seconds: float) -> None:
+        """The event loop was so late; told many times a second."""
+
     def half_open_changed(self, count: int) -> None:
         """So many offers are answered and not yet connected."""

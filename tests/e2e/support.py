@@ -410,3 +410,19 @@ def assert_whole(client: LiveClient) -> None:
 
 def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def find_gstreamer() -> str | None:
+    """The system's Python, if it has the bindings of GStreamer and webrtcbin with all that it needs."""
+    python = "/usr/bin/python3"
+    elements = ("webrtcbin", "nicesrc", "dtlsdec", "srtpdec", "opusenc", "rtpopuspay")
+    probe = (
+        "import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstWebRTC', '1.0');"
+        "from gi.repository import Gst, GstWebRTC; Gst.init(None);"
+        f"assert all(map(Gst.ElementFactory.find, {elements}))"
+    )
+    try:
+        subprocess.run([python, "-c", probe], check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return python
