@@ -75,8 +75,10 @@ class Instrument:
         """What a client sent over its data channel was not taken: ``rate``, ``size``, ``channel`` …"""
 
     def datagrams_refused(self, reason: str, count: int) -> None:
-        """So many UDP datagrams were dropped: of a ``stranger``, in a ``flood``, ``broken``, not ``srtp``
-        …"""
+        """So many UDP datagrams were dropped: of a ``stranger``, in a ``flood``, ``broken``, ``srtp`` …"""
+
+    def loop_lagged(self, seconds: float) -> None:
+        """The event loop was so late; told many times a second."""
 
     def half_open_changed(self, count: int) -> None:
         """So many offers are answered and not yet connected."""

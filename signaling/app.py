@@ -9,6 +9,7 @@ from aiohttp import web
 from rtc_stt.session import Speech
 from signaling import health, offer, page, whip
 from signaling.keys import REGISTRY, SERVER
+from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.registry import Registry
@@ -38,7 +39,10 @@ def create_app(
         app.router.add_get("/metrics", metrics.scrape)
 
     async def life(app: web.Application) -> AsyncIterator[None]:
+        lag = LoopLag(speech.instrument.loop_lagged)
+        lag.start()
         yield
+        lag.stop()
         await app[REGISTRY].drain(server.drain_seconds)
         await speech.aclose()
 
