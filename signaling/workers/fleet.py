@@ -231,19 +231,21 @@ class Fleet:
         """The life of one worker; gives the reason of its end."""
         self._set_state(slot, "starting")
         member = slot.member = Member(slot.name, self._pool, self._tell_watcher)
+        code: int | None = None
         try:
             await member.begin(self._spawn, {**slot.setup, "state": state_to(state_of(self._pool))})
             self._set_state(slot, "ready")
             if not slot.first.done():
                 slot.first.set_result(None)
-            return await member.lost
+            reason = await member.lost
         except Lost as error:
-            return str(error)
+            reason = str(error)
         finally:
             self._set_state(slot, "lost")
             self._retired = figures.add([self._retired, figures.lasting(member.figures)])
-            await member.end()
+            code = await member.end(gently=self.draining)
             slot.member = None
+        return reason if code is None else f"{reason} (exit code {code})"
 
     async def _look_after(self) -> None:
         loop = asyncio.get_running_loop()

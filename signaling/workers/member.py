@@ -138,20 +138,26 @@ class Member:
         self.is_ready = True
         self._pool_server.tell_state()
 
-    async def end(self, *, gently: bool = False) -> None:
-        """See the process out, and forget what it carried. Returns within twice ``EXIT_TIMEOUT_S``."""
+    async def end(self, *, gently: bool = False) -> int | None:
+        """See the process out, and forget what it carried. Returns within thrice ``EXIT_TIMEOUT_S``.
+
+        Returns:
+            Its exit code; None where it never began, or does not end.
+        """
         if gently:
             self._send({"type": "end"})
             await asyncio.wait([self.lost], timeout=EXIT_TIMEOUT_S)
-        if self._process:
-            if not gently or not await self._has_exited():
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
-            if not await self._has_exited():
+        code = await self._exit_code() if gently else None
+        if self._process and code is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            code = await self._exit_code()
+            if code is None:
                 log.error("%s does not end", self.name)
         if self._link:
             self._link.close("it was ended")
         self._lose("it was ended")
+        return code
 
     def abandon(self, reason: str) -> None:
         """Do not call it any more."""
@@ -163,14 +169,15 @@ class Member:
         if self.is_ready:
             self._pool_server.tell_state()
 
-    async def _has_exited(self) -> bool:
-        assert self._process is not None
+    async def _exit_code(self) -> int | None:
+        """Wait for it for a while."""
+        if self._process is None:
+            return None
         try:
             async with asyncio.timeout(EXIT_TIMEOUT_S):
-                await self._process.wait()
+                return await self._process.wait()
         except TimeoutError:
-            return False
-        return True
+            return None
 
     def _lose(self, reason: str) -> None:
         if self.lost.done():

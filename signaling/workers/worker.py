@@ -35,7 +35,7 @@ from signaling.workers.service import Service
 
 __all__ = ["main", "setups"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("signaling.workers.worker")  # whatever it is run as
 
 BEGIN_TIMEOUT_S = 30.0
 """For the front to say what this worker is to do. It says so at once."""

@@ -69,7 +69,7 @@ class Speaker:
     ) -> None:
         self.url, self.relay, self.resume = url, relay, resume
         self.ear = ear or Ear()
-        self.resource = ""
+        self.resource = self.etag = ""
         self.sent = 0
         """Packets so far."""
         self.max_lag_s = 0.0
@@ -142,6 +142,7 @@ class Speaker:
             if response.status != 201:
                 raise Refused(response.status, dict(response.headers), text)
             self.resource = response.headers["Location"]
+            self.etag = response.headers.get("ETag", "")
         return self.relay.answer(text) if self.relay else text
 
     async def close(self, *, politely: bool = True) -> None:
