@@ -63,8 +63,8 @@ class LiveSession:
 
     A lost connection is made anew, with the same session where the server still has it: missed events come,
     then ``session.resumed``. Where the session is gone, a new one begins with a ``session.started``: its
-    utterances and numbers start from 1, and what was configured is configured again. Audio of the time between
-    is dropped, and the server counts it as lost.
+    utterances and numbers start from 1, and what was configured is configured again. Audio of the time
+    between is dropped, and the server counts it as lost.
 
     Args:
         url: of the server, such as ``https://stt.example.org``.
