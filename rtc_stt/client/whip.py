@@ -89,7 +89,7 @@ class Whip:
         try:
             told = json.loads(body)
             servers = [
-                {k: server[k] for k in ("urls", "username", "credential") if k in server}
+                {"urls": server["urls"], **{k: server[k] for k in ("username", "credential") if k in server}}
                 for server in told["iceServers"]
             ]
             self._ice_servers_until = now + float(told.get("ttl_s", 0)) / 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from rtc_stt.audio import Samples
-from rtc_stt.client import LiveSession, State
+from rtc_stt.client import LiveSession, State, live_session
+from rtc_stt.client.pulse import Heartbeat
 from rtc_stt.events import Event, SessionEnded, SessionResumed, SessionStarted, SpeechStarted, TranscriptFinal
 from tests.e2e import support
 from tests.e2e.support import Clip, Voice
@@ -79,6 +82,33 @@ async def test_audio_that_is_given_is_paced_and_commands_are_obeyed(demo: str, s
     assert not [e for e in heard if e.type == "transcript.partial"]
     assert [e.type for e in heard if e.type == "finalized"] == ["finalized"]
     assert_numbers(heard)
+
+
+async def test_a_server_that_dies_and_starts_again_gets_a_new_session(
+    start_server: Callable[..., support.Process], sentences: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_session, "Heartbeat", partial(Heartbeat, ping_s=0.5, lost_s=1.5))
+    heard: list[Event] = []
+    clip = np.concatenate([support.silence(0.3), sentences[0].audio, support.silence(0.9)])
+    server = start_server("demo", "--port", "0")
+    url = await asyncio.to_thread(server.url)
+    async with LiveSession(url) as live, asyncio.timeout(60):
+        reading = asyncio.create_task(read(live, heard))
+        await live.send(clip)
+        assert await support.until(lambda: len(only(heard, TranscriptFinal)) == 1)
+        server.kill()
+        server = start_server("demo", "--port", url.rsplit(":", 1)[1])
+        assert await support.until(lambda: len(only(heard, SessionStarted)) == 2, 40)
+        await live.send(clip)
+        await live.stop()
+        await reading
+    first, second = only(heard, SessionStarted)
+    assert first.session_id != second.session_id
+    assert [final.text for final in support.finals(heard)] == [sentences[0].text] * 2
+    assert [final.utterance_id for final in support.finals(heard)] == [1, 1]
+    again = heard.index(second)
+    assert_numbers(heard[:again])
+    assert_numbers(heard[again:])
 
 
 async def test_a_lost_connection_is_made_anew_and_no_final_is_lost(demo: str, sentences: list[Clip]) -> None:
