@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rtc_stt.decode_pool import DecodePool
-from rtc_stt.errors import ConfigError, NotFound, RtcSttError, SessionGone, Unavailable
+from rtc_stt.errors import ConfigError, NotFound, RtcSttError, SessionGone, Unavailable, trace
 from rtc_stt.instrument import Instrument
 from signaling.calls import Call, Connected, Fragment, Health, Watcher
 from signaling.workers import figures, plan
@@ -209,23 +209,18 @@ class Fleet:
     async def _keep(self, slot: _Slot) -> None:
         """One worker after the other, until the fleet is closed."""
         loop = asyncio.get_running_loop()
-        try:
-            while not self.draining:
-                began = loop.time()
-                reason = await self._carry(slot)
-                if self.draining:
-                    return
-                log.error("media worker %s: %s", slot.name, reason)
-                if not slot.first.done():
-                    slot.first.set_exception(ConfigError(f"a media worker cannot be started: {reason}"))
-                lasted = loop.time() - began > plan.STEADY_S
-                delay = plan.restart_delay(0 if lasted else slot.failures)
-                slot.failures = 0 if lasted else slot.failures + 1
-                await asyncio.sleep(delay)
-        except Exception as error:
+        while not self.draining:
+            began = loop.time()
+            reason = await self._carry(slot)
+            if self.draining:
+                return
+            log.error("media worker %s: %s", slot.name, reason)
             if not slot.first.done():
-                slot.first.set_exception(error)
-            raise
+                slot.first.set_exception(ConfigError(f"a media worker cannot be started: {reason}"))
+            lasted = loop.time() - began > plan.STEADY_S
+            delay = plan.restart_delay(0 if lasted else slot.failures)
+            slot.failures = 0 if lasted else slot.failures + 1
+            await asyncio.sleep(delay)
 
     async def _carry(self, slot: _Slot) -> str:
         """The life of one worker; gives the reason of its end."""
@@ -240,6 +235,9 @@ class Fleet:
             reason = await member.lost
         except Lost as error:
             reason = str(error)
+        except Exception as error:  # whatever it was, the next one may fare better
+            log.error("media worker %s: %s", slot.name, trace(error))
+            reason = type(error).__name__
         finally:
             self._set_state(slot, "lost")
             self._retired = figures.add([self._retired, figures.lasting(member.figures)])

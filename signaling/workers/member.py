@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from rtc_stt.config_keys import keys
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import RtcSttError, Unavailable
 from signaling.calls import Call, Connected, Watcher
+from signaling.settings import Access, Server, WebRtc
 from signaling.workers import figures
 from signaling.workers.frames import BadFrame, Frame
 from signaling.workers.link import Link, open_link
@@ -32,6 +35,11 @@ CALL_TIMEOUT_S = 10.0
 
 MOST_CALLS = 1_000
 """That wait for answers. A worker that is so far behind does not need more of them."""
+
+SECRETS = frozenset(
+    spec.name for group in (Server, Access, WebRtc) for spec in keys(group).values() if spec.secret
+)
+"""Keys that a worker does not inherit in its environment."""
 
 EXIT_TIMEOUT_S = 3.0
 """For a process to end by itself."""
@@ -67,6 +75,7 @@ async def spawn(name: str, theirs: socket.socket) -> Process:
         str(theirs.fileno()),
         stdin=asyncio.subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],
+        env={name: value for name, value in os.environ.items() if name not in SECRETS},
     )
 
 

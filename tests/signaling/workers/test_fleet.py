@@ -387,6 +387,35 @@ async def test_a_fleet_that_cannot_begin_says_so() -> None:
     await yard.pool.aclose()
 
 
+async def test_a_mistake_at_the_start_of_one_is_no_end_of_its_place(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_pool: object) -> None:
+        raise ValueError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "state_of", fail)
+        yard.workers[0].kill()
+        await yard.until(lambda: yard.fleet._slots[0].failures > 1)
+    await yard.until(lambda: yard.told.states["ready"] == 2)
+
+
+async def test_a_process_does_not_inherit_the_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    async def note(*_command: str, **how: Any) -> None:
+        given.update(how)
+
+    for name in ("API_KEYS", "TOKEN_SECRET", "TURN_SECRET", "PATH"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", note)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        await member.spawn("w0", theirs)
+    assert given["env"]["PATH"] == "x"
+    assert not {"API_KEYS", "TOKEN_SECRET", "TURN_SECRET"} & set(given["env"])
+
+
 async def test_decodes_of_all_workers_go_to_one_pool(yard: Yard) -> None:
     answers = list[Answer]()
     for worker in yard.workers:
