@@ -213,10 +213,7 @@ class Member:
             connected: Connected = connected_from(await self.call("connect", call_to(call)))
             if self.lost.done():
                 raise Lost(self.lost.result())
-            if connected.session_id in self._ended_early:
-                # Once more, when the door knows of the session.
-                asyncio.get_running_loop().call_soon(self._watch, connected.session_id, "ended")
-            else:
+            if connected.session_id not in self._ended_early:
                 self._sessions.add(connected.session_id)
             return connected
         finally:
