@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rtc_stt.bench.result import provenance
 
-COMMANDS = ("loss", "soak", "workers")
+COMMANDS = ("cycles", "loss", "soak", "workers")
 
 
 def main() -> int:
