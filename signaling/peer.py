@@ -26,7 +26,7 @@ from rtc_stt.errors import BadRequest
 from rtc_stt.media import MonoResampler
 from rtc_stt.session import Session, Speech
 from signaling.data_channel import EventChannel
-from signaling.sdp import check_offer, offers_passive_dtls, polish_answer
+from signaling.sdp import offers_passive_dtls, polish_answer
 
 __all__ = ["Peer"]
 
@@ -91,7 +91,6 @@ class Peer:
             BadRequest, Unprocessable: the offer is none, or cannot be answered. Everything is closed then.
         """
         try:
-            check_offer(offer)
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await self._negotiate(offer)
         except BaseException as error:

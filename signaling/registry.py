@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from rtc_stt.decode_pool import DecodePool
-from rtc_stt.errors import NotFound, Unavailable
+from rtc_stt.errors import NotFound, Unavailable, Unprocessable
 from rtc_stt.session import Speech
+from signaling.calls import Call, Connected, Fragment, Health, Watcher
 from signaling.peer import Peer
+from signaling.settings import Server, WebRtc
 
 __all__ = ["Registry"]
 
@@ -18,57 +19,67 @@ log = logging.getLogger(__name__)
 class Registry:
     """Owns every peer from its offer to its end."""
 
-    def __init__(self, speech: Speech, *, max_sessions: int) -> None:
+    def __init__(self, speech: Speech, server: Server, webrtc: WebRtc) -> None:
         self._speech = speech
-        self._max_sessions = max_sessions
+        self._max_sessions = server.max_sessions
         self._peers: dict[str, Peer] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._answering = 0  # admitted, no answer yet
         self.draining = False
+        self.watch: Watcher | None = None
 
     def __len__(self) -> int:
         return len(self._peers) + self._answering
 
-    @property
-    def pool(self) -> DecodePool:
-        """What decodes for all of them."""
-        return self._speech.pool
+    def health(self) -> Health:
+        """See :class:`~signaling.calls.Host`."""
+        pool = self._speech.pool
+        return Health(pool.is_ready, len(self), pool.step.name.lower(), tuple(pool.troubles), self.draining)
 
-    async def connect(self, offer: str) -> tuple[Peer, str]:
+    async def trickle(self, peer_id: str, fragment: Fragment) -> None:
+        """Not offered yet."""
+        raise Unprocessable("candidates are taken with the offer only")
+
+    async def renegotiate(self, peer_id: str, sdp: str) -> Connected:
+        """Not offered yet."""
+        raise Unprocessable("renegotiation is not offered: send restart_pc: true for a new connection")
+
+    async def connect(self, call: Call) -> Connected:
         """Admit a client: the peer and its answer.
 
         Raises:
-            Unavailable: full, overloaded, out of order, or draining.
+            Unavailable: overloaded, out of order, or draining.
             BadRequest, Unprocessable: see :meth:`Peer.answer`.
         """
         self._check_admission()
         self._answering += 1
         try:
             peer = Peer(self._speech, max_sessions=self._max_sessions)
-            answer = await peer.answer(offer)
+            answer = await peer.answer(call.sdp)
             self._peers[peer.id] = peer
         finally:
             self._answering -= 1
         task = asyncio.get_running_loop().create_task(peer.run(), name=f"peer-{peer.session.id}")
         self._tasks[peer.id] = task
         task.add_done_callback(lambda done: self._forget(peer, done))
-        return peer, answer
+        if self.watch:
+            self.watch(peer.session.id, "connected")
+        return Connected(peer.id, peer.session.id, answer)
 
     def _check_admission(self) -> None:
         if self.draining:
             raise self._refusal("draining", "the server is shutting down; connect again in a moment")
-        if not self.pool.is_ready:
-            raise self._refusal("unhealthy", f"{', '.join(self.pool.troubles)}; try again later")
-        if len(self) >= self._max_sessions:
-            raise self._refusal("full", f"all {self._max_sessions} sessions are taken; try again later")
-        if not self.pool.accepts_sessions:
+        pool = self._speech.pool
+        if not pool.is_ready:
+            raise self._refusal("unhealthy", f"{', '.join(pool.troubles)}; try again later")
+        if not pool.accepts_sessions:
             raise self._refusal("load", "the server has as much to do as it can; try again later")
 
     def _refusal(self, reason: str, message: str) -> Unavailable:
         self._speech.instrument.session_refused(reason)
         return Unavailable(message)
 
-    def disconnect(self, peer_id: str) -> None:
+    async def disconnect(self, peer_id: str) -> None:
         """End a session.
 
         Raises:
@@ -100,5 +111,7 @@ class Registry:
 
     def _forget(self, peer: Peer, done: asyncio.Task[None]) -> None:
         del self._peers[peer.id], self._tasks[peer.id]
+        if self.watch:
+            self.watch(peer.session.id, "ended")
         if not done.cancelled() and (error := done.exception()):
             log.error("a peer ended with an error", exc_info=error)

@@ -13,8 +13,9 @@ from rtc_stt.session import Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
+from signaling.registry import Registry
 from signaling.serve import serve
-from signaling.settings import Server
+from signaling.settings import Access, Server, WebRtc
 
 __all__ = ["add_listen", "add_parser", "run_gateway"]
 
@@ -64,5 +65,12 @@ def run_gateway(values: Values, about: Callable[[Speech], About], announce: Call
         print(f"No API_KEYS: open to {whom}.", flush=True)
     metrics = Metrics()
     speech = common.make_speech(values, metrics)
-    asyncio.run(serve(create_app(speech, server, about(speech), metrics), announce))
+    access, webrtc = build(Access, values), build(WebRtc, values)
+
+    async def run() -> None:
+        host = Registry(speech, server, webrtc)
+        app = create_app(host, server, access, webrtc, about(speech), metrics, close=speech.aclose)
+        await serve(app, announce)
+
+    asyncio.run(run())
     return 0
