@@ -38,7 +38,8 @@ from rtc_stt.session import Session, Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
-from signaling.settings import Server, WebRtc
+from signaling.registry import Registry
+from signaling.settings import Access, Server, WebRtc
 from tools.demo_models.score import normalise
 from tools.live_line.client import LiveClient
 
@@ -339,7 +340,10 @@ async def run_gateway(
     )
     server = Server(port=0, **settings)
     about = About(mode="demo", fast="fast", accurate="accurate", languages=("en",))
-    app = create_app(borrowed, server, about, Metrics(), webrtc=webrtc)
+    access = Access(max_half_open_per_key=32, rate_limit_rps=1000, rate_limit_burst=1000)
+    webrtc = webrtc or WebRtc()
+    host = Registry(borrowed, server, webrtc)
+    app = create_app(host, server, access, webrtc, about, Metrics())
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
