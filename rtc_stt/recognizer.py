@@ -34,6 +34,7 @@ from rtc_stt.events import (
     TranscriptEager,
 )
 from rtc_stt.finalizer import Dropped, Finalizer
+from rtc_stt.gaps import Gaps
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import FULL_EFFORT
 from rtc_stt.segment import Segment
@@ -74,6 +75,7 @@ class Recognizer:
         self._has_accurate = has_accurate_tier
         self._endpointer = Endpointer(options.endpointing)
         self._buffer = AudioBuffer()
+        self._gaps = Gaps()
         self._taken = 0  # audio up to here belongs to utterances that are over
         self._next_id = 1
         self._current: Utterance | None = None
@@ -86,19 +88,21 @@ class Recognizer:
     # ── What comes in ────────────────────────────────────────────────────────────
 
     def receive_audio(self, frame: AudioFrame, speech_probability: float, now: float) -> None:
-        """Take the next frame and the detector's opinion of it, in [0, 1]."""
+        """Take the next frame and the detector's opinion of it, in [0, 1]; 0 where it is lost."""
         if self._muted:
             frame, speech_probability = AudioFrame(frame.start, np.zeros_like(frame.samples)), 0.0
         self._last_audio_at = now
         if self._current:
             self._keep_short(self._current, frame.end)
         self._buffer.append(frame)
+        self._gaps.add(frame)
         for signal in self._endpointer.receive(frame, speech_probability):
             self._follow(signal, now)
         if self._current:
             self._ask_for_partial(self._current)
         else:
             self._buffer.trim(max(self._taken, frame.end - self._history()))
+            self._gaps.trim(self._buffer.start)
 
     def receive_hypothesis(self, answer: Hypothesis | DecodeFailure, now: float) -> None:
         """Take the answer to one request; one that nobody waits for any more is ignored."""
@@ -263,7 +267,9 @@ class Recognizer:
         assert utterance
         self._current = None
         self._taken = stopped.audio_end
-        utterance.stop(stopped, now)
+        owned = utterance.audio_start, stopped.audio_end
+        utterance.stop(stopped, self._gaps.within((utterance.speech_start, stopped.speech_end), owned), now)
+        self._gaps.trim(stopped.audio_end)
         self._closing.append(utterance)
         self._tell(
             SpeechStopped(
@@ -372,7 +378,8 @@ class Recognizer:
         """Tell the verdicts whose turn has come: finals leave in the order of speech."""
         while self._closing and self._closing[0].verdict:
             utterance = self._closing.popleft()
-            self._tell(utterance.conclusion(self.at_ms, now))
+            for event in utterance.conclusion(self.at_ms, now):
+                self._tell(event)
             for request_id in utterance.finalize_ids:
                 self._tell(Finalized(at_ms=self.at_ms, id=request_id, utterance_id=utterance.id))
 

@@ -18,6 +18,7 @@ from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
 from signaling.keys import FRONT, HOST, SERVER, Front
+from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.origins import Origins
 from signaling.page import About
@@ -64,7 +65,10 @@ def create_app(
     host.watch = watch
 
     async def life(app: web.Application) -> AsyncIterator[None]:
+        lag = LoopLag(front.instrument.loop_lagged)
+        lag.start()
         yield
+        lag.stop()
         await host.drain(server.drain_seconds)
         if close:
             await close()
@@ -96,4 +100,5 @@ def _make_front(
         is_demo=is_demo and server.is_loopback,
         redirect_url=access.redirect_url,
         resources=Resources(),
+        public_ips=webrtc.public_ip,
     )

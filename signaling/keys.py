@@ -38,6 +38,8 @@ class Front:
     redirect_url: str
     """Where a full server sends clients; empty: nowhere."""
     resources: Resources
+    public_ips: Sequence[str]
+    """Under which clients reach this machine behind 1:1 NAT; empty: under those it has."""
 
 
 HOST: web.AppKey[Host] = web.AppKey("host", Host)

@@ -101,7 +101,15 @@ class Metrics(Instrument):
         self._messages_refused = counter(
             "rtc_stt_messages_refused_total", "What clients sent and was not taken.", "reason"
         )
+        self._datagrams_refused = counter(
+            "rtc_stt_datagrams_refused_total", "UDP datagrams that were dropped.", "reason"
+        )
         self._half_open = self._gauge("rtc_stt_half_open", "Offers answered and not yet connected.")
+        self._loop_lag = self._histogram(
+            "rtc_stt_loop_lag_seconds",
+            "How late the event loop is.",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+        )
 
     def session_opened(self, transport: str) -> None:
         """See :class:`Instrument`."""
@@ -189,9 +197,17 @@ class Metrics(Instrument):
         """See :class:`Instrument`."""
         self._messages_refused.labels(reason).inc()
 
+    def datagrams_refused(self, reason: str, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._datagrams_refused.labels(reason).inc(count)
+
     def half_open_changed(self, count: int) -> None:
         """See :class:`Instrument`."""
         self._half_open.set(count)
+
+    def loop_lagged(self, seconds: float) -> None:
+        """See :class:`Instrument`."""
+        self._loop_lag.observe(seconds)
 
     def queue_changed(self, tier: Tier, waiting: int, running: int) -> None:
         """See :class:`Instrument`."""

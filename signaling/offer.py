@@ -35,7 +35,7 @@ async def post(request: web.Request) -> web.Response:
             answer = await answer_further(request, find_resource(request, str(old)), sdp)
             return _response(answer.sdp, answer.resource.peer_id)
         with contextlib.suppress(NotFound):  # it has ended by itself, which is what was asked for
-            await end_session(request, find_resource(request, str(old)))
+            await end_session(request, find_resource(request, str(old)), makes_room=True)
     answer = await answer_call(request, sdp, resume, reject_video=True)
     return _response(answer.sdp, answer.resource.peer_id)
 

@@ -18,7 +18,7 @@ from signaling.keys import FRONT, Front
 from signaling.request import source_of
 from signaling.resources import Resource
 from signaling.sanitiser import Offer, clean_offer
-from signaling.sdp import complete_answer
+from signaling.sdp import complete_answer, rewrite_candidates
 
 __all__ = [
     "Answer",
@@ -96,10 +96,10 @@ async def answer_call(
         front.door.release(ticket)
         raise
     resource = front.resources.add(
-        connected.peer_id, connected.session_id, offer.ufrag, shown, resume.token if resume else None
+        connected.peer_id, connected.session_id, offer, shown, resume.token if resume else None
     )
     front.door.hold(ticket, connected.session_id)
-    return Answer(complete_answer(connected.sdp, offer.rejected), resource, shown)
+    return _answer(front, connected, offer, resource, shown)
 
 
 async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Connected:
@@ -139,7 +139,12 @@ async def answer_further(request: web.Request, resource: Resource, sdp: str) -> 
     if offer.ufrag != resource.ufrag:
         raise Unprocessable("an ICE restart is not offered: make a new connection and resume the session")
     connected = await front.host.renegotiate(resource.peer_id, offer.sdp)
-    return Answer(complete_answer(connected.sdp, offer.rejected), resource, shown)
+    return _answer(front, connected, offer, resource, shown)
+
+
+def _answer(front: Front, connected: Connected, offer: Offer, resource: Resource, shown: Pass) -> Answer:
+    outside = rewrite_candidates(connected.sdp, front.public_ips)
+    return Answer(complete_answer(outside, offer.rejected), resource, shown)
 
 
 def _clean(front: Front, sdp: str, *, reject_video: bool, further: bool = False) -> Offer:
@@ -183,10 +188,15 @@ async def trickle(request: web.Request, resource: Resource, fragment: Fragment) 
     )
 
 
-async def end_session(request: web.Request, resource: Resource) -> None:
-    """End it; one that has ended by itself is no error."""
+async def end_session(request: web.Request, resource: Resource, *, makes_room: bool = False) -> None:
+    """End it; one that has ended by itself is no error.
+
+    Args:
+        makes_room: its place is free at once, not when its last final is out: its client takes the place again.
+    """
     front = request.app[FRONT]
-    front.door.leave(resource.session_id)
+    if makes_room and front.resources.latest(resource.session_id) is resource:
+        front.door.leave(resource.session_id)
     with contextlib.suppress(NotFound):
         await front.host.disconnect(resource.peer_id)
 

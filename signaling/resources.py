@@ -15,6 +15,7 @@ from rtc_stt.errors import TooMany
 from rtc_stt.token_bucket import TokenBucket
 from signaling.auth import OPEN, Pass
 from signaling.candidates import MAX_CANDIDATES
+from signaling.sanitiser import Offer
 
 __all__ = ["Resource", "Resources"]
 
@@ -43,7 +44,7 @@ class Resource:
     resume_digest: bytes | None = None
     """Of the resume token that it came with."""
     candidates: int = 0
-    """How many have trickled in."""
+    """How many have come, with the offer or after."""
     patches: TokenBucket = field(default_factory=lambda: TokenBucket(PATCHES_PER_S, PATCH_BURST))
 
     @property
@@ -86,17 +87,23 @@ class Resources:
         return len(self._by_peer)
 
     def add(
-        self, peer_id: str, session_id: str, ufrag: str, shown: Pass, resume_token: str | None = None
+        self,
+        peer_id: str,
+        session_id: str,
+        offer: Offer,
+        shown: Pass,
+        resume_token: str | None = None,
     ) -> Resource:
         """A new connection. One that resumes a session belongs to whom the session belongs to."""
         earlier = self._by_session.setdefault(session_id, [])
         resource = Resource(
             peer_id,
             session_id,
-            ufrag,
+            offer.ufrag,
             earlier[0].key_id if earlier else shown.key_id,
             earlier[0].nonce if earlier else shown.token.nonce if shown.token else None,
             _digest(resume_token) if resume_token else None,
+            offer.candidates,
         )
         earlier.append(resource)
         self._by_peer[peer_id] = resource

@@ -59,6 +59,8 @@ class Offer:
     """For aiortc."""
     ufrag: str
     """Names the ICE generation: candidates trickled later must belong to it."""
+    candidates: int = 0
+    """How many are left in it."""
     rejected: tuple[Rejected, ...] = ()
 
 
@@ -118,7 +120,7 @@ def clean_offer(sdp: str, reach: Reach, *, reject_video: bool = False, further: 
             written.append(f"a=mid:{mid}")
         written += transport.lines()
         written += candidates if section is primary else []
-    return Offer("\r\n".join(written) + "\r\n", transport.ufrag, rejected)
+    return Offer("\r\n".join(written) + "\r\n", transport.ufrag, len(candidates), rejected)
 
 
 # ── Sections ────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -44,6 +45,7 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         port = runner.addresses[0][1]
+        _settle()
         host = "localhost" if server.is_loopback else server.host
         announce(f"http://{host}:{port}")
         await stop.wait()
@@ -52,3 +54,13 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         await app[HOST].drain(server.drain_seconds)
     finally:
         await runner.cleanup()
+
+
+def _settle() -> None:
+    """Take what will live as long as the process out of the garbage collector's sight.
+
+    With the demo models these are 75,000 objects, and a full collection that looks at them all blocks the
+    loop for 75 ms.
+    """
+    gc.collect()
+    gc.freeze()
