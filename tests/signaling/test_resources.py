@@ -69,6 +69,11 @@ def test_candidates_are_taken_while_there_is_room():
     assert resource.take(many, 0) == many
     assert resource.take(many, 1) == many[:3], "with the two of the offer that is twenty"
     assert resource.take(many, 2) == ()
+
+
+def test_messages_that_come_too_fast_are_refused():
+    resource = Resources().add("p", "s", OFFER, Pass("key"))
+    for _ in range(20):
+        resource.take((), 0)
     with pytest.raises(TooMany):
-        for _ in range(30):
-            resource.take((), 3)
+        resource.take((), 0)
