@@ -284,7 +284,7 @@ class SessionEnded(Event):
 
     type: ClassVar[str] = "session.ended"
     reason: str
-    stats: Mapping[str, int | float] = field(default_factory=dict)
+    stats: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 EVENT_TYPES: Mapping[str, type[Event]] = {

@@ -60,7 +60,7 @@ class Instrument:
         """A tier's engine hangs, is broken, or is well again. Also told once at the start."""
 
     def session_refused(self, reason: str) -> None:
-        """A client was turned away: ``full``, ``load``, ``draining`` or ``unhealthy``."""
+        """A client was turned away: ``full``, ``load``, ``draining``, ``unhealthy`` or ``ports``."""
 
     def session_resumed(self, gap_s: float) -> None:
         """A client came back to its session after ``gap_s`` seconds without audio."""
@@ -73,6 +73,9 @@ class Instrument:
 
     def message_refused(self, reason: str) -> None:
         """What a client sent over its data channel was not taken: ``rate``, ``size``, ``channel`` …"""
+
+    def datagrams_refused(self, reason: str, count: int) -> None:
+        """So many UDP datagrams were dropped: of a ``stranger``, in a ``flood``, ``broken``, ``srtp`` …"""
 
     def loop_lagged(self, seconds: float) -> None:
         """The event loop was so late; told many times a second."""

@@ -128,7 +128,8 @@ class Session:
         self._started_at = clock()
         self._told_speculations = (0, 0)
         self._unheard_since: int | None = None  # start of speech that has no partial yet, ms
-        self._stats: dict[str, int | float] = {
+        self._figures: dict[str, int | float | str] = {}  # of its transport
+        self._stats = {
             "utterances": 0,
             "finals": 0,
             "dropped": 0,
@@ -224,9 +225,9 @@ class Session:
         if not self.ended.done():
             self._tell(SessionWarning(at_ms=self._recognizer.at_ms, code=code, message=message))
 
-    def update_stats(self, figures: Mapping[str, int | float]) -> None:
+    def update_stats(self, figures: Mapping[str, int | float | str]) -> None:
         """Let ``session.ended`` tell these too; a later figure of the same name replaces an earlier one."""
-        self._stats.update(figures)
+        self._figures.update(figures)
 
     @property
     def backlog_s(self) -> float:
@@ -420,7 +421,7 @@ class Session:
             SessionEnded(
                 at_ms=self._recognizer.at_ms,
                 reason=self._ending,
-                stats={"audio_ms": audio_ms, **self._stats},
+                stats={"audio_ms": audio_ms, **self._stats, **self._figures},
             )
         )
         self._speech.pool.detach(self.id)

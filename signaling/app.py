@@ -14,18 +14,23 @@ from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.registry import Registry
 from signaling.request import middleware
-from signaling.settings import Server
+from signaling.settings import Server, WebRtc
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    speech: Speech, server: Server, about: About, metrics: Metrics | None = None
+    speech: Speech,
+    server: Server,
+    about: About,
+    metrics: Metrics | None = None,
+    *,
+    webrtc: WebRtc | None = None,
 ) -> web.Application:
     """The application. It owns ``speech`` from its start: the models' threads end with it."""
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
     app[SERVER] = server
-    app[REGISTRY] = Registry(speech, max_sessions=server.max_sessions)
+    app[REGISTRY] = Registry(speech, server, webrtc or WebRtc())
     whip.add_routes(app)
     offer.add_routes(app)
     health.add_routes(app)

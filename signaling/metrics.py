@@ -101,6 +101,9 @@ class Metrics(Instrument):
         self._messages_refused = counter(
             "rtc_stt_messages_refused_total", "What clients sent and was not taken.", "reason"
         )
+        self._datagrams_refused = counter(
+            "rtc_stt_datagrams_refused_total", "UDP datagrams that were dropped.", "reason"
+        )
         self._half_open = self._gauge("rtc_stt_half_open", "Offers answered and not yet connected.")
         self._loop_lag = self._histogram(
             "rtc_stt_loop_lag_seconds",
@@ -193,6 +196,10 @@ class Metrics(Instrument):
     def message_refused(self, reason: str) -> None:
         """See :class:`Instrument`."""
         self._messages_refused.labels(reason).inc()
+
+    def datagrams_refused(self, reason: str, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._datagrams_refused.labels(reason).inc(count)
 
     def half_open_changed(self, count: int) -> None:
         """See :class:`Instrument`."""

@@ -11,6 +11,7 @@ import json
 from aiohttp import web
 
 from rtc_stt.errors import BadRequest, NotFound, Unprocessable, UnsupportedMedia
+from signaling.calls import Call
 from signaling.keys import REGISTRY
 from signaling.request import read_text
 from signaling.sdp import MAX_OFFER_BYTES
@@ -32,9 +33,9 @@ async def post(request: web.Request) -> web.Response:
         if not body.get("restart_pc"):
             raise Unprocessable("renegotiation is not offered: send restart_pc: true for a new connection")
         with contextlib.suppress(NotFound):  # it has ended by itself, which is what was asked for
-            registry.disconnect(str(old))
-    peer, answer = await registry.connect(str(body["sdp"]))
-    return web.json_response({"sdp": answer, "type": "answer", "pc_id": peer.id})
+            await registry.disconnect(str(old))
+    connected = await registry.connect(Call(str(body["sdp"])))
+    return web.json_response({"sdp": connected.sdp, "type": "answer", "pc_id": connected.peer_id})
 
 
 def _read(text: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from rtc_stt.errors import UnsupportedMedia
+from signaling.calls import Call
 from signaling.keys import REGISTRY
 from signaling.request import read_text
 from signaling.sdp import MAX_OFFER_BYTES
@@ -22,18 +23,18 @@ async def post(request: web.Request) -> web.Response:
     if request.content_type != SDP_TYPE:
         raise UnsupportedMedia(f"send the offer with Content-Type: {SDP_TYPE}")
     offer = await read_text(request, MAX_OFFER_BYTES)
-    peer, answer = await request.app[REGISTRY].connect(offer)
+    connected = await request.app[REGISTRY].connect(Call(offer))
     return web.Response(
         status=201,
-        text=answer,
+        text=connected.sdp,
         content_type=SDP_TYPE,
-        headers={"Location": f"/whip/{peer.id}", "ETag": f'"{peer.id}"'},
+        headers={"Location": f"/whip/{connected.peer_id}", "ETag": f'"{connected.peer_id}"'},
     )
 
 
 async def delete(request: web.Request) -> web.Response:
     """§4.2: end the session; what is open is finalised first."""
-    request.app[REGISTRY].disconnect(request.match_info["id"])
+    await request.app[REGISTRY].disconnect(request.match_info["id"])
     return web.Response(status=200)
 
 

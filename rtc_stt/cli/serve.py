@@ -14,7 +14,8 @@ from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.serve import serve
-from signaling.settings import Server
+from signaling.settings import Server, WebRtc
+from signaling.udp import loop_factory
 
 __all__ = ["add_listen", "add_parser", "run_gateway"]
 
@@ -58,11 +59,13 @@ def run(options: argparse.Namespace) -> int:
 
 def run_gateway(values: Values, about: Callable[[Speech], About], announce: Callable[[str], None]) -> int:
     """Serve with these values until told to stop."""
-    server = build(Server, values)
+    server, webrtc = build(Server, values), build(WebRtc, values)
+    make_loop = loop_factory(webrtc.udp_port_range)
     if not server.api_keys:
         whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
         print(f"No API_KEYS: open to {whom}.", flush=True)
     metrics = Metrics()
     speech = common.make_speech(values, metrics)
-    asyncio.run(serve(create_app(speech, server, about(speech), metrics), announce))
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(serve(create_app(speech, server, about(speech), metrics, webrtc=webrtc), announce))
     return 0

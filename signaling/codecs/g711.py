@@ -61,6 +61,8 @@ class Upsampler:
 
     def push(self, samples: Samples) -> Samples:
         """``(n,)`` → ``(2n,)``."""
+        if not len(samples):
+            return samples
         data = np.concatenate([self._tail, samples])
         self._tail = data[len(data) - _TAPS :]
         out = np.empty(2 * len(samples), np.float32)

@@ -38,7 +38,7 @@ from rtc_stt.session import Session, Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
-from signaling.settings import Server
+from signaling.settings import Server, WebRtc
 from tools.demo_models.score import normalise
 from tools.live_line.client import LiveClient
 
@@ -327,7 +327,9 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def run_gateway(speech: Speech, **settings: Any) -> AsyncIterator[Gateway]:
+async def run_gateway(
+    speech: Speech, *, webrtc: WebRtc | None = None, **settings: Any
+) -> AsyncIterator[Gateway]:
     borrowed = _BorrowedSpeech(
         vad=speech.vad,
         pool=speech.pool,
@@ -337,7 +339,7 @@ async def run_gateway(speech: Speech, **settings: Any) -> AsyncIterator[Gateway]
     )
     server = Server(port=0, **settings)
     about = About(mode="demo", fast="fast", accurate="accurate", languages=("en",))
-    app = create_app(borrowed, server, about, Metrics())
+    app = create_app(borrowed, server, about, Metrics(), webrtc=webrtc)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
