@@ -90,9 +90,9 @@ class LoopLag:
         }
 
 
-async def loop_lag(url: str) -> LoopLag:
+async def loop_lag(url: str, key: str | None = None) -> LoopLag:
     """What ``/metrics`` says of it; all processes of the server together."""
-    text = await _metrics(url)
+    text = await _metrics(url, key)
     found = re.findall(r'^rtc_stt_loop_lag_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', text, re.M)
     counts: dict[float, int] = {}
     for bound, count in found:
@@ -100,13 +100,14 @@ async def loop_lag(url: str) -> LoopLag:
     return LoopLag(counts[float("inf")], counts)
 
 
-async def metric(url: str, name: str) -> dict[str, float]:
+async def metric(url: str, name: str, key: str | None = None) -> dict[str, float]:
     """The values of a metric by their labels as text (empty where it has none)."""
-    found = re.findall(rf"^{name}(\{{[^}}]*\}})? (\S+)", await _metrics(url), re.M)
+    found = re.findall(rf"^{name}(\{{[^}}]*\}})? (\S+)", await _metrics(url, key), re.M)
     return {labels: float(value) for labels, value in found}
 
 
-async def _metrics(url: str) -> str:
-    async with aiohttp.ClientSession(url) as http, http.get("/metrics") as response:
+async def _metrics(url: str, key: str | None) -> str:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with aiohttp.ClientSession(url, headers=headers) as http, http.get("/metrics") as response:
         response.raise_for_status()
         return await response.text()
