@@ -1,15 +1,14 @@
-"""The side-by-side measurement of the receive paths: its arithmetic, and one short trial of each path."""
+"""The side-by-side measurement of the receive paths: its arithmetic."""
 
 from __future__ import annotations
 
-import asyncio
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
 
 from tools.ingest.plot import Chart, Line, write
-from tools.ingest.receive import behind_holes, draw, marks, summary, trial
+from tools.ingest.receive import behind_holes, draw, marks, summary
 from tools.ingest.talker import _schedule
 
 
@@ -78,16 +77,3 @@ def test_the_sessions_are_spread_over_a_frame_and_lose_their_own_packets() -> No
     )
     kept = [{number for _, other, number in due if other == session} for session in range(4)]
     assert len({frozenset(numbers) for numbers in kept}) == 4
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("path", ["stock", "own"])
-def test_a_trial(path: str) -> None:
-    told = asyncio.run(trial(path, 2, 1.5, {"loss": 0.1}))
-    assert told["delay_ms"]["n"] > 50
-    media = told["media_time_percent"]
-    if path == "own":
-        assert media["in_all"] > 95  # what is lost at the very end is not known of
-        assert told["delay_ms"]["p50"] < 40
-    else:
-        assert media["in_all"] < 90

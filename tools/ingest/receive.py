@@ -71,7 +71,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 bar.update()
         for name in chosen:
             for path in PATHS:
-                told = asyncio.run(trial(path, BESIDE_EACH_OTHER, seconds * 1.5, CONDITIONS[name]))
+                told = asyncio.run(trial(path, BESIDE_EACH_OTHER, seconds, CONDITIONS[name]))
                 network[path][name] = told
                 bar.update()
     if options.plot:
