@@ -24,6 +24,7 @@ def heard(delay: float, samples: int = 16_000) -> dict[str, Any]:
     return {
         "cpu_percent": 10.0,
         "rss_mib": 90.0,
+        "waited_ms": 1.0,
         "delays_ms": [[(number, delay) for number in range(50) if number != 20]],
         "samples": {"received": samples, "concealed": 0, "lost": 0},
     }

@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -180,7 +181,7 @@ async def _main() -> None:
     parser.add_argument("--path", choices=PATHS, required=True)
     path = PATHS[parser.parse_args().path]
     ears, ledgers = list[Stock | Own](), list[Ledger]()
-    begun = (0.0, 0.0)
+    begun, waited = (0.0, 0.0), 0.0
     while True:
         message = json.loads(await asyncio.to_thread(sys.stdin.readline))
         if "offer" in message:
@@ -188,15 +189,17 @@ async def _main() -> None:
             ears.append(path(ledgers[-1]))
             print(json.dumps({"answer": await ears[-1].answer(message["offer"])}), flush=True)
         elif "begin" in message:
-            begun = (time.process_time(), time.monotonic())
+            begun, waited = (time.process_time(), time.monotonic()), _waited_for_a_core()
         else:
             break
+    waited = _waited_for_a_core() - waited
     used, seconds = time.process_time() - begun[0], time.monotonic() - begun[1]
     await asyncio.sleep(message["end"])  # what is on its way still counts; it costs next to nothing
     for ear in ears:
         ear.play_out()
     told = {
         "cpu_percent": 100 * used / seconds,
+        "waited_ms": 1000 * waited,
         "rss_mib": rss_bytes() / 2**20,
         "delays_ms": [
             [(number, round(1000 * delay, 2)) for number, delay in sorted(ledger.delays.items())]
@@ -206,6 +209,11 @@ async def _main() -> None:
     }
     print(json.dumps(told), flush=True)
     await asyncio.gather(*(ear.close() for ear in ears))
+
+
+def _waited_for_a_core() -> float:
+    """Seconds that the main thread was ready and others ran: what is late then is the machine's doing."""
+    return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
 
 
 if __name__ == "__main__":

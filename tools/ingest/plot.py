@@ -24,12 +24,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Series over one axis; the other one begins at 0."""
+    """Series over one axis, which begins at 0, as the other does unless it is logarithmic."""
 
     title: str
     across: str
     upward: str
     lines: Sequence[Line]
+    log: bool = False
 
 
 def write(charts: Sequence[Chart]) -> str:
@@ -55,13 +56,16 @@ def write(charts: Sequence[Chart]) -> str:
 def _chart(chart: Chart) -> str:
     points = [point for line in chart.lines for point in line.points]
     right = max(x for x, _ in points) or 1
-    step = _step(max(y for _, y in points))
-    top = step * math.ceil(max(max(y for _, y in points), step) / step)
+    grid = _decades(points) if chart.log else _steps(max(y for _, y in points))
 
     def place(x: float, y: float) -> tuple[float, float]:
+        if chart.log:
+            height = math.log(max(y, grid[0]) / grid[0]) / math.log(grid[-1] / grid[0])
+        else:
+            height = y / grid[-1]
         return (
             LEFT + (WIDTH - LEFT - RIGHT) * x / right,
-            HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * y / top,
+            HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * height,
         )
 
     parts = [
@@ -70,11 +74,11 @@ def _chart(chart: Chart) -> str:
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 12}" text-anchor="end" fill="#555">'
         f"{escape(chart.across)}</text>",
     ]
-    for number in range(round(top / step) + 1):
-        _, y = place(0, number * step)
+    for value in grid:
+        _, y = place(0, value)
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number * step:g}</text>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
     for x in sorted({x for x, _ in points}):
         at, base = place(x, 0)
@@ -87,9 +91,17 @@ def _chart(chart: Chart) -> str:
     return "".join(parts)
 
 
-def _step(top: float) -> float:
-    """A round distance between grid lines, so that there are three to six."""
+def _steps(top: float) -> list[float]:
+    """Round values from 0 to at least ``top``, three to seven of them."""
     if top <= 0:
-        return 1.0
+        return [0.0, 1.0]
     size = 10.0 ** math.floor(math.log10(top / 4))
-    return next(size * factor for factor in (1, 2, 5, 10) if top / (size * factor) <= 6)
+    step = next(size * factor for factor in (1, 2, 5, 10) if top / (size * factor) <= 6)
+    return [number * step for number in range(math.ceil(top / step - 1e-9) + 1)]
+
+
+def _decades(points: Sequence[tuple[float, float]]) -> list[float]:
+    """Powers of ten around all values above 0."""
+    values = [y for _, y in points if y > 0] or [1.0]
+    first, last = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return [10.0**power for power in range(first, max(last, first + 1) + 1)]

@@ -129,6 +129,7 @@ def summary(heard: dict[str, Any], said: dict[str, Any], sessions: int) -> dict[
             **{origin: round(100 * count / sent, 2) for origin, count in samples.items()},
         },
         "sender_timer_late_ms": said["timer_late_ms"],
+        "waited_for_a_core_ms": round(heard["waited_ms"], 1),
     }
 
 
@@ -180,6 +181,7 @@ def draw(load: dict[str, Any], network: dict[str, Any]) -> str:
             Chart(
                 "Delay, packet to PCM (median)", "sessions", "ms",
                 lines(lambda p: [(int(n), t["delay_ms"]["p50"]) for n, t in load[p].items()]),
+                log=True,
             ),
             Chart(
                 "Media time delivered", "random loss, %", "%",
