@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rtc_stt.bench.result import provenance
 
-COMMANDS = ("loss", "receive", "soak")
+COMMANDS = ("cycles", "hostile", "loss", "receive", "soak")
 
 
 def main() -> int:

@@ -162,6 +162,7 @@ class Speaker:
 
     async def vanish(self) -> None:
         """Go as a process that is killed goes: nothing is said to the server."""
+        self.resource = ""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -169,9 +170,8 @@ class Speaker:
             self._nominating.cancel()
         ice: Any = self.connection.getSenders()[0].transport.transport
         for protocol in ice._connection._protocols:
-            protocol.transport.abort()
-        with contextlib.suppress(Exception):
-            await self.connection.close()
+            protocol.send_data, protocol.send_stun = _nothing, lambda *_: None
+        await self.connection.close()
 
     def send(self, command: Command) -> None:
         """Send a command over the data channel."""
@@ -259,8 +259,8 @@ class Speaker:
                     )
 
 
-async def _nothing(_: object) -> None:
-    """Instead of what aiortc's sender does."""
+async def _nothing(*_: object) -> None:
+    """Instead of what aiortc's sender does, and of what leaves a client that is no more."""
 
 
 def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
