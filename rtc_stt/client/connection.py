@@ -7,12 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from aiortc import (
-    RTCConfiguration,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
 from rtc_stt.client.audio_out import Outlet
 from rtc_stt.commands import Command
@@ -49,14 +44,14 @@ class Connection:
         servers = [RTCIceServer(**server) for server in ice_servers]
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._channel = self._peer.createDataChannel(CHANNEL_LABEL)
-        self._opened = asyncio.Event()
+        self._opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._receive: Callable[[str | bytes], None] | None = receive
         self._lose: Callable[[], None] | None = lose
         self.outlet = Outlet()
         """What it sends."""
         self._peer.addTrack(self.outlet)
         self._peer.on("connectionstatechange", self._on_state)
-        self._channel.on("open", self._opened.set)
+        self._channel.on("open", lambda: self._settle(True))
         self._channel.on("message", self._on_message)
         self._channel.on("close", self._on_lost)
 
@@ -70,6 +65,7 @@ class Connection:
 
         Raises:
             TimeoutError: it does not open.
+            ConnectionError: the connection failed before.
             ValueError: the answer is none.
         """
         try:
@@ -77,7 +73,8 @@ class Connection:
         except Exception as error:  # whatever aiortc's parsers stumble on
             raise ValueError("the answer is not valid SDP") from error
         async with asyncio.timeout(OPEN_TIMEOUT_S):
-            await self._opened.wait()
+            if not await self._opened:
+                raise ConnectionError("the connection failed")
 
     def send(self, command: Command) -> None:
         """Send a command. Where that cannot be, it is lost, and so is the connection before long."""
@@ -108,7 +105,12 @@ class Connection:
         if self._peer.connectionState in ("failed", "closed"):
             self._on_lost()
 
+    def _settle(self, opened: bool) -> None:
+        if not self._opened.done():
+            self._opened.set_result(opened)
+
     def _on_lost(self) -> None:
+        self._settle(False)
         lose, self._lose = self._lose, None
         if lose:
             lose()
