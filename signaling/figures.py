@@ -21,7 +21,7 @@ SUMMED = {
 """Figures of a receiver that add up over connections, and what they are called in a session."""
 
 LATEST = ("codec", "jitter_ms", "bit_rate_kbps", "round_trip_ms")
-"""Those of which the last one counts."""
+"""Those of which the last one counts, where there is one."""
 
 
 class Figures:
@@ -37,7 +37,7 @@ class Figures:
         for name, shown in SUMMED.items():
             told[shown] = self._past[shown] + int(figures.get(name, 0))
         for name in LATEST:
-            if name in figures:
+            if figures.get(name, "") != "":
                 told[name] = figures[name]
         return told
 

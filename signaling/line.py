@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from rtc_stt.events import Event
@@ -23,14 +22,17 @@ class Line:
     Args:
         make_session: makes its session, given where to deliver.
         resume_seconds: how long it waits for a client that was lost.
-        on_ended: called once, when the session takes no seat any more.
+        on_lost: called when it begins to wait for its client.
+        on_ended: called once, when the session has ended.
     """
 
     def __init__(
         self,
         make_session: Callable[[Callable[[Event], None]], Session],
         resume_seconds: float,
-        on_ended: Callable[[Line], None],
+        *,
+        on_lost: Callable[[], None],
+        on_ended: Callable[[], None],
     ) -> None:
         self.session = make_session(self._deliver)
         self.figures = Figures()
@@ -38,11 +40,11 @@ class Line:
         """The connection that carries it; None while its client is lost."""
         self.trying: Peer | None = None
         """A connection that would take over, and is not there yet."""
-        self.last_peer_id = ""
-        """Of those that have carried it."""
-        self.waiting_since: float | None = None
+        self.is_waiting = False
+        """For its client to come back."""
         self._resume_seconds = resume_seconds
-        self._on_ended: Callable[[Line], None] | None = on_ended
+        self._on_lost = on_lost
+        self._on_ended = on_ended
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -52,7 +54,7 @@ class Line:
 
     def start(self, peer: Peer) -> None:
         """With its first connection."""
-        self.peer, self.last_peer_id = peer, peer.id
+        self.peer = peer
         self.session.ended.add_done_callback(self._leave)
         self.session.start()
 
@@ -69,8 +71,8 @@ class Line:
             return
         self.trying = None
         self._cancel_timer()
-        self.waiting_since = None
-        old, self.peer, self.last_peer_id = self.peer, peer, peer.id
+        self.is_waiting = False
+        old, self.peer = self.peer, peer
         if old:
             old.drop("replaced")
             old.stop()
@@ -81,13 +83,18 @@ class Line:
         """A connection is over. Where it carried the session, this waits for its client, or ends it."""
         if self.trying is peer:
             self.trying = None
+            if self.is_waiting:  # its connection may have been told of, and came to nothing
+                self._on_lost()
         if self.peer is not peer:
             return
         self.peer = None
         self.session.detach()
+        if self.session.ended.done():
+            return
         if reason in RESUMABLE and peer.has_opened and self._resume_seconds > 0:
-            self.waiting_since = time.monotonic()
+            self.is_waiting = True
             self._set_timer(self._resume_seconds, lambda: self.finish(reason))
+            self._on_lost()
         else:
             self.finish(reason)
 
@@ -99,21 +106,13 @@ class Line:
         if self.peer is None and not self.session.ended.done():
             self._set_timer(FINISH_TIMEOUT_S, lambda: self.session.abort("server_error"))
 
-    def give_way(self) -> None:
-        """Somebody else needs the seat: it is given up at once, and the session finishes on its own."""
-        self.finish("evicted")
-        self._leave()
-
     def _deliver(self, event: Event) -> None:
         if self.peer:
             self.peer.send(event)
 
-    def _leave(self, _: object = None) -> None:
-        if self.session.ended.done():
-            self._cancel_timer()
-        if self._on_ended:
-            on_ended, self._on_ended = self._on_ended, None
-            on_ended(self)
+    def _leave(self, _: object) -> None:
+        self._cancel_timer()
+        self._on_ended()
 
     def _set_timer(self, seconds: float, call: Callable[[], None]) -> None:
         self._cancel_timer()

@@ -82,7 +82,7 @@ class Peer:
         self._channel = EventChannel(
             receive=self._receive_message,
             complain=session.warn,
-            give_up=self._lose,
+            give_up=self._lose_soon,
             refuse=instrument.message_refused,
             outstanding=lambda: self._transport.outstanding_bytes,
             clock=time.monotonic,
@@ -279,6 +279,10 @@ class Peer:
         """What follows from it happens later: the cause may be an event that the session is just telling."""
         if not self._gone.done():
             self._gone.set_result(reason)
+
+    def _lose_soon(self, reason: str) -> None:
+        """Where the connection goes, its channel closes a moment before the connection says so."""
+        asyncio.get_running_loop().call_soon(self._lose, reason)
 
     def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, call)

@@ -112,7 +112,12 @@ class Registry:
             )
 
         check_offer(call.sdp)
-        line = Line(make_session, self._webrtc.resume_seconds, self._let_go)
+        line = Line(
+            make_session,
+            self._webrtc.resume_seconds,
+            on_lost=lambda: self._tell(line, "lost"),
+            on_ended=lambda: self._let_go(line),
+        )
         peer = self._make_peer(line, is_live=True)
         self._answering += 1
         try:
@@ -198,14 +203,13 @@ class Registry:
     async def disconnect(self, peer_id: str) -> None:
         """End the session of a connection. See :class:`~signaling.calls.Host`.
 
-        A connection that another one has replaced has no session to end: a page that was left may say its
+        While another connection carries the session, only this one ends: a page that was left may say its
         good-bye after the next one has taken over.
         """
         if peer_id in self._peers:
             line, peer = self._peers[peer_id]
-            if line.trying is peer:
+            if line.peer is not peer:
                 peer.drop("deleted")
-                return
         elif peer_id in self._past:
             _, token = self._past[peer_id]
             if token not in self._lines:
@@ -213,16 +217,8 @@ class Registry:
             line = self._lines[token]
         else:
             raise NotFound("there is no such connection, or it has ended")
-        if line.last_peer_id == peer_id:
+        if line.peer is None or line.peer.id == peer_id:
             line.finish("deleted")
-
-    def make_room(self) -> bool:
-        """End the session that has waited longest for its client. False where none waits."""
-        waiting = [line for line in self._lines.values() if line.waiting_since is not None]
-        if not waiting:
-            return False
-        min(waiting, key=lambda line: line.waiting_since or 0.0).give_way()
-        return True
 
     # ── The end ────────────────────────────────────────────────────────────
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rtc_stt.bench.result import provenance
 
-COMMANDS = ("loss", "receive")
+COMMANDS = ("cycles", "loss", "receive")
 
 
 def main() -> int:
