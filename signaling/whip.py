@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from rtc_stt.errors import UnsupportedMedia
-from signaling.calls import Call
+from signaling.calls import Call, Resume
 from signaling.keys import REGISTRY
 from signaling.request import read_text
 from signaling.sdp import MAX_OFFER_BYTES
@@ -23,13 +23,18 @@ async def post(request: web.Request) -> web.Response:
     if request.content_type != SDP_TYPE:
         raise UnsupportedMedia(f"send the offer with Content-Type: {SDP_TYPE}")
     offer = await read_text(request, MAX_OFFER_BYTES)
-    connected = await request.app[REGISTRY].connect(Call(offer))
+    connected = await request.app[REGISTRY].connect(Call(offer, _read_resume(request)))
     return web.Response(
         status=201,
         text=connected.sdp,
         content_type=SDP_TYPE,
         headers={"Location": f"/whip/{connected.peer_id}", "ETag": f'"{connected.peer_id}"'},
     )
+
+
+def _read_resume(request: web.Request) -> Resume | None:
+    token, last_seq = request.headers.get("Resume-Token"), request.headers.get("Resume-From", "")
+    return Resume(token, int(last_seq) if last_seq.isdecimal() else 0) if token else None
 
 
 async def delete(request: web.Request) -> web.Response:
