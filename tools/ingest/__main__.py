@@ -27,7 +27,7 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name in COMMANDS:
         module = import_module(f"tools.ingest.{name}")
-        command = commands.add_parser(name, help=module.HELP)
+        command = commands.add_parser(name, help=module.HELP.replace("%", "%%"))
         command.add_argument("--out", type=Path, help="write the result here as JSON")
         command.set_defaults(measure=module.measure)
         module.add_arguments(command)
