@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtc_stt.audio import Origin, Samples
+from rtc_stt.errors import trace
 from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Session
@@ -179,8 +180,7 @@ class Peer:
     def receive_rtp(self, packet: bytes) -> None:
         """A packet of audio."""
         if receiver := self._receiver:
-            receiver.receive_rtp(packet, time.monotonic())
-            self._set_jitter_timer()
+            self._hear(lambda: receiver.receive_rtp(packet, time.monotonic()))
 
     def receive_rtcp(self, packet: bytes) -> None:
         """A report of the sender, or its good-bye."""
@@ -230,6 +230,16 @@ class Peer:
             self._tell_figures()  # it may be the last moment: after a stop nothing is told but the end
             self.session.receive_message(message)
 
+    def _hear(self, act: Callable[[], None]) -> None:
+        """Let the receiver act. It takes whatever comes; should it ever fail, nobody is left talking to
+        it."""
+        try:
+            act()
+            self._set_jitter_timer()
+        except Exception as error:
+            self.session.log.error("the audio of the client cannot be read: %s", trace(error))
+            self.session.fail("bad_audio", "the audio cannot be decoded; connect again")
+
     def _set_jitter_timer(self) -> None:
         """Ring when the receiver wants to. One that is set for earlier does no harm: it sets itself again."""
         deadline = self._receiver.next_deadline() if self._receiver else None
@@ -243,9 +253,8 @@ class Peer:
 
     def _ring(self) -> None:
         self._timers.pop("jitter", None)
-        if self._receiver:
-            self._receiver.handle_timer(time.monotonic())
-            self._set_jitter_timer()
+        if receiver := self._receiver:
+            self._hear(lambda: receiver.handle_timer(time.monotonic()))
 
     # ── Once a second ────────────────────────────────────────────────────────────
 

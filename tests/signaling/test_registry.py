@@ -238,6 +238,23 @@ async def test_silence_is_death_after_a_while_and_a_message_is_a_sign_of_life(cl
         assert client.events[-1].type == "pong", "the client is taken for dead, so there is nobody to tell"
 
 
+async def test_a_receiver_that_fails_ends_the_session_with_an_error(clients, monkeypatch, caplog):
+    async with a_host() as server:
+        client = clients()
+        await client.call(server)
+
+        words = "what was said"
+
+        def fail(*_: Any) -> None:
+            raise RuntimeError(words)
+
+        monkeypatch.setattr(peer_module.AudioReceiver, "receive_rtp", fail)
+        await until(lambda: client.types()[-1] == "session.ended")
+        assert client.of("error").code == "bad_audio"
+        assert client.events[-1].reason == "bad_audio"
+        assert words not in caplog.text
+
+
 # ── Coming back ────────────────────────────
 
 
