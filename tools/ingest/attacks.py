@@ -201,10 +201,13 @@ async def misuse_tokens(url: str, sdp: str, key: str, token_seconds: float) -> d
 # ── Slow requests ────────────────────────────────────────────────────────────
 
 
-async def slow_bodies(url: str, count: int, seconds: float) -> Counter[str]:
+async def slow_bodies(url: str, count: int, seconds: float, key: str) -> Counter[str]:
     """So many requests whose body comes a byte at a time. How the server ended them: status, or ``open``."""
-    head = b"POST /whip HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: 9999\r\n\r\nv"
-    return await _slowly(url, head, b"=", count, seconds)
+    head = (
+        f"POST /whip HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+        "Content-Type: application/sdp\r\nContent-Length: 9999\r\n\r\nv"
+    )
+    return await _slowly(url, head.encode(), b"=", count, seconds)
 
 
 async def slow_headers(url: str, count: int, seconds: float) -> Counter[str]:

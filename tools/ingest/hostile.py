@@ -72,7 +72,7 @@ async def _measure(
             "offers of the field": _offers(url, good, other),
             "fuzzed offers": _fuzzed(url, good, other, options.offers),
             "half-open offers": attacks.half_open(url, good, options.half_open, other),
-            "slow bodies": attacks.slow_bodies(url, options.slow, 8),
+            "slow bodies": attacks.slow_bodies(url, options.slow, 8, other),
             "slow headers": attacks.slow_headers(url, options.slow, 8),
             **{
                 f"flood of {kind}": attacks.flood(to, kind, options.rate, options.seconds)
