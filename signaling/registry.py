@@ -17,7 +17,6 @@ from rtc_stt.session import Session, Speech
 from signaling.calls import Call, Connected, Fragment, Health, Resume, Watcher
 from signaling.line import Line
 from signaling.peer import Peer
-from signaling.sdp import check_offer
 from signaling.settings import Server, WebRtc
 
 __all__ = ["Registry"]
@@ -111,7 +110,6 @@ class Registry:
                 resume_token=self._prefix + secrets.token_urlsafe(24),
             )
 
-        check_offer(call.sdp)
         line = Line(
             make_session,
             self._webrtc.resume_seconds,

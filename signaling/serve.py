@@ -11,7 +11,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from rtc_stt.errors import ConfigError
-from signaling.keys import REGISTRY, SERVER
+from signaling.keys import HOST, SERVER
 
 __all__ = ["serve"]
 
@@ -51,7 +51,7 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         await stop.wait()
         log.info("draining")
         loop.remove_signal_handler(signal.SIGINT)  # who asks twice does not want to wait
-        await app[REGISTRY].drain(server.drain_seconds)
+        await app[HOST].drain(server.drain_seconds)
     finally:
         await runner.cleanup()
 

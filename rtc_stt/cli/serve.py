@@ -13,8 +13,9 @@ from rtc_stt.session import Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
+from signaling.registry import Registry
 from signaling.serve import serve
-from signaling.settings import Server, WebRtc
+from signaling.settings import Access, Server, WebRtc
 from signaling.udp import loop_factory
 
 __all__ = ["add_listen", "add_parser", "run_gateway"]
@@ -59,13 +60,19 @@ def run(options: argparse.Namespace) -> int:
 
 def run_gateway(values: Values, about: Callable[[Speech], About], announce: Callable[[str], None]) -> int:
     """Serve with these values until told to stop."""
-    server, webrtc = build(Server, values), build(WebRtc, values)
+    server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
     make_loop = loop_factory(webrtc.udp_port_range)
     if not server.api_keys:
         whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
         print(f"No API_KEYS: open to {whom}.", flush=True)
     metrics = Metrics()
     speech = common.make_speech(values, metrics)
+
+    async def run() -> None:
+        host = Registry(speech, server, webrtc)
+        app = create_app(host, server, access, webrtc, about(speech), metrics, close=speech.aclose)
+        await serve(app, announce)
+
     with asyncio.Runner(loop_factory=make_loop) as runner:
-        runner.run(serve(create_app(speech, server, about(speech), metrics, webrtc=webrtc), announce))
+        runner.run(run())
     return 0

@@ -38,7 +38,8 @@ from rtc_stt.session import Session, Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
-from signaling.settings import Server, WebRtc
+from signaling.registry import Registry
+from signaling.settings import Access, Server, WebRtc
 from tools.demo_models.score import normalise
 from tools.live_line.client import LiveClient
 
@@ -232,6 +233,10 @@ def understood(kind: str, count: int) -> list[Clip]:
     return found
 
 
+ROOMY = Access(max_half_open_per_key=32, rate_limit_rps=1_000, rate_limit_burst=1_000)
+"""Here all clients have one address."""
+
+
 # ── Servers ────────────────────────────────────────────────────────────
 
 
@@ -328,7 +333,7 @@ class Gateway:
 
 @contextlib.asynccontextmanager
 async def run_gateway(
-    speech: Speech, *, webrtc: WebRtc | None = None, **settings: Any
+    speech: Speech, *, webrtc: WebRtc | None = None, access: Access | None = None, **settings: Any
 ) -> AsyncIterator[Gateway]:
     borrowed = _BorrowedSpeech(
         vad=speech.vad,
@@ -339,7 +344,9 @@ async def run_gateway(
     )
     server = Server(port=0, **settings)
     about = About(mode="demo", fast="fast", accurate="accurate", languages=("en",))
-    app = create_app(borrowed, server, about, Metrics(), webrtc=webrtc)
+    webrtc = webrtc or WebRtc()
+    host = Registry(borrowed, server, webrtc)
+    app = create_app(host, server, access or ROOMY, webrtc, about, Metrics())
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
