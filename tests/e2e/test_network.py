@@ -107,10 +107,35 @@ async def test_a_line_that_is_dead_for_three_seconds_heals(demo: str, sentences:
         relay.black_hole(True)
         await asyncio.sleep(3)
         relay.black_hole(False)
-        await asyncio.sleep(1)  # what was open is concluded, and what the codec made up of the cut is too
+        await asyncio.sleep(1)  # what was open is concluded
         assert await say(speaker, whole) == whole.text
         ended = await stop(speaker)
     assert ended.stats["lost_ms"] >= 2_500, "the hole is not in the figures"
     assert abs(ended.stats["audio_ms"] - speaker.sent * opus.FRAME_MS) < 200, "media time has drifted"
     started = [event.utterance_id for event in speaker.ear.events("speech.started")]
     assert support.conclusions([heard.event for heard in speaker.ear.heard]) == started
+
+
+async def test_a_client_that_comes_back_by_another_way_has_missed_nothing(
+    demo: str, sentences: list[Clip]
+) -> None:
+    """The line dies for good in the middle of an utterance; the client resumes over a new one."""
+    first, second = sentences[4], sentences[5]
+    async with Relay() as relay, Speaker(demo, relay=relay) as before:
+        ear = before.ear
+        speech = opus.encode(np.concatenate([silence(0.3), first.audio]))
+        before.say(speech)
+        await before.said()
+        relay.black_hole(True)  # the whole sentence has come; its final is not yet told
+        told = len(ear.finals)
+        await asyncio.sleep(2)
+        assert len(ear.finals) == told == 0
+        token = ear.started.resume_token
+        async with Speaker(demo, ear=ear, resume=(token, ear.last_seq)) as after:
+            resumed = await ear.wait_for("session.resumed")
+            assert resumed.session_id == ear.started.session_id
+            assert resumed.gap_ms > 1_500
+            assert [final.text for final in ear.finals] == [first.text], "the final of the dead time is lost"
+            assert await say(after, second) == second.text
+            await stop(after)
+        await before.close(politely=False)
