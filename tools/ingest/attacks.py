@@ -188,7 +188,15 @@ async def token(url: str, key: str) -> str:
 async def misuse_tokens(url: str, sdp: str, key: str, token_seconds: float) -> dict[str, int]:
     """How a token was answered that is good (``first use``), wrong, used before, or old."""
     old, used = await token(url, key), await token(url, key)
-    wrong = [used[:-2], used + "A", used.swapcase(), old.split(".")[0], "x" * 5_000, "Bearer", "\N{SNOWMAN}"]
+    wrong = [
+        used[:-2],
+        used + "A",
+        used.swapcase(),
+        old[: len(old) // 2],
+        "x" * 5_000,
+        "Bearer",
+        "\N{SNOWMAN}",
+    ]
     async with aiohttp.ClientSession(url) as http:
         answers = {f"wrong {n}": (await post(http, sdp, text))[0] for n, text in enumerate(wrong)}
         answers["first use"] = (await post(http, sdp, used))[0]
@@ -369,7 +377,6 @@ async def abuse_channels(url: str, key: str | None = None) -> dict[str, str]:
                     await way(speaker)
             await asyncio.sleep(1)
             ended, state = speaker.ear.ended, speaker.connection.connectionState
-            await speaker.vanish()
             return ended.reason if ended else state
 
     ends = await asyncio.gather(*map(abuse, CHANNEL_ABUSE.values()))
