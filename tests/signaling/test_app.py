@@ -42,7 +42,10 @@ async def test_it_is_alive_and_ready(gateway):
     ("told", "word"),
     [
         (Health(ready=False, sessions=1, load="normal", draining=True), "shutting down"),
-        (Health(ready=False, sessions=1, load="normal", troubles=("the fast model hangs",)), "fast model hangs"),
+        (
+            Health(ready=False, sessions=1, load="normal", troubles=("the fast model hangs",)),
+            "fast model hangs",
+        ),
     ],
 )
 async def test_while_draining_or_broken_it_is_alive_and_not_ready(gateway, told, word):
@@ -72,9 +75,7 @@ async def test_at_its_end_it_drains_the_host_and_closes_what_is_behind():
         closed.append(list(host.drained_for))
 
     about = About(mode="serve", fast="tiny", accurate=None, languages=("en",))
-    server = TestServer(
-        create_app(host, Server(drain_seconds=7), Access(), WebRtc(), about, close=close)
-    )
+    server = TestServer(create_app(host, Server(drain_seconds=7), Access(), WebRtc(), about, close=close))
     await server.start_server()
     await server.close()
     assert closed == [[7]], "the sessions first, then what they stand on"

@@ -212,7 +212,7 @@ async def misuse_tokens(url: str, sdp: str, key: str, token_seconds: float) -> d
 async def slow_bodies(url: str, count: int, seconds: float, key: str) -> Counter[str]:
     """So many requests whose body comes a byte at a time. How the server ended them: status, or ``open``."""
     head = (
-        f"POST /whip HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+        f"POST /whip HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
         "Content-Type: application/sdp\r\nContent-Length: 9999\r\n\r\nv"
     )
     return await _slowly(url, head.encode(), b"=", count, seconds)
@@ -220,7 +220,7 @@ async def slow_bodies(url: str, count: int, seconds: float, key: str) -> Counter
 
 async def slow_headers(url: str, count: int, seconds: float) -> Counter[str]:
     """Likewise, with headers that do not end."""
-    return await _slowly(url, b"POST /whip HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n", count, seconds)
+    return await _slowly(url, b"POST /whip HTTP/1.1\r\nHost: localhost\r\n", b"X: y\r\n", count, seconds)
 
 
 async def _slowly(url: str, head: bytes, more: bytes, count: int, seconds: float) -> Counter[str]:
