@@ -67,6 +67,8 @@ class AudioFrame:
     """How many of them the codec made up."""
     lost: int = 0
     """How many of them stand in for audio that nobody knows."""
+    paused: bool = False
+    """All of it is silence that the sender meant."""
 
     @property
     def end(self) -> int:
@@ -75,8 +77,13 @@ class AudioFrame:
 
     @property
     def is_lost(self) -> bool:
-        """Whether none of it is known: there is nothing for a detector to judge."""
+        """Whether none of it is known."""
         return 0 < self.lost == len(self.samples)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in it for a detector to judge."""
+        return self.paused or self.is_lost
 
 
 class Windower:

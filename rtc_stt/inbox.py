@@ -27,10 +27,11 @@ class EndOfAudio:
 
 @dataclass(slots=True)
 class _Gap:
-    """Lost audio in whole windows. It may be an hour, so frames are made of it only as they are taken."""
+    """Silence in whole windows. It may be an hour, so frames are made of it only as they are taken."""
 
     start: int
     windows: int
+    origin: Origin
 
 
 class Inbox:
@@ -60,11 +61,20 @@ class Inbox:
 
     def put_audio(self, samples: Samples, origin: Origin, now: float) -> None:
         """Take audio, shape ``(n,)``; after :meth:`resume` with silence before it for time without any."""
+        self._arrive(len(samples), now)
+        self._put(self._windower.push(samples, origin))
+
+    def put_silence(self, samples: int, origin: Origin, now: float) -> None:
+        """Take so much silence, lost or meant; as :meth:`put_audio`, but its length costs nothing."""
+        self._arrive(samples, now)
+        self._leave_gap(samples, origin)
+
+    def _arrive(self, samples: int, now: float) -> None:
         if self._gap_is_due and self._last_audio_at is not None:
-            self._leave_gap(now - self._last_audio_at - len(samples) / SAMPLE_RATE)
+            away = min(MAX_GAP_S, max(0.0, now - self._last_audio_at - samples / SAMPLE_RATE))
+            self._leave_gap(round(away * SAMPLE_RATE), Origin.LOST)
         self._gap_is_due = False
         self._last_audio_at = now
-        self._put(self._windower.push(samples, origin))
 
     def put(self, command: Command) -> None:
         """Take a command."""
@@ -92,14 +102,13 @@ class Inbox:
         self._items.extend(frames)
         self._backlog += sum(len(frame.samples) for frame in frames)
 
-    def _leave_gap(self, seconds: float) -> None:
-        missing = round(min(MAX_GAP_S, max(0.0, seconds)) * SAMPLE_RATE)
+    def _leave_gap(self, missing: int, origin: Origin) -> None:
         first = min(missing, -self._windower.received % WINDOW)
         windows, last = divmod(missing - first, WINDOW)
-        self._put(self._windower.push(np.zeros(first, np.float32), Origin.LOST))
+        self._put(self._windower.push(np.zeros(first, np.float32), origin))
         if windows:
-            self._items.append(_Gap(self._windower.skip(windows), windows))
-        self._put(self._windower.push(np.zeros(last, np.float32), Origin.LOST))
+            self._items.append(_Gap(self._windower.skip(windows), windows, origin))
+        self._put(self._windower.push(np.zeros(last, np.float32), origin))
 
     # ── Out ────────────────────────────────────────────────────────────
 
@@ -109,7 +118,8 @@ class Inbox:
         while self._items and len(frames) < limit:
             item = self._items[0]
             if isinstance(item, _Gap):
-                frames.append(AudioFrame(item.start, _SILENCE, lost=WINDOW))
+                lost = item.origin is Origin.LOST
+                frames.append(AudioFrame(item.start, _SILENCE, lost=WINDOW * lost, paused=not lost))
                 self._backlog += WINDOW
                 item.start += WINDOW
                 item.windows -= 1

@@ -169,6 +169,17 @@ class Session:
             return
         self._advance()
 
+    def receive_silence(self, samples: int, origin: Origin) -> None:
+        """Take silence, an hour of it if need be: it is not judged, and made only as it is worked off.
+
+        Args:
+            samples: its length at 16 kHz.
+            origin: ``RECEIVED`` where the sender was silent, ``LOST`` where nobody knows.
+        """
+        if self._ending is None:
+            self._inbox.put_silence(samples, origin, self._clock())
+            self._advance()
+
     def receive_message(self, message: str | bytes) -> None:
         """Take what the client sent; what is wrong with it is answered by a ``warning``."""
         try:
@@ -288,7 +299,7 @@ class Session:
             frames = self._inbox.take_frames(room)
             if not frames:
                 self._obey(self._inbox.take())
-            elif heard := [frame.samples for frame in frames if not frame.is_lost]:
+            elif heard := [frame.samples for frame in frames if not frame.is_blank]:
                 self._judging = self._speech.vad.detect(self._vad_state, heard)
                 self._judging.add_done_callback(partial(self._receive_judgement, frames))
             else:
@@ -306,11 +317,11 @@ class Session:
             self._advance()
 
     def _hear(self, frames: list[AudioFrame], judged: list[float]) -> None:
-        """Hand frames over with the detector's opinion; of those that are lost it was not asked for any."""
+        """Hand frames over with the detector's opinion; of those that are blank it was not asked for any."""
         self._inbox.settle(frames)
         now, opinions = self._clock(), iter(judged)
         for frame in frames:
-            self._recognizer.receive_audio(frame, 0.0 if frame.is_lost else next(opinions), now)
+            self._recognizer.receive_audio(frame, 0.0 if frame.is_blank else next(opinions), now)
 
     def _receive_judgement(self, frames: list[AudioFrame], done: asyncio.Future[list[float]]) -> None:
         self._judging = None

@@ -15,6 +15,7 @@ from rtc_stt.commit import Commit, Lengths, at_any_price, between_words
 from rtc_stt.config import StreamOptions
 from rtc_stt.endpointer import Endpointer, Stopped
 from rtc_stt.events import (
+    DropReason,
     Event,
     SessionWarning,
     Timing,
@@ -44,6 +45,10 @@ so that they do not waver. The final always detects anew."""
 
 LANGUAGE_IS_KNOWN_PROBABILITY = 0.8
 
+
+LEAST_HEARD_MS = 100
+"""Of the speaker. Where a line dies in a word and lives again later, the codec makes up how the word went on;
+that alone is no utterance."""
 
 CONTEXT_CHARS = 1_000
 """Of what was said before, more than this is not carried: a model takes 224 tokens at most."""
@@ -248,9 +253,19 @@ class Utterance:
     def conclusion(self, at_ms: int, now: float) -> list[Event]:
         """The one event that ends this utterance; before a final over a gap a warning that says so."""
         if isinstance(self.verdict, Kept):
-            return [*self._gap_warning(at_ms), self._final(self.verdict, at_ms, now)]
+            if not self._is_made_up:
+                return [*self._gap_warning(at_ms), self._final(self.verdict, at_ms, now)]
+            self.verdict = Dropped(DropReason.NO_SPEECH)
         assert isinstance(self.verdict, Dropped)
         return [UtteranceDropped(at_ms=at_ms, utterance_id=self.id, reason=self.verdict.reason)]
+
+    @property
+    def _is_made_up(self) -> bool:
+        """Whether hardly any of the speech that was heard came from the speaker."""
+        assert self.endpoint
+        concealed = self.endpoint.gap.concealed
+        heard = self.endpoint.speech_end - self.speech_start
+        return concealed > 0 and heard - concealed < ms_to_samples(LEAST_HEARD_MS)
 
     def _gap_warning(self, at_ms: int) -> list[Event]:
         assert self.endpoint

@@ -32,6 +32,10 @@ CHECK_RATE, CHECK_BURST = 2, 30
 """Connectivity checks from addresses not heard before: a client has a few interfaces, and moves seldom. Each
 makes aioice send checks to that address, which may be a victim's."""
 
+STRAY_RATE, STRAY_BURST = 100, 100
+"""Media from addresses not heard before. Behind a NAT that rebinds, a client speaks from a new port seconds
+before its next check; SRTP tells it from strangers, who cost a failed decryption each."""
+
 MAX_PEER_ADDRESSES = 128
 """Addresses of one peer, over all its life."""
 
@@ -55,7 +59,7 @@ class Gate:
 
     Args:
         connection: gets nothing but STUN and DTLS, of the peer.
-        media: takes each SRTP or SRTCP packet of the peer, still encrypted.
+        media: takes each SRTP or SRTCP packet, still encrypted; gives a reason where it was not the peer's.
         clock: monotonic seconds.
         local: also listen on the loopback interface, which aioice leaves out.
     """
@@ -63,7 +67,7 @@ class Gate:
     def __init__(
         self,
         connection: Connection,
-        media: Callable[[bytes], None],
+        media: Callable[[bytes], str | None],
         clock: Callable[[], float],
         *,
         local: bool,
@@ -78,6 +82,7 @@ class Gate:
         self._trusted: dict[tuple[str, int], None] = {}
         self._datagrams = TokenBucket(DATAGRAM_RATE, DATAGRAM_BURST)
         self._checks = TokenBucket(CHECK_RATE, CHECK_BURST)
+        self._strays = TokenBucket(STRAY_RATE, STRAY_BURST)
         self._ours = f"{connection.local_username}:".encode()
         connection._queue = _BoundedQueue(self.refused)
         connection.get_component_candidates = self._gather  # type: ignore[method-assign]
@@ -100,7 +105,8 @@ class Gate:
                 if not self._datagrams.take(self._clock()):
                     self.refused["flood"] += 1
                 elif 127 < first < 192:
-                    self._media(data)
+                    if reason := self._media(data):
+                        self.refused[reason] += 1
                 elif 19 < first < 64:
                     self._connection._queue.put_nowait((data, 1))
                 elif first < 4:
@@ -109,6 +115,8 @@ class Gate:
                     self.refused["stray"] += 1
             elif first < 4 and self._may_check(sock, data):
                 sock.receive_stun(data, source)
+            elif 127 < first < 192 and self._strays.take(self._clock()) and self._media(data) is None:
+                self.trust(source)
             else:
                 self.refused["stranger"] += 1
         except Exception as error:  # aioice trusts the form of attributes; others get an error per datagram

@@ -53,8 +53,9 @@ DEPTH = 3
 CONCEAL_S = 0.2
 """In a row; what a codec makes up beyond that is noise of its own invention."""
 
-MAX_SLICE_S = 1.0
-"""Of silence in one call. The rest follows in calls of their own: the deadline is past until then."""
+MAX_SLICE_S = 2.048
+"""Of silence in one call, 64 windows of the detector. The rest follows in calls of their own: the deadline is
+past until then."""
 
 SILENCE_SLACK_S = 2.0
 """By so much silence may bring media time before real time."""

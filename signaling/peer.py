@@ -112,6 +112,7 @@ class Peer:
         self._receiver = AudioReceiver(
             self._transport.codecs,
             self._deliver_audio,
+            silence=self._deliver_silence,
             instrument=self._instrument,
             local_ssrc=secrets.randbits(32),
             now=time.monotonic(),
@@ -219,6 +220,10 @@ class Peer:
     def _deliver_audio(self, samples: Samples, origin: Origin) -> None:
         if self._is_live:
             self.session.receive_audio(samples, origin)
+
+    def _deliver_silence(self, samples: int, origin: Origin) -> None:
+        if self._is_live:
+            self.session.receive_silence(samples, origin)
 
     def _receive_message(self, message: str | bytes) -> None:
         if self._is_live:

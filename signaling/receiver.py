@@ -88,6 +88,7 @@ class AudioReceiver:
     Args:
         codecs: by payload type, as negotiated.
         deliver: gets the audio in order, shape ``(n,)``; silence may be read-only.
+        silence: gets silence instead, as a number of samples; without it, ``deliver`` gets that too.
         instrument: told of packets in sums, with each report.
         local_ssrc: ours, in RTCP.
         now: on the clock of all other calls.
@@ -101,12 +102,14 @@ class AudioReceiver:
         codecs: Mapping[int, Codec],
         deliver: Callable[[Samples, Origin], None],
         *,
+        silence: Callable[[int, Origin], None] | None = None,
         instrument: Instrument,
         local_ssrc: int,
         now: float,
     ) -> None:
         self._codecs = dict(codecs)
         self._deliver = deliver
+        self._deliver_silence = silence
         self._instrument = instrument
         self._local_ssrc = local_ssrc
         self._decoders: dict[int, Decoder] = {}
@@ -311,6 +314,10 @@ class AudioReceiver:
         self._hand_over(self._decoder(self._codec.payload_type).conceal(count), Origin.CONCEALED)
 
     def _silence(self, count: int, origin: Origin) -> None:
+        if self._deliver_silence and count:
+            self._samples[origin] += count
+            self._deliver_silence(count, origin)
+            return
         while count > 0:
             size = min(count, len(_SILENCE))
             self._hand_over(_SILENCE[:size], origin)

@@ -207,23 +207,21 @@ class Transport:
 
     # ── Media and figures ────────────────────────────────────────────────────────────
 
-    def _receive_media(self, data: bytes) -> None:
-        """An SRTP or SRTCP packet, as the gate lets it in."""
+    def _receive_media(self, data: bytes) -> str | None:
+        """An SRTP or SRTCP packet, as the gate lets it in. Why it was not taken, if so."""
         session = self._dtls._rx_srtp
-        assert self._gate is not None
         if session is None or self._dtls.state != "connected":
-            self._gate.refused["early"] += 1
-            return
+            return "early"
         is_rtcp = len(data) > 1 and 192 <= data[1] <= 223  # RFC 5761 §4
         try:
             packet = session.unprotect_rtcp(data) if is_rtcp else session.unprotect(data)
         except (pylibsrtp.Error, ValueError):  # altered, replayed, or too long
-            self._gate.refused["srtp"] += 1
-            return
+            return "srtp"
         if is_rtcp:
             self._listener.receive_rtcp(packet)
         else:
             self._listener.receive_rtp(packet)
+        return None
 
     def send_rtcp(self, packet: bytes) -> None:
         """Send an RTCP packet; nothing happens where there is no connection."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtc_stt.audio import WINDOW, AudioFrame, ms_to_samples
-from rtc_stt.events import SessionWarning, SpeechStopped, TranscriptFinal
+from rtc_stt.events import SessionWarning, SpeechStopped, TranscriptFinal, UtteranceDropped
 from rtc_stt.gaps import MAX_ENTRIES, Gap, Gaps
 from tests.harness import SILENCE, SPEECH, TRUSTING, Line, only
 
@@ -95,6 +95,16 @@ def test_concealed_speech_is_told_and_concealed_silence_is_not(line):
     assert "40 ms concealed" in warning.message
     assert "lost" not in warning.message
     assert line.told.index(warning) == line.told.index(final) - 1
+
+
+def test_what_the_codec_alone_has_said_is_no_utterance(line):
+    line.windows(10, SILENCE)
+    line.windows(6, SPEECH, concealed=WINDOW)
+    line.windows(60, SPEECH, lost=WINDOW)
+    line.windows(30, SILENCE)
+    assert not only(line.told, TranscriptFinal)
+    [dropped] = only(line.told, UtteranceDropped)
+    assert dropped.reason == "no_speech"
 
 
 def test_a_hole_that_cuts_a_sentence_off_is_told_on_both_sides_of_it(line):

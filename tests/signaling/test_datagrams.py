@@ -138,6 +138,17 @@ async def test_who_knows_the_password_is_trusted(line: Line, stranger: socket.so
     await assert_alive(line)
 
 
+async def test_media_from_a_new_port_is_heard_before_its_first_check(line: Line) -> None:
+    """A NAT has rebound; the next check may be seconds away."""
+    gate = gate_of(line)
+    gate._trusted.clear()
+    gate._connection._nominated.clear()
+    gate._connection._check_list.clear()
+    packets = len(line.heard.rtp)
+    await until(lambda: len(line.heard.rtp) > packets + 3)
+    assert len(gate._trusted) == 1
+
+
 async def test_the_addresses_of_a_client_are_limited(line: Line) -> None:
     """Each would get checks from us, and it may be a victim's."""
     gate = gate_of(line)

@@ -259,6 +259,27 @@ class TestSenders:
         line.receiver.receive_rtcp(bytes(RtcpByePacket(sources=[0x1234])), line.now)
         assert len(line.audio) == 12 * 320
 
+    def test_silence_may_be_taken_by_its_length(self) -> None:
+        sent = packets(encode(speech(1.0)))
+        told: list[tuple[int, Origin]] = []
+        line = Line()
+        line.receiver = AudioReceiver(
+            CODECS,
+            lambda samples, origin: line.heard.append(Heard(origin, samples)),
+            silence=lambda count, origin: told.append((count, origin)),
+            instrument=line.instrument,
+            local_ssrc=7,
+            now=line.now,
+        )
+        line.bring(*sent[:10])
+        line.wait(600)
+        later = [rtp(10 + n, 600 * 48_000 + (10 + n) * 960, b"\x48" + bytes(9)) for n in range(10)]
+        line.bring(*later)
+        assert sum(count for count, _ in told) == 600 * 16_000
+        assert {origin for _, origin in told} == {Origin.RECEIVED}
+        assert len(line.audio) == 20 * 320
+        assert line.receiver.stats(line.now).audio_ms == 600_400
+
     def test_after_close_nothing_is_taken(self) -> None:
         sent = packets(encode(speech(1.0)))
         line = Line().bring(*sent[:10])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rtc_stt.bench.result import provenance
 
-COMMANDS = ("cycles", "loss")
+COMMANDS = ("cycles", "hostile", "loss", "receive", "soak")
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name in COMMANDS:
         module = import_module(f"tools.ingest.{name}")
-        command = commands.add_parser(name, help=module.HELP)
+        command = commands.add_parser(name, help=module.HELP.replace("%", "%%"))
         command.add_argument("--out", type=Path, help="write the result here as JSON")
         command.set_defaults(measure=module.measure)
         module.add_arguments(command)

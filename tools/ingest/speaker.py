@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import struct
 import time
@@ -20,7 +19,7 @@ import aiohttp
 import aioice.stun
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from rtc_stt.commands import Command
+from rtc_stt.commands import Ack, Command
 from rtc_stt.wire import encode_command
 from tools.ingest import opus
 from tools.ingest.ear import Ear
@@ -31,6 +30,7 @@ __all__ = ["Refused", "Speaker"]
 FRAME_S = opus.FRAME_MS / 1000
 REPORT_EVERY = 100  # packets from one sender report to the next
 NOMINATE_S = 2.5  # Chromium checks its connection so often, and nominates it each time
+ACK_EVERY = 8  # events
 NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 
 
@@ -80,13 +80,14 @@ class Speaker:
         self.connection.addTransceiver("audio", direction="sendonly")
         self.channel = self.connection.createDataChannel("rtc-stt") if channel else None
         if self.channel:
-            self.channel.on("message", self.ear.receive)
+            self.channel.on("message", self._hear)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._queue: deque[bytes] = deque()
         self._said = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._sequence, self._timestamp = 1_000, 0
+        self._acknowledged = 0
         self._payload_type = 0
         self._nominating: asyncio.Task[None] | None = None
 
@@ -161,6 +162,7 @@ class Speaker:
 
     async def vanish(self) -> None:
         """Go as a process that is killed goes: nothing is said to the server."""
+        self.resource = ""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -168,19 +170,20 @@ class Speaker:
             self._nominating.cancel()
         ice: Any = self.connection.getSenders()[0].transport.transport
         for protocol in ice._connection._protocols:
-            protocol.transport.abort()
-        with contextlib.suppress(Exception):
-            await self.connection.close()
+            protocol.send_data, protocol.send_stun = _nothing, lambda *_: None
+        await self.connection.close()
 
     def send(self, command: Command) -> None:
         """Send a command over the data channel."""
         assert self.channel, "there is no data channel"
         self.channel.send(encode_command(command))
 
-    def acknowledge(self) -> None:
-        """Tell the server that everything so far has come."""
-        if self.channel and self.channel.readyState == "open":
-            self.channel.send(json.dumps({"type": "ack", "seq": self.ear.last_seq}))
+    def _hear(self, message: str | bytes) -> None:
+        """Take a message; acknowledge every few events, so that the server need not keep them."""
+        self.ear.receive(message)
+        if self.ear.last_seq >= self._acknowledged + ACK_EVERY:
+            self._acknowledged = self.ear.last_seq
+            self.send(Ack(self._acknowledged))
 
     # ── Speaking ────────────────────────────────────────────────────────────
 
@@ -256,8 +259,8 @@ class Speaker:
                     )
 
 
-async def _nothing(_: object) -> None:
-    """Instead of what aiortc's sender does."""
+async def _nothing(*_: object) -> None:
+    """Instead of what aiortc's sender does, and of what leaves a client that is no more."""
 
 
 def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
