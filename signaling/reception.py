@@ -192,7 +192,7 @@ async def end_session(request: web.Request, resource: Resource, *, makes_room: b
     """End it; one that has ended by itself is no error.
 
     Args:
-        makes_room: its place is free at once, not when its last final is out: its client takes the place again.
+        makes_room: its place is free at once, before its last final is out: its client takes it again.
     """
     front = request.app[FRONT]
     if makes_room and front.resources.latest(resource.session_id) is resource:

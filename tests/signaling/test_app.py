@@ -43,8 +43,8 @@ async def test_it_is_alive_and_ready(gateway):
     [
         (Health(ready=False, sessions=1, load="normal", draining=True), "shutting down"),
         (
-            Health(ready=False, sessions=1, load="normal", troubles=("the fast model hangs",)),
-            "fast model hangs",
+            Health(ready=False, sessions=1, load="normal", troubles=("it hangs",)),
+            "it hangs",
         ),
     ],
 )
