@@ -284,6 +284,12 @@ class Transport:
             if self._gate:
                 self._gate.close()
             await _end_tasks_of(parts)
+            for part in parts:
+                # The collector comes to aiortc's circles of objects when it likes; what they hold of OpenSSL
+                # and libsrtp is large, and known to go here.
+                for name in ("_ssl", "_rx_srtp", "_tx_srtp"):
+                    if hasattr(part, name):
+                        setattr(part, name, None)
 
     def _parts(self) -> list[Any]:
         """Objects of aiortc and aioice that may have tasks."""

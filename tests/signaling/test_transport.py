@@ -32,7 +32,7 @@ async def test_the_private_names_of_aiortc_and_aioice_are_there():
         ice = dtls.transport._connection
         needed = {
             transceiver: ["_codecs"],
-            dtls: ["_rx_srtp", "_tx_srtp", "_set_role", "_role"],
+            dtls: ["_ssl", "_rx_srtp", "_tx_srtp", "_set_role", "_role"],
             dtls.transport: ["_connection", "addRemoteCandidate"],
             ice: ["_nominated", "_queue", "_remote_candidates", "_protocols", "get_component_candidates",
                   "data_received", "local_username", "remote_username", "local_candidates"],

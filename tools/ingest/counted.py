@@ -1,5 +1,6 @@
-"""The command line as it is, in a process that tells how many tasks it has: SIGUSR1 appends the number to a
-file.
+"""The command line as it is, in a process that tells its number of tasks: SIGUSR1 appends it to a file.
+
+Garbage is collected first, so that what is measured is what stays, not what the collector has yet to come to.
 
 ``python -m tools.ingest.counted FILE demo --port 0``
 """
@@ -7,6 +8,7 @@ file.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ def tell_on_signal(path: Path) -> None:
     """From now on."""
 
     def tell(_number: int, _frame: FrameType | None) -> None:
+        gc.collect()
         with path.open("a", encoding="ascii") as file:
             file.write(f"{len(asyncio.all_tasks())}\n")
 
