@@ -411,8 +411,12 @@ async def test_a_minute_in_a_black_hole_loses_no_final(
     await asyncio.sleep(58)
     network.black_hole(False)
     await me.state("live", seconds=30)
-    after = await next_final(me)
-    assert after["text"] == sentences[0].text
+    await me.until("events.some(e => e.type === 'session.resumed')")
+    heard_again = (
+        "events.slice(events.findLastIndex(e => e.type === 'session.resumed'))"
+        ".some(e => e.type === 'transcript.final' && e.text === wanted)"
+    )
+    await me.until(heard_again, sentences[0].text, seconds=25)
     events = await me.events()
     assert_nothing_is_lost(events)
     assert len(await me.events("session.started")) == 1, "it is the same session"
