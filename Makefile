@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden chromium clean
+.PHONY: help setup demo test unit e2e lint types golden chromium clients clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,14 +24,14 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: setup  ## the whole thing on http://localhost:8080, no download
 	$(BIN)/rtc-stt demo
 
-test: setup chromium lint types  ## everything: lint, types, unit, browser
+test: setup chromium clients lint types  ## everything: lint, types, unit, browser
 	$(BIN)/pytest -m "not e2e"
 	$(BIN)/pytest -m e2e
 
 unit: setup  ## everything but the browser and peer connections
 	$(BIN)/pytest -m "not e2e"
 
-e2e: setup chromium  ## real browser, real peers, real processes
+e2e: setup chromium clients  ## real browser, real peers, real processes
 	$(BIN)/pytest -m e2e
 
 lint: setup  ## style and the import contracts
@@ -47,6 +47,9 @@ golden: setup  ## rewrite the golden event files; review them as a diff
 
 chromium:
 	@tools/ensure_chromium.sh
+
+clients:
+	@tools/ensure_webrtc_clients.sh
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info test-output

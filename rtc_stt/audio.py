@@ -7,7 +7,6 @@ that endpointing and timestamps know, so a stream replayed from a file behaves e
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,45 +63,80 @@ class AudioFrame:
     """Position of the first sample."""
     samples: Samples
     """``WINDOW`` samples; fewer only in the last frame of a stream."""
+    concealed: int = 0
+    """How many of them the codec made up."""
+    lost: int = 0
+    """How many of them stand in for audio that nobody knows."""
+    paused: bool = False
+    """All of it is silence that the sender meant."""
 
     @property
     def end(self) -> int:
         """Position just after the last sample."""
         return self.start + len(self.samples)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether none of it is known."""
+        return 0 < self.lost == len(self.samples)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in it for a detector to judge."""
+        return self.paused or self.is_lost
+
 
 class Windower:
     """Cuts chunks of any length into frames of ``WINDOW`` samples.
 
-    What comes out depends on the samples alone and not on how they were chunked.
+    What comes out depends on the samples and their origins alone and not on how they were chunked.
     """
 
     def __init__(self) -> None:
         self._position = 0
         self._rest: Samples = np.empty(0, np.float32)
+        self._rest_of = dict.fromkeys(Origin, 0)  # how many samples of the rest are of each origin
 
     @property
     def received(self) -> int:
         """Samples received so far, those still waiting for their window included."""
         return self._position + len(self._rest)
 
-    def push(self, chunk: Samples) -> Iterator[AudioFrame]:
-        """Take a chunk, shape ``(n,)``, and give the frames that it completes."""
+    def push(self, chunk: Samples, origin: Origin = Origin.RECEIVED) -> list[AudioFrame]:
+        """Take a chunk, shape ``(n,)``, all of one origin, and give the frames that it completes."""
         data = np.concatenate([self._rest, chunk]) if len(self._rest) else chunk
         whole = len(data) - len(data) % WINDOW
-        self._rest = data[whole:].copy()
-        start = self._position
-        self._position += whole
+        frames = []
         for offset in range(0, whole, WINDOW):
-            yield AudioFrame(start + offset, data[offset : offset + WINDOW])
+            self._rest_of[origin] += WINDOW - sum(self._rest_of.values())
+            frames.append(self._frame(data[offset : offset + WINDOW]))
+        self._rest = data[whole:].copy()
+        self._rest_of[origin] += len(self._rest) - sum(self._rest_of.values())
+        return frames
+
+    def skip(self, windows: int) -> int:
+        """Let whole windows pass that nobody has heard; gives the position of the first.
+
+        Only where no samples wait for their window.
+        """
+        assert not len(self._rest), "a frame is whole before others are left out"
+        start = self._position
+        self._position += windows * WINDOW
+        return start
 
     def flush(self) -> AudioFrame | None:
         """The samples that no full window holds, as a short last frame."""
         if not len(self._rest):
             return None
-        frame = AudioFrame(self._position, self._rest)
-        self._position += len(self._rest)
+        frame = self._frame(self._rest)
         self._rest = np.empty(0, np.float32)
+        return frame
+
+    def _frame(self, samples: Samples) -> AudioFrame:
+        of = self._rest_of
+        frame = AudioFrame(self._position, samples, of[Origin.CONCEALED], of[Origin.LOST])
+        self._position += len(samples)
+        self._rest_of = dict.fromkeys(Origin, 0)
         return frame
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-__all__ = ["COMMAND_TYPES", "Command", "Configure", "Finalize", "Mute", "Ping", "Stop"]
+__all__ = ["COMMAND_TYPES", "Ack", "Command", "Configure", "Finalize", "Mute", "Ping", "Stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,14 @@ class Ping(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Ack(Command):
+    """All events up to ``seq`` have been seen; the server need not keep them any longer."""
+
+    type: ClassVar[str] = "ack"
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop(Command):
     """Finalise what is open and end the session."""
 
@@ -57,6 +65,6 @@ class Stop(Command):
 
 
 COMMAND_TYPES: Mapping[str, type[Command]] = {
-    cls.type: cls for cls in (Configure, Finalize, Mute, Ping, Stop)
+    cls.type: cls for cls in (Configure, Finalize, Mute, Ping, Ack, Stop)
 }
 """Every command by its wire name."""

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import Answer
 from rtc_stt.errors import DecodeError, EngineBroken, trace
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 
@@ -33,8 +34,6 @@ RELOAD_AFTER_S = 1.0
 
 RELOAD_AT_MOST_S = 30.0
 """… up to this."""
-
-Answer = Hypothesis | DecodeFailure
 
 
 class Engine(Protocol):

@@ -85,6 +85,8 @@ class DecodePool:
         }
         self._listeners: dict[str, Callable[[Answer], None]] = {}
         self._load_listeners: dict[str, Callable[[Step], None]] = {}
+        self._drop_listeners: dict[str, Callable[[DecodeRequest], None]] = {}
+        self._watchers: list[Callable[[], None]] = []
         self._watch: asyncio.TimerHandle | None = None
         self._longest_wait = {Urgency.FINAL: 0.0, Urgency.PARTIAL: 0.0}  # of what began since the last look
         self._is_dispatching = False  # in the loop's next turn
@@ -157,20 +159,29 @@ class DecodePool:
         stream_id: str,
         listener: Callable[[Answer], None],
         on_load: Callable[[Step], None] | None = None,
+        on_drop: Callable[[DecodeRequest], None] | None = None,
     ) -> None:
         """From now on answers to requests of this stream go to ``listener``, on the event loop.
 
         Args:
             on_load: called at each change of :attr:`step`.
+            on_drop: takes each request that will not be answered: stale, or shed.
         """
         self._listeners[stream_id] = listener
         if on_load:
             self._load_listeners[stream_id] = on_load
+        if on_drop:
+            self._drop_listeners[stream_id] = on_drop
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call this after each change of :attr:`step`, :attr:`is_ready` or :attr:`troubles`."""
+        self._watchers.append(watcher)
 
     def detach(self, stream_id: str) -> None:
         """Nobody listens any more; what waits is forgotten, what runs is answered to nobody."""
         self._listeners.pop(stream_id, None)
         self._load_listeners.pop(stream_id, None)
+        self._drop_listeners.pop(stream_id, None)
         for request in self._queue.forget(stream_id):
             self._instrument.decode_dropped(request)
         self._tell_load()
@@ -186,6 +197,7 @@ class DecodePool:
         pushed = self._queue.push(request, self._clock())
         for stale in pushed.stale:
             self._instrument.decode_dropped(stale)
+            self._tell_dropped(stale)
         for shed in pushed.shed:
             self._shed(shed)
         self._dispatch_soon()
@@ -195,6 +207,8 @@ class DecodePool:
         self._closed = True
         self._listeners.clear()
         self._load_listeners.clear()
+        self._drop_listeners.clear()
+        self._watchers.clear()
         if self._watch:
             self._watch.cancel()
         await asyncio.gather(*(lane.aclose(CLOSE_TIMEOUT_S) for lane in self._lanes.values()))
@@ -273,6 +287,12 @@ class DecodePool:
         # A partial is followed by the next, an eager request by the final; nobody waits for their answers.
         if request.tier is Tier.ACCURATE:
             self._answer_soon(DecodeFailure(request, "no capacity", shed=True))
+        else:
+            self._tell_dropped(request)
+
+    def _tell_dropped(self, request: DecodeRequest) -> None:
+        if on_drop := self._drop_listeners.get(request.stream_id):
+            on_drop(request)
 
     # ── Watching ────────────────────────────────────────────────────────────
 
@@ -317,6 +337,11 @@ class DecodePool:
         self._instrument.load_changed(before, step)
         for listener in list(self._load_listeners.values()):
             listener(step)
+        self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
+        for watcher in self._watchers:
+            watcher()
 
     def _look(self, now: float) -> Pressure:
         """How the fast tier has fared since the last look."""
@@ -335,6 +360,7 @@ class DecodePool:
 
     def _receive_health(self, lane: Lane) -> None:
         self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
+        self._tell_watchers()
         self._dispatch_soon()
 
     def _tell_load(self) -> None:

@@ -18,6 +18,7 @@
     │   ├── TooMany            carries ``retry_after_s``                      429
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
+    ├── Unreachable            the network's: told by the client SDK
     └── DecodeError            ours: the engine failed on one request
         └── EngineBroken       ours: the engine will fail on the next one too
 
@@ -48,6 +49,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Unprocessable",
+    "Unreachable",
     "UnsupportedMedia",
     "trace",
 ]
@@ -157,6 +159,10 @@ class Unavailable(RtcSttError):
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Unreachable(RtcSttError):
+    """Told by the client SDK: no connection to the server came about for as long as it was to be tried."""
 
 
 class DecodeError(RtcSttError):

@@ -26,6 +26,7 @@ __all__ = [
     "Route",
     "SessionEnded",
     "SessionError",
+    "SessionResumed",
     "SessionStarted",
     "SessionWarning",
     "SpeechResumed",
@@ -102,11 +103,23 @@ class SessionStarted(Event):
     type: ClassVar[str] = "session.started"
     session_id: str
     resume_token: str
-    """Opaque; a new connection that names it continues the session where resumption is supported."""
+    """Opaque and secret; a new connection that names it goes on with the session."""
     protocol: str = PROTOCOL
     models: Mapping[str, str | None] = field(default_factory=dict)
     """Model names of the tiers ``fast`` and ``accurate``; None where there is none."""
     limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionResumed(Event):
+    """A new connection goes on with the session; what it had missed has just been sent again."""
+
+    type: ClassVar[str] = "session.resumed"
+    session_id: str
+    gap_ms: int
+    """Since the last audio came; silence takes its place, and that of the time until audio comes again."""
+    resent: int
+    """Events that were sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +226,10 @@ class TranscriptFinal(Event):
     audio_start_ms: int
     audio_end_ms: int
     timing: Timing
+    concealed_ms: int = 0
+    """Of the speech: made up by the codec in place of packets that did not come."""
+    lost_ms: int = 0
+    """Of all that was decoded, pre-roll and hangover included: silence in place of what is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,13 +284,14 @@ class SessionEnded(Event):
 
     type: ClassVar[str] = "session.ended"
     reason: str
-    stats: Mapping[str, int | float] = field(default_factory=dict)
+    stats: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 EVENT_TYPES: Mapping[str, type[Event]] = {
     cls.type: cls
     for cls in (
         SessionStarted,
+        SessionResumed,
         SpeechStarted,
         TranscriptPartial,
         TranscriptEager,

@@ -7,6 +7,8 @@ quick and must not raise.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rtc_stt.events import Event
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.load import Step
@@ -60,7 +62,7 @@ class Instrument:
         """A tier's engine hangs, is broken, or is well again. Also told once at the start."""
 
     def session_refused(self, reason: str) -> None:
-        """A client was turned away: ``full``, ``load``, ``draining`` or ``unhealthy``."""
+        """A client was turned away: ``full``, ``load``, ``draining``, ``unhealthy`` or ``ports``."""
 
     def session_resumed(self, gap_s: float) -> None:
         """A client came back to its session after ``gap_s`` seconds without audio."""
@@ -74,5 +76,17 @@ class Instrument:
     def message_refused(self, reason: str) -> None:
         """What a client sent over its data channel was not taken: ``rate``, ``size``, ``channel`` …"""
 
+    def datagrams_refused(self, reason: str, count: int) -> None:
+        """So many UDP datagrams were dropped: of a ``stranger``, in a ``flood``, ``broken``, ``srtp`` …"""
+
+    def loop_lagged(self, seconds: float) -> None:
+        """The event loop was so late; told many times a second."""
+
     def half_open_changed(self, count: int) -> None:
         """So many offers are answered and not yet connected."""
+
+    def workers_changed(self, states: Mapping[str, int]) -> None:
+        """So many media workers are ``starting``, ``ready`` or ``lost`` (and will be begun anew)."""
+
+    def worker_scrape_failed(self) -> None:
+        """A media worker did not tell its figures in time."""

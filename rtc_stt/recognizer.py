@@ -34,6 +34,7 @@ from rtc_stt.events import (
     TranscriptEager,
 )
 from rtc_stt.finalizer import Dropped, Finalizer
+from rtc_stt.gaps import Gaps
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import FULL_EFFORT
 from rtc_stt.segment import Segment
@@ -52,6 +53,11 @@ class Speculations:
 
     used: int = 0
     wasted: int = 0
+
+
+HOLE = ms_to_samples(1000)
+"""Who was speaking when audio was lost is taken to speak on for so long: a hole shorter than a stall does
+not cut a sentence in two."""
 
 
 class Recognizer:
@@ -74,11 +80,15 @@ class Recognizer:
         self._has_accurate = has_accurate_tier
         self._endpointer = Endpointer(options.endpointing)
         self._buffer = AudioBuffer()
+        self._gaps = Gaps()
         self._taken = 0  # audio up to here belongs to utterances that are over
         self._next_id = 1
         self._current: Utterance | None = None
         self._closing: deque[Utterance] = deque()  # past their endpoint; told in the order of speech
         self._muted = False
+        self._heard = 0.0  # the detector's last opinion
+        self._hole: list[AudioFrame] = []  # lost within an utterance; how to take them depends on how many
+        self._hole_is_long = False
         self._last_audio_at = 0.0
         self._requests: list[DecodeRequest] = []
         self._events: list[Event] = []
@@ -86,19 +96,40 @@ class Recognizer:
     # ── What comes in ────────────────────────────────────────────────────────────
 
     def receive_audio(self, frame: AudioFrame, speech_probability: float, now: float) -> None:
-        """Take the next frame and the detector's opinion of it, in [0, 1]."""
+        """Take the next frame and the detector's opinion of it, in [0, 1]; a lost one needs none."""
         if self._muted:
             frame, speech_probability = AudioFrame(frame.start, np.zeros_like(frame.samples)), 0.0
         self._last_audio_at = now
+        if not frame.is_lost:
+            self._leave_hole(self._heard, now)
+            self._heard, self._hole_is_long = speech_probability, False
+            self._hear(frame, speech_probability, now)
+        elif self._current and not self._hole_is_long:
+            self._hole.append(frame)
+            if frame.end - self._hole[0].start > HOLE:
+                self._hole_is_long = True
+                self._leave_hole(0.0, now)
+        else:
+            self._hear(frame, 0.0, now)
+
+    def _leave_hole(self, speech_probability: float, now: float) -> None:
+        """Take the lost frames as speech or silence, now that it is known how many there are."""
+        hole, self._hole = self._hole, []
+        for frame in hole:
+            self._hear(frame, speech_probability, now)
+
+    def _hear(self, frame: AudioFrame, speech_probability: float, now: float) -> None:
         if self._current:
             self._keep_short(self._current, frame.end)
         self._buffer.append(frame)
+        self._gaps.add(frame)
         for signal in self._endpointer.receive(frame, speech_probability):
             self._follow(signal, now)
         if self._current:
             self._ask_for_partial(self._current)
         else:
             self._buffer.trim(max(self._taken, frame.end - self._history()))
+            self._gaps.trim(self._buffer.start)
 
     def receive_hypothesis(self, answer: Hypothesis | DecodeFailure, now: float) -> None:
         """Take the answer to one request; one that nobody waits for any more is ignored."""
@@ -253,6 +284,7 @@ class Recognizer:
                 self._tell(SpeechResumed(at_ms=self.at_ms, utterance_id=utterance.id))
 
     def _stop_speech(self, now: float) -> None:
+        self._leave_hole(0.0, now)
         stopped = self._endpointer.stop()
         if stopped:
             self._close(stopped, now)
@@ -263,7 +295,9 @@ class Recognizer:
         assert utterance
         self._current = None
         self._taken = stopped.audio_end
-        utterance.stop(stopped, now)
+        owned = utterance.audio_start, stopped.audio_end
+        utterance.stop(stopped, self._gaps.within((utterance.speech_start, stopped.speech_end), owned), now)
+        self._gaps.trim(stopped.audio_end)
         self._closing.append(utterance)
         self._tell(
             SpeechStopped(
@@ -372,7 +406,8 @@ class Recognizer:
         """Tell the verdicts whose turn has come: finals leave in the order of speech."""
         while self._closing and self._closing[0].verdict:
             utterance = self._closing.popleft()
-            self._tell(utterance.conclusion(self.at_ms, now))
+            for event in utterance.conclusion(self.at_ms, now):
+                self._tell(event)
             for request_id in utterance.finalize_ids:
                 self._tell(Finalized(at_ms=self.at_ms, id=request_id, utterance_id=utterance.id))
 

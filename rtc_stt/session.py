@@ -11,20 +11,22 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, Windower, samples_to_ms
-from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
+from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, samples_to_ms
+from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Routing, StreamOptions, change_stream_options
-from rtc_stt.decode_pool import Answer, DecodePool
+from rtc_stt.decoding import Answer, Decoder
+from rtc_stt.event_log import EventLog
 from rtc_stt.events import (
     Decision,
     Event,
     Pong,
     SessionEnded,
     SessionError,
+    SessionResumed,
     SessionStarted,
     SessionWarning,
     SpeechStarted,
@@ -32,6 +34,7 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
+from rtc_stt.inbox import EndOfAudio, Inbox
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step, effort_at
 from rtc_stt.recognizer import Recognizer
@@ -43,6 +46,9 @@ __all__ = ["LOAD_WARNINGS", "MAX_BACKLOG_S", "Session", "Speech"]
 MAX_BACKLOG_S = 30
 """Audio that may wait for the detector. A live stream never gets there unless the machine is far too slow;
 then it is better to say so than to fall behind for ever."""
+
+WINDOWS_A_GO = 64
+"""Windows that are worked off before the loop gets its turn: two seconds of audio, about a millisecond."""
 
 LOAD_WARNINGS: Mapping[Step, tuple[str, str]] = {
     Step.NORMAL: ("load_normal", "the server has room again: everything is as asked"),
@@ -60,7 +66,7 @@ class Speech:
     """What all sessions of a process share: detector, decode pool, defaults and watcher."""
 
     vad: VadBatcher
-    pool: DecodePool
+    pool: Decoder
     options: StreamOptions = field(default_factory=StreamOptions)
     routing: Routing = field(default_factory=Routing)
     instrument: Instrument = field(default_factory=Instrument)
@@ -84,6 +90,8 @@ class Session:
         deliver: takes each event, numbered, in order. It must not raise and must not call back.
         transport: how the client is connected, for metrics: ``webrtc``, ``file`` …
         limits: what ``session.started`` tells of the server's limits.
+        session_id: its name; drawn where it is None.
+        resume_token: what a client names to come back; likewise.
     """
 
     def __init__(
@@ -93,32 +101,41 @@ class Session:
         *,
         transport: str,
         limits: Mapping[str, int] | None = None,
+        session_id: str | None = None,
+        resume_token: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.id = secrets.token_urlsafe(9)
+        self.id = session_id or secrets.token_urlsafe(9)
+        self.resume_token = resume_token or secrets.token_urlsafe(24)
         self.ended = asyncio.get_running_loop().create_future()
         """Done when ``session.ended`` has been told."""
         self.log = _SessionLog(logging.getLogger(__name__), {"session": self.id})
         self._speech = speech
-        self._deliver = deliver
+        self._deliver: Callable[[Event], None] | None = deliver  # None while the client is lost
+        self._event_log = EventLog()
         self._transport = transport
         self._limits = dict(limits or {})
         self._clock = clock
         self._recognizer = Recognizer(
             self.id, speech.options, speech.routing, has_accurate_tier=speech.pool.has_accurate_tier
         )
-        self._windower = Windower()
         self._vad_state = speech.vad.new_state()
-        self._inbox: deque[AudioFrame | Command | _EndOfAudio] = deque()
-        self._backlog = 0  # samples in the inbox
+        self._inbox = Inbox()
+        self._turn: asyncio.Handle | None = None  # to go on with the inbox
         self._judging: asyncio.Future[list[float]] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._seq = 0
         self._ending: str | None = None  # the reason, once it is to end
         self._started_at = clock()
         self._told_speculations = (0, 0)
         self._unheard_since: int | None = None  # start of speech that has no partial yet, ms
-        self._stats = {"utterances": 0, "finals": 0, "dropped": 0, "redecoded": 0, "partials": 0}
+        self._figures: dict[str, int | float | str] = {}  # of its transport
+        self._stats = {
+            "utterances": 0,
+            "finals": 0,
+            "dropped": 0,
+            "redecoded": 0,
+            "partials": 0,
+        }
 
     # ── What comes in ────────────────────────────────────────────────────────────
 
@@ -132,7 +149,7 @@ class Session:
             SessionStarted(
                 at_ms=0,
                 session_id=self.id,
-                resume_token=secrets.token_urlsafe(24),
+                resume_token=self.resume_token,
                 models=pool.models,
                 limits=self._limits,
             )
@@ -144,14 +161,24 @@ class Session:
         """Take a chunk of 16 kHz mono audio of any length, shape ``(n,)``, all of one origin."""
         if self._ending is not None:
             return
-        self._speech.instrument.audio_received(len(samples) / SAMPLE_RATE)
-        for frame in self._windower.push(samples):
-            self._inbox.append(frame)
-            self._backlog += len(frame.samples)
-        if self._backlog > MAX_BACKLOG_S * SAMPLE_RATE:
+        if origin is not Origin.LOST:
+            self._speech.instrument.audio_received(len(samples) / SAMPLE_RATE)
+        self._inbox.put_audio(samples, origin, self._clock())
+        if self._inbox.backlog_s > MAX_BACKLOG_S:
             self.fail("overloaded", "the server cannot keep up with this stream; try again later")
             return
         self._advance()
+
+    def receive_silence(self, samples: int, origin: Origin) -> None:
+        """Take silence, an hour of it if need be: it is not judged, and made only as it is worked off.
+
+        Args:
+            samples: its length at 16 kHz.
+            origin: ``RECEIVED`` where the sender was silent, ``LOST`` where nobody knows.
+        """
+        if self._ending is None:
+            self._inbox.put_silence(samples, origin, self._clock())
+            self._advance()
 
     def receive_message(self, message: str | bytes) -> None:
         """Take what the client sent; what is wrong with it is answered by a ``warning``."""
@@ -171,21 +198,20 @@ class Session:
         if isinstance(command, Ping):  # not queued: it measures the way there and back
             self._tell(Pong(at_ms=self._recognizer.at_ms, id=command.id))
             return
+        if isinstance(command, Ack):
+            self._event_log.acknowledge(command.seq)
+            return
         if isinstance(command, Stop):  # it marks the end of the audio here, not where the inbox ends later
             self.finish("stopped")
             return
-        self._inbox.append(command)
+        self._inbox.put(command)
         self._advance()
 
     def finish(self, reason: str) -> None:
         """Finalise what is open, then end. ``ended`` is done when it has."""
         if self._ending is not None:
             return
-        tail = self._windower.flush()
-        if tail:
-            self._inbox.append(tail)
-            self._backlog += len(tail.samples)
-        self._inbox.append(_EndOfAudio())
+        self._inbox.end()
         self._ending = reason
         self._advance()
 
@@ -210,47 +236,102 @@ class Session:
         if not self.ended.done():
             self._tell(SessionWarning(at_ms=self._recognizer.at_ms, code=code, message=message))
 
+    def update_stats(self, figures: Mapping[str, int | float | str]) -> None:
+        """Let ``session.ended`` tell these too; a later figure of the same name replaces an earlier one."""
+        self._figures.update(figures)
+
     @property
     def backlog_s(self) -> float:
         """Seconds of audio that wait for the detector; a file reader waits until there is little."""
-        return self._backlog / SAMPLE_RATE
+        return self._inbox.backlog_s
+
+    # ── The connection ────────────────────────────────────────────────────────────
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether there is a client who hears what is told."""
+        return self._deliver is not None
+
+    def detach(self) -> None:
+        """The client is lost: what is told from here on waits for it to come back. May be called again."""
+        if self._deliver is not None:
+            self._deliver = None
+            self.log.info("detached")
+
+    def attach(self, deliver: Callable[[Event], None], last_seq: int) -> None:
+        """Go on with a client that came back, over a new connection.
+
+        Events after ``last_seq`` are told again as they were, then ``session.resumed``. The audio that is
+        missing becomes silence when audio comes again. A session that has ended only tells what was missed.
+
+        Args:
+            deliver: as in the constructor; takes the place of the one before.
+            last_seq: number of the last event that the client has seen; any number will do.
+        """
+        self._deliver = deliver
+        last_seq = max(0, last_seq)
+        missed = self._event_log.missed(last_seq)
+        self._event_log.acknowledge(last_seq)
+        for event in missed.events:
+            deliver(event)
+        if self.ended.done():
+            return
+        gap_s = self._inbox.resume(self._clock())
+        self.log.info("attached again, %d events sent again, %.1f s without audio", len(missed.events), gap_s)
+        self._speech.instrument.session_resumed(gap_s)
+        self._tell(
+            SessionResumed(
+                at_ms=self._recognizer.at_ms,
+                session_id=self.id,
+                gap_ms=round(gap_s * 1000),
+                resent=len(missed.events),
+            )
+        )
+        if not missed.are_all:
+            self.warn("events_lost", "some events since then are not kept any more")
 
     # ── The pump ────────────────────────────────────────────────────────────
 
     def _advance(self) -> None:
         """Work off the inbox as far as the detector has come, then send what follows from it."""
-        while self._inbox and self._judging is None:
-            item = self._inbox[0]
-            if isinstance(item, AudioFrame):
-                self._judge()
+        room = 0 if self._turn else WINDOWS_A_GO  # who comes in between does not make a turn longer
+        while self._inbox and self._judging is None and room:
+            frames = self._inbox.take_frames(room)
+            if not frames:
+                self._obey(self._inbox.take())
+            elif heard := [frame.samples for frame in frames if not frame.is_blank]:
+                self._judging = self._speech.vad.detect(self._vad_state, heard)
+                self._judging.add_done_callback(partial(self._receive_judgement, frames))
             else:
-                self._inbox.popleft()
-                self._obey(item)
+                self._hear(frames, [])
+                room -= len(frames)
         self._send()
+        if self._inbox and self._judging is None and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._go_on)
         if self._ending is not None and not self._inbox and self._recognizer.is_idle:
             self._end()
 
-    def _judge(self) -> None:
-        """Ask the detector about all frames up to the next command."""
-        frames: list[AudioFrame] = []
-        while self._inbox and isinstance(frame := self._inbox[0], AudioFrame):
-            frames.append(frame)
-            self._inbox.popleft()
-        self._judging = self._speech.vad.detect(self._vad_state, [f.samples for f in frames])
-        self._judging.add_done_callback(lambda done: self._receive_judgement(frames, done))
+    def _go_on(self) -> None:
+        self._turn = None
+        if not self.ended.done():
+            self._advance()
+
+    def _hear(self, frames: list[AudioFrame], judged: list[float]) -> None:
+        """Hand frames over with the detector's opinion; of those that are blank it was not asked for any."""
+        self._inbox.settle(frames)
+        now, opinions = self._clock(), iter(judged)
+        for frame in frames:
+            self._recognizer.receive_audio(frame, 0.0 if frame.is_blank else next(opinions), now)
 
     def _receive_judgement(self, frames: list[AudioFrame], done: asyncio.Future[list[float]]) -> None:
         self._judging = None
-        self._backlog -= sum(len(frame.samples) for frame in frames)
         if self.ended.done() or done.cancelled():
             return
         if error := done.exception():
             self.log.error("the voice activity detector failed: %s", type(error).__name__)
             self.fail("vad_failed", "the voice activity detector failed; reconnect")
             return
-        now = self._clock()
-        for frame, probability in zip(frames, done.result(), strict=True):
-            self._recognizer.receive_audio(frame, probability, now)
+        self._hear(frames, done.result())
         self._advance()
 
     def _receive_answer(self, answer: Answer) -> None:
@@ -262,7 +343,7 @@ class Session:
         self._recognizer.effort = effort_at(step)
         self.warn(*LOAD_WARNINGS[step])
 
-    def _obey(self, item: Command | _EndOfAudio) -> None:
+    def _obey(self, item: Command | EndOfAudio) -> None:
         now = self._clock()
         match item:
             case Finalize(request_id):
@@ -280,7 +361,7 @@ class Session:
                 self._send()  # a warning does not overtake what came before it
                 for problem in problems:
                     self.warn("configure", problem)
-            case _EndOfAudio():
+            case EndOfAudio():
                 self._recognizer.receive_end_of_audio(now)
 
     def _send(self) -> None:
@@ -308,12 +389,13 @@ class Session:
     # ── Telling ────────────────────────────────────────────────────────────
 
     def _tell(self, event: Event) -> None:
-        """Number an event and hand it over."""
-        self._seq += 1
-        event = replace(event, seq=self._seq)
+        """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
+        event = replace(event, seq=self._event_log.told + 1)
+        self._event_log.add(event)
         self._count(event)
         self._speech.instrument.event_sent(event)
-        self._deliver(event)
+        if self._deliver is not None:
+            self._deliver(event)
 
     def _count(self, event: Event) -> None:
         match event:
@@ -344,20 +426,16 @@ class Session:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        audio_ms = samples_to_ms(self._windower.received)
+        audio_ms = samples_to_ms(self._inbox.received)
         assert self._ending is not None
         self._tell(
             SessionEnded(
                 at_ms=self._recognizer.at_ms,
                 reason=self._ending,
-                stats={"audio_ms": audio_ms, **self._stats},
+                stats={"audio_ms": audio_ms, **self._stats, **self._figures},
             )
         )
         self._speech.pool.detach(self.id)
         self._speech.instrument.session_closed(self._transport, self._clock() - self._started_at)
         self.log.info("ended: %s, %d ms of audio", self._ending, audio_ms)
         self.ended.set_result(self._ending)
-
-
-class _EndOfAudio:
-    """Marks the end of the audio in the inbox."""

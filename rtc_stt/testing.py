@@ -6,13 +6,14 @@ They stand in for models in tests of logic. They prove nothing about recognition
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from rtc_stt.audio import SAMPLE_RATE, WINDOW, AudioFrame, Samples, Windower, ms_to_samples
+from rtc_stt.audio import SAMPLE_RATE, WINDOW, AudioFrame, Origin, Samples, Windower, ms_to_samples
 from rtc_stt.config import Routing, StreamOptions
 from rtc_stt.errors import DecodeError
 from rtc_stt.events import Event
@@ -162,6 +163,7 @@ def replay(
     options: StreamOptions | None = None,
     routing: Routing | None = None,
     chunks: Iterable[int] = (),
+    origins: Iterable[tuple[int, Origin]] = (),
     end: bool = True,
 ) -> list[Event]:
     """Run a recognizer over audio in no time: every request is answered before the next frame.
@@ -169,6 +171,7 @@ def replay(
     Args:
         chunks: sizes of the pieces the audio arrives in; the rest comes as one piece. The outcome does not
             depend on them.
+        origins: what the audio is from, as runs of ``(samples, origin)``; the rest is received.
         end: whether the audio ends, so that what is open is finalised.
     """
     recognizer = Recognizer(
@@ -189,20 +192,31 @@ def replay(
     def receive(frame: AudioFrame) -> None:
         nonlocal now
         now = frame.end / SAMPLE_RATE
-        recognizer.receive_audio(frame, vad.probability(frame.start), now)
+        recognizer.receive_audio(frame, 0.0 if frame.is_lost else vad.probability(frame.start), now)
         settle()
 
-    windower, position = Windower(), 0
-    for size in (*chunks, len(audio)):
-        for frame in windower.push(audio[position : position + size]):
+    windower = Windower()
+    for piece, origin in _pieces(audio, chunks, list(origins)):
+        for frame in windower.push(piece, origin):
             receive(frame)
-        position = min(len(audio), position + size)
     if tail := windower.flush():
         receive(tail)
     if end:
         recognizer.receive_end_of_audio(now)
         settle()
     return [replace(event, seq=number) for number, event in enumerate(told, 1)]
+
+
+def _pieces(
+    audio: Samples, chunks: Iterable[int], origins: Sequence[tuple[int, Origin]]
+) -> Iterator[tuple[Samples, Origin]]:
+    """The chunks, cut where the origin changes; what is lost is silence."""
+    edges = {0, len(audio), *accumulate(chunks), *accumulate(size for size, _ in origins)}
+    runs = list(zip(accumulate(size for size, _ in origins), (origin for _, origin in origins), strict=True))
+    for start, end in pairwise(sorted(edge for edge in edges if edge <= len(audio))):
+        origin = next((origin for until, origin in runs if start < until), Origin.RECEIVED)
+        piece = audio[start:end]
+        yield (np.zeros_like(piece) if origin is Origin.LOST else piece), origin
 
 
 def _try(engine: ScriptedEngine, request: DecodeRequest) -> Hypothesis | DecodeFailure:

@@ -14,8 +14,17 @@ from rtc_stt.audio import Samples, ms_to_samples, samples_to_ms
 from rtc_stt.commit import Commit, Lengths, at_any_price, between_words
 from rtc_stt.config import StreamOptions
 from rtc_stt.endpointer import Endpointer, Stopped
-from rtc_stt.events import Event, Timing, TranscriptFinal, TranscriptPartial, UtteranceDropped
+from rtc_stt.events import (
+    DropReason,
+    Event,
+    SessionWarning,
+    Timing,
+    TranscriptFinal,
+    TranscriptPartial,
+    UtteranceDropped,
+)
 from rtc_stt.finalizer import Dropped, Finalizer, Kept, Verdict
+from rtc_stt.gaps import Gap
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Draft, Hypothesis, Tier, Urgency
 from rtc_stt.join import join
 from rtc_stt.segment import Attempt, Segment
@@ -37,6 +46,10 @@ so that they do not waver. The final always detects anew."""
 LANGUAGE_IS_KNOWN_PROBABILITY = 0.8
 
 
+LEAST_HEARD_MS = 100
+"""Of the speaker. Where a line dies in a word and lives again later, the codec makes up how the word went on;
+that alone is no utterance."""
+
 CONTEXT_CHARS = 1_000
 """Of what was said before, more than this is not carried: a model takes 224 tokens at most."""
 
@@ -47,6 +60,7 @@ class Endpoint:
 
     position: int
     speech_end: int
+    gap: Gap
     now: float
 
 
@@ -71,6 +85,11 @@ class Utterance:
         self._heard_revision = 0  # of the newest partial taken
         self._language: str | None = None  # of the partials, once known
         self._language_probability = 1.0  # as it was detected
+
+    @property
+    def audio_start(self) -> int:
+        """Where its audio begins: a pre-roll before the speech."""
+        return self.segments[0].audio_start
 
     @property
     def open(self) -> Segment:
@@ -227,16 +246,36 @@ class Utterance:
         if self.verdict is None and not self.unsettled:
             self.verdict = join([s.verdict for s in self.segments if s.verdict])
 
-    def stop(self, stopped: Stopped, now: float) -> None:
-        """Note the endpoint."""
-        self.endpoint = Endpoint(stopped.audio_end, stopped.speech_end, now)
+    def stop(self, stopped: Stopped, gap: Gap, now: float) -> None:
+        """Note the endpoint, and what of the audio up to it did not come from the speaker."""
+        self.endpoint = Endpoint(stopped.audio_end, stopped.speech_end, gap, now)
 
-    def conclusion(self, at_ms: int, now: float) -> Event:
-        """The one event that ends this utterance."""
+    def conclusion(self, at_ms: int, now: float) -> list[Event]:
+        """The one event that ends this utterance; before a final over a gap a warning that says so."""
         if isinstance(self.verdict, Kept):
-            return self._final(self.verdict, at_ms, now)
+            if not self._is_made_up:
+                return [*self._gap_warning(at_ms), self._final(self.verdict, at_ms, now)]
+            self.verdict = Dropped(DropReason.NO_SPEECH)
         assert isinstance(self.verdict, Dropped)
-        return UtteranceDropped(at_ms=at_ms, utterance_id=self.id, reason=self.verdict.reason)
+        return [UtteranceDropped(at_ms=at_ms, utterance_id=self.id, reason=self.verdict.reason)]
+
+    @property
+    def _is_made_up(self) -> bool:
+        """Whether hardly any of the speech that was heard came from the speaker."""
+        assert self.endpoint
+        concealed = self.endpoint.gap.concealed
+        heard = self.endpoint.speech_end - self.speech_start
+        return concealed > 0 and heard - concealed < ms_to_samples(LEAST_HEARD_MS)
+
+    def _gap_warning(self, at_ms: int) -> list[Event]:
+        assert self.endpoint
+        gap = self.endpoint.gap
+        if not gap:
+            return []
+        parts = {"concealed": gap.concealed_ms, "lost": gap.lost_ms}
+        amounts = ", ".join(f"{ms} ms {what}" for what, ms in parts.items() if ms)
+        message = f"audio of utterance {self.id} did not arrive: {amounts}; words may be missing or wrong"
+        return [SessionWarning(at_ms=at_ms, code="audio_gap", message=message)]
 
     def _final(self, kept: Kept, at_ms: int, now: float) -> TranscriptFinal:
         assert self.endpoint
@@ -265,6 +304,8 @@ class Utterance:
                 accurate_infer_ms=accurate_ms,
                 endpoint_to_final_ms=round((now - self.endpoint.now) * 1000),
             ),
+            concealed_ms=self.endpoint.gap.concealed_ms,
+            lost_ms=self.endpoint.gap.lost_ms,
         )
 
     def _request(

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from rtc_stt.commands import COMMAND_TYPES, Command, Configure, Finalize, Mute, Ping, Stop
+from rtc_stt.commands import COMMAND_TYPES, Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.errors import RtcSttError
 from rtc_stt.events import EVENT_TYPES, Event
 
@@ -33,6 +33,9 @@ MAX_COMMAND_CHARS = 16_384
 
 MAX_ID_CHARS = 128
 """Longest id of a ``finalize`` or ``ping``; it is sent back as it came."""
+
+MAX_SEQ = 2**53
+"""Numbers beyond it are not exact in every client's JSON."""
 
 
 class ProtocolProblem(RtcSttError):
@@ -158,6 +161,11 @@ def _read_fields(kind: str, body: dict[str, Any]) -> tuple[Command, list[str]]:
         if not isinstance(on, bool):
             raise ProtocolProblem("bad_field", "mute needs on: true or false")
         command = Mute(on)
+    elif kind == Ack.type:
+        seq = body.pop("seq", None)
+        if type(seq) is not int or not 0 <= seq <= MAX_SEQ:
+            raise ProtocolProblem("bad_field", "ack needs seq: the number of the last event seen")
+        command = Ack(seq)
     elif kind == Stop.type:
         command = Stop()
     else:

@@ -1,41 +1,104 @@
-"""The gateway: one aiohttp application around what all sessions share."""
+"""The gateway: one aiohttp application in front of what all sessions share."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import ipaddress
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from rtc_stt.session import Speech
-from signaling import health, offer, page, whip
-from signaling.keys import REGISTRY, SERVER
+from rtc_stt.instrument import Instrument
+from signaling import health, offer, page, token_routes, whip
+from signaling.auth import Authority
+from signaling.calls import Host
+from signaling.candidates import Reach
+from signaling.door import Door
+from signaling.forwarding import parse_proxies
+from signaling.ice import IceServers
+from signaling.keys import FRONT, HOST, SERVER, Front
+from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
+from signaling.origins import Origins
 from signaling.page import About
-from signaling.registry import Registry
 from signaling.request import middleware
-from signaling.settings import Server
+from signaling.resources import Resources
+from signaling.settings import Access, Server, WebRtc
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    speech: Speech, server: Server, about: About, metrics: Metrics | None = None
+    host: Host,
+    server: Server,
+    access: Access,
+    webrtc: WebRtc,
+    about: About,
+    metrics: Metrics | None = None,
+    *,
+    close: Callable[[], Awaitable[None]] | None = None,
 ) -> web.Application:
-    """The application. It owns ``speech`` from its start: the models' threads end with it."""
+    """The application. When it ends it drains ``host``.
+
+    Args:
+        host: where calls end up; this application becomes its watcher.
+        close: called after the drain: ends what ``host`` was made of.
+
+    Raises:
+        ConfigError: the keys contradict each other.
+    """
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
-    app[SERVER] = server
-    app[REGISTRY] = Registry(speech, max_sessions=server.max_sessions)
-    whip.add_routes(app)
-    offer.add_routes(app)
-    health.add_routes(app)
+    front = _make_front(host, server, access, webrtc, about, metrics or Instrument())
+    app[SERVER], app[HOST], app[FRONT] = server, host, front
+    for room in (whip, offer, token_routes, health):
+        room.add_routes(app)
     page.add_routes(app, about)
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
 
+    def watch(session_id: str, what: str) -> None:
+        front.door.watch(session_id, what)
+        if what == "ended":
+            front.resources.end(session_id, asyncio.get_running_loop().time())
+
+    host.watch = watch
+
     async def life(app: web.Application) -> AsyncIterator[None]:
+        lag = LoopLag(front.instrument.loop_lagged)
+        lag.start()
         yield
-        await app[REGISTRY].drain(server.drain_seconds)
-        await speech.aclose()
+        lag.stop()
+        await host.drain(server.drain_seconds)
+        if close:
+            await close()
 
     app.cleanup_ctx.append(life)
     return app
+
+
+def _make_front(
+    host: Host, server: Server, access: Access, webrtc: WebRtc, about: About, instrument: Instrument
+) -> Front:
+    is_demo = about.mode == "demo"
+    secret = access.token_secret.encode() or secrets.token_bytes(32)
+    own = frozenset(str(ipaddress.ip_address(address)) for address in webrtc.public_ip)
+    return Front(
+        host=host,
+        door=Door(server, access, instrument),
+        authority=Authority(
+            server.api_keys, secret, token_seconds=access.token_seconds, demo=is_demo and server.is_loopback
+        ),
+        # Who needs a key is not helped by a name that leads here; who needs none is.
+        origins=Origins(
+            access.allowed_origins, local_only=server.is_loopback and (is_demo or not server.api_keys)
+        ),
+        ice=IceServers(webrtc.ice_servers, webrtc.turn_url, webrtc.turn_secret, webrtc.turn_seconds),
+        reach=Reach(loopback=server.is_loopback, own=own),
+        proxies=parse_proxies(access.trusted_proxies),
+        instrument=instrument,
+        is_demo=is_demo and server.is_loopback,
+        redirect_url=access.redirect_url,
+        resources=Resources(),
+        public_ips=webrtc.public_ip,
+    )

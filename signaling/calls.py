@@ -76,7 +76,8 @@ class Health:
 
 
 Watcher = Callable[[str, str], None]
-"""Told ``(session_id, what)``: ``connected`` when a connection stands, ``ended`` when a session is over."""
+"""Told ``(session_id, what)``: ``connected`` when a connection stands, ``lost`` when a session begins to wait
+for its client, ``ended`` when it is over."""
 
 
 class Host(Protocol):

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from rtc_stt import __version__
 from rtc_stt.errors import Unavailable
-from signaling.keys import REGISTRY
+from signaling.keys import HOST
 
 __all__ = ["add_routes"]
 
@@ -22,15 +22,14 @@ async def ready(request: web.Request) -> web.Response:
 
     Under load it stays ready: a server that is taken out of the balance would lose the sessions it carries.
     """
-    registry = request.app[REGISTRY]
-    pool = registry.pool
-    if registry.draining:
+    health = request.app[HOST].health()
+    if health.draining:
         raise Unavailable("the server is shutting down")
-    if not pool.is_ready:
-        raise Unavailable(", ".join(pool.troubles))
-    told = {"ok": True, "sessions": len(registry), "load": pool.step.name.lower()}
-    if pool.troubles:
-        told["degraded"] = pool.troubles
+    if not health.ready:
+        raise Unavailable(", ".join(health.troubles))
+    told = {"ok": True, "sessions": health.sessions, "load": health.load}
+    if health.troubles:
+        told["degraded"] = list(health.troubles)
     return web.json_response(told)
 
 

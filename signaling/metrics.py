@@ -1,9 +1,9 @@
-"""The realtime metrics, for Prometheus. The only room that knows its client; no label holds user text."""
+"""The realtime metrics, for Prometheus. No label holds user text."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -14,6 +14,8 @@ from rtc_stt.gpu import GpuMonitor
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step
+from signaling.workers import figures
+from signaling.workers.figures import Figures
 
 __all__ = ["Metrics"]
 
@@ -31,6 +33,9 @@ class Metrics(Instrument):
         self._make_speech_metrics()
         self._make_decode_metrics()
         self._make_ingest_metrics()
+        self._make_worker_metrics()
+        self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
+        """Asks other processes for theirs; ``/metrics`` tells the sum."""
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(name, help, labels, registry=self.registry)
@@ -101,7 +106,21 @@ class Metrics(Instrument):
         self._messages_refused = counter(
             "rtc_stt_messages_refused_total", "What clients sent and was not taken.", "reason"
         )
+        self._datagrams_refused = counter(
+            "rtc_stt_datagrams_refused_total", "UDP datagrams that were dropped.", "reason"
+        )
         self._half_open = self._gauge("rtc_stt_half_open", "Offers answered and not yet connected.")
+        self._loop_lag = self._histogram(
+            "rtc_stt_loop_lag_seconds",
+            "How late the event loop is.",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+        )
+
+    def _make_worker_metrics(self) -> None:
+        self._workers = self._gauge("rtc_stt_workers", "Media workers.", "state")
+        self._scrapes_failed = self._counter(
+            "rtc_stt_worker_scrapes_failed_total", "Times that a media worker did not tell its figures."
+        )
 
     def session_opened(self, transport: str) -> None:
         """See :class:`Instrument`."""
@@ -189,9 +208,26 @@ class Metrics(Instrument):
         """See :class:`Instrument`."""
         self._messages_refused.labels(reason).inc()
 
+    def datagrams_refused(self, reason: str, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._datagrams_refused.labels(reason).inc(count)
+
     def half_open_changed(self, count: int) -> None:
         """See :class:`Instrument`."""
         self._half_open.set(count)
+
+    def workers_changed(self, states: Mapping[str, int]) -> None:
+        """See :class:`Instrument`."""
+        for state, count in states.items():
+            self._workers.labels(state).set(count)
+
+    def worker_scrape_failed(self) -> None:
+        """See :class:`Instrument`."""
+        self._scrapes_failed.inc()
+
+    def loop_lagged(self, seconds: float) -> None:
+        """See :class:`Instrument`."""
+        self._loop_lag.observe(seconds)
 
     def queue_changed(self, tier: Tier, waiting: int, running: int) -> None:
         """See :class:`Instrument`."""
@@ -201,9 +237,16 @@ class Metrics(Instrument):
     async def scrape(self, _request: web.Request) -> web.Response:
         """``GET /metrics``."""
         await self._read_gpus()
-        return web.Response(
-            body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        others = await self.others() if self.others else ()
+        body = await asyncio.get_running_loop().run_in_executor(None, self._render, others)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _render(self, others: Sequence[Figures]) -> bytes:
+        """In a thread: it takes milliseconds."""
+        if not others:
+            return generate_latest(self.registry)
+        merged = figures.Merged(figures.add([figures.take(self.registry), *others]))
+        return generate_latest(merged)
 
     async def _read_gpus(self) -> None:
         readings = await asyncio.get_running_loop().run_in_executor(None, self._gpus.read)

@@ -1,48 +1,84 @@
-"""The SmallWebRTC dialect (as Pipecat's browser clients speak it): a JSON offer, a JSON answer.
+"""The SmallWebRTC dialect (as Pipecat's clients speak it): a JSON offer, a JSON answer, JSON candidates.
 
-Renegotiation and trickle are not served here yet; an offer carries all its candidates.
+Its browser client always offers video, and speaks whether or not it is taken: the answer turns it down.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+from typing import Any
 
 from aiohttp import web
 
-from rtc_stt.errors import BadRequest, NotFound, Unprocessable, UnsupportedMedia
-from signaling.keys import REGISTRY
+from rtc_stt.errors import BadRequest, NotFound, UnsupportedMedia
+from signaling.keys import FRONT
+from signaling.reception import answer_call, answer_further, end_session, find_resource, read_resume, trickle
 from signaling.request import read_text
 from signaling.sdp import MAX_OFFER_BYTES
+from signaling.trickle import MAX_FRAGMENT_BYTES, MAX_VALUES, read_candidates
 
 __all__ = ["add_routes"]
 
 
 async def post(request: web.Request) -> web.Response:
-    """``{sdp, type, pc_id?, restart_pc?}`` → ``{sdp, type, pc_id}``.
+    """``{sdp, type, pc_id?, restart_pc?, resume_token?, resume_from?}`` → ``{sdp, type, pc_id}``.
 
-    With ``pc_id`` and ``restart_pc`` the old connection is ended and this one takes its place.
+    With ``pc_id`` it is a further offer on that connection; with ``restart_pc`` too, the old connection's
+    session is ended and this one begins another, unless it resumes.
     """
-    # A page of another origin cannot send this type without asking first, so none can use a local server.
-    if request.content_type != "application/json":
-        raise UnsupportedMedia("send the offer with Content-Type: application/json")
-    body = _read(await read_text(request, 2 * MAX_OFFER_BYTES))
-    registry = request.app[REGISTRY]
-    if old := body.get("pc_id"):
+    body = _read(await _json(request, 2 * MAX_OFFER_BYTES))
+    sdp: str = body["sdp"]
+    resume = read_resume(body.get("resume_token"), body.get("resume_from"))
+    if (old := body.get("pc_id")) and not resume:
         if not body.get("restart_pc"):
-            raise Unprocessable("renegotiation is not offered: send restart_pc: true for a new connection")
+            answer = await answer_further(request, find_resource(request, str(old)), sdp)
+            return _response(answer.sdp, answer.resource.peer_id)
         with contextlib.suppress(NotFound):  # it has ended by itself, which is what was asked for
-            registry.disconnect(str(old))
-    peer, answer = await registry.connect(str(body["sdp"]))
-    return web.json_response({"sdp": answer, "type": "answer", "pc_id": peer.id})
+            await end_session(request, find_resource(request, str(old)), makes_room=True)
+    answer = await answer_call(request, sdp, resume, reject_video=True)
+    return _response(answer.sdp, answer.resource.peer_id)
 
 
-def _read(text: str) -> dict[str, object]:
+async def patch(request: web.Request) -> web.Response:
+    """``{pc_id, candidates: [{candidate, sdp_mid, sdp_mline_index}]}``: candidates found after the offer."""
+    body = await _json(request, 2 * MAX_FRAGMENT_BYTES)
+    found = body.get("candidates")
+    if not isinstance(body.get("pc_id"), str) or not isinstance(found, list) or len(found) > MAX_VALUES:
+        raise BadRequest('the body should be {"pc_id": "…", "candidates": [{"candidate": "…"}]}')
+    told = [entry.get("candidate") if isinstance(entry, dict) else None for entry in found]
+    values = [value for value in told if isinstance(value, str)]
+    if len(values) < len(told):
+        raise BadRequest('each of the candidates should be {"candidate": "…", "sdp_mid": "…"}')
+    resource = find_resource(request, body["pc_id"])
+    await trickle(request, resource, read_candidates(values, request.app[FRONT].reach))
+    return web.json_response({"status": "success"})
+
+
+async def options(_request: web.Request) -> web.Response:
+    """What may be done here."""
+    return web.Response(status=200, headers={"Allow": "POST, PATCH, OPTIONS"})
+
+
+def _response(sdp: str, pc_id: str) -> web.Response:
+    return web.json_response({"sdp": sdp, "type": "answer", "pc_id": pc_id})
+
+
+async def _json(request: web.Request, limit: int) -> dict[str, Any]:
+    # A page of another origin cannot send this type without asking first.
+    if request.content_type != "application/json":
+        raise UnsupportedMedia("send it with Content-Type: application/json")
     try:
-        body = json.loads(text)
+        body = json.loads(await read_text(request, limit))
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
-    if not isinstance(body, dict) or body.get("type") != "offer" or not isinstance(body.get("sdp"), str):
+    if not isinstance(body, dict):
+        raise BadRequest("the body is no JSON object")
+    return body
+
+
+def _read(body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("type") != "offer" or not isinstance(body.get("sdp"), str):
         raise BadRequest('the body should be {"type": "offer", "sdp": "…"}')
     return body
 
@@ -50,3 +86,5 @@ def _read(text: str) -> dict[str, object]:
 def add_routes(app: web.Application) -> None:
     """Add the endpoint."""
     app.router.add_post("/api/offer", post)
+    app.router.add_patch("/api/offer", patch)
+    app.router.add_options("/api/offer", options)

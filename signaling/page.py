@@ -41,6 +41,11 @@ async def index(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(web_demo.ROOT / "index.html", headers={"Cache-Control": "no-cache"})
 
 
+async def diagnose(_request: web.Request) -> web.FileResponse:
+    """``GET /diagnose``."""
+    return web.FileResponse(web_demo.ROOT / "diagnose.html", headers={"Cache-Control": "no-cache"})
+
+
 async def about(request: web.Request) -> web.Response:
     """``GET /web/about.json``."""
     told = request.app[ABOUT]
@@ -65,6 +70,7 @@ def add_routes(app: web.Application, told: About) -> None:
     samples = web_demo.ROOT / "samples" / "samples.json"
     app[SAMPLES] = json.loads(samples.read_text(encoding="utf-8"))
     app.router.add_get("/", index)
+    app.router.add_get("/diagnose", diagnose)
     app.router.add_get("/web/about.json", about)
     for name in FOLDERS:
         app.router.add_static(f"/web/{name}", web_demo.ROOT / name)

@@ -1,39 +1,29 @@
-"""One WebRTC peer: the only room that knows aiortc.
+"""The life of one connection, which carries a session and does not own it: timers, audio, data channel.
 
-A peer owns its ``RTCPeerConnection``, its session, and one task that ends them together. It ends when the
-session ends, when the client goes, or when the connection never comes about; and always within
-``CLOSE_TIMEOUT_S``, whatever aiortc does.
+A peer is over when its connection is lost, when it never comes about, when its client breaks the rules, or
+when the session has ended. Then it is closed, always within a few seconds, whatever aiortc does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
-from aiortc.mediastreams import MediaStreamError
-
-from rtc_stt.errors import BadRequest
-from rtc_stt.media import MonoResampler
-from rtc_stt.session import Session, Speech
+from rtc_stt.audio import Origin, Samples
+from rtc_stt.errors import trace
+from rtc_stt.events import Event
+from rtc_stt.instrument import Instrument
+from rtc_stt.session import Session
+from signaling.calls import Fragment
 from signaling.data_channel import EventChannel
-from signaling.sdp import check_offer, offers_passive_dtls, polish_answer
+from signaling.figures import Figure, Figures
+from signaling.receiver import AudioReceiver
+from signaling.transport import Transport
 
-__all__ = ["Peer"]
-
-log = logging.getLogger(__name__)
-
-ANSWER_TIMEOUT_S = 5.0
-"""To make an answer. It takes milliseconds; an offer with names that do not resolve takes a second."""
+__all__ = ["RESUMABLE", "Peer"]
 
 CONNECT_TIMEOUT_S = 15.0
 """From the answer to a connection. aiortc would wait for ever for a client that never sends."""
@@ -41,176 +31,271 @@ CONNECT_TIMEOUT_S = 15.0
 DATA_CHANNEL_TIMEOUT_S = 30.0
 """From the connection to the data channel. Without one nobody hears the transcripts."""
 
-FINISH_TIMEOUT_S = 10.0
-"""For the last final, when a client has gone."""
+SILENCE_S = 45.0
+"""Without a message and without a packet of audio. Either alone is no sign of death: a muted track may send
+nothing, and simple clients send no pings. ICE notices most deaths earlier."""
 
-FLUSH_TIMEOUT_S = 1.0
-"""For the last events to leave."""
+TICK_S = 1.0
+"""For reports to the sender, figures, and a look at the clock."""
 
-CLOSE_TIMEOUT_S = 5.0
-"""For aiortc to close. It hangs on rare occasions; then it is left to the garbage collector."""
+FLUSH_TIMEOUT_S = 1.5
+"""For the last events to arrive: a bit longer than SCTP waits before it sends again."""
+
+RESUMABLE = ("connection_lost", "data_channel_closed", "replaced")
+"""Reasons for which a client may come back."""
 
 
 class Peer:
     """See above.
 
     Args:
-        speech: what all sessions share.
-        max_sessions: told to the client as a limit.
+        peer_id: names it; whoever knows it may end the session.
+        session: what it carries.
+        figures: of the session; this connection's are added.
+        instrument: where counts go.
+        local: see :class:`Transport`.
+        is_live: whether it carries the session from the start; else from :meth:`take_over` on.
+        on_connected: called once, when the connection stands.
+        on_open: called once, when the client has opened its data channel.
     """
 
-    def __init__(self, speech: Speech, *, max_sessions: int) -> None:
+    def __init__(
+        self,
+        peer_id: str,
+        *,
+        session: Session,
+        figures: Figures,
+        instrument: Instrument,
+        local: bool,
+        is_live: bool,
+        on_connected: Callable[[Peer], None],
+        on_open: Callable[[Peer], None],
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self.id = secrets.token_urlsafe(16)
-        """Names the resource; whoever knows it may end the session, so it cannot be guessed."""
-        # No ICE servers: the default is a public STUN server and up to five seconds of gathering.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.id = peer_id
+        self.session = session
+        self._figures = figures
+        self._instrument = instrument
+        self._is_live = is_live
+        self._on_connected = on_connected
+        self._on_open = on_open
+        self._transport = Transport(self, local=local)
         self._channel = EventChannel(
-            receive=lambda message: self.session.receive_message(message),
-            complain=lambda code, message: self.session.warn(code, message),
+            receive=self._receive_message,
+            complain=session.warn,
             give_up=self._lose_soon,
-            clock=loop.time,
+            refuse=instrument.message_refused,
+            outstanding=lambda: self._transport.outstanding_bytes,
+            clock=time.monotonic,
         )
-        self.session = Session(
-            speech,
-            self._channel.send,
-            transport="webrtc",
-            limits={"max_sessions": max_sessions},
-        )
+        self._receiver: AudioReceiver | None = None
         self._gone: asyncio.Future[str] = loop.create_future()
-        self._listening: asyncio.Task[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
-        self._connection.on("track", self._on_track)
-        self._connection.on("datachannel", self._on_data_channel)
-        self._connection.on("connectionstatechange", self._on_state)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._began_at = time.monotonic()
+        self._connected = False
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether the client has ever opened its data channel, and so may know the token to come back
+        with."""
+        return self._channel.is_attached
+
+    # ── What its owner does ────────────────────────────────────────────────────────────
 
     async def answer(self, offer: str) -> str:
-        """Answer an offer, all candidates included.
+        """Answer an offer, all candidates included. The timers run from here.
 
         Raises:
-            BadRequest, Unprocessable: the offer is none, or cannot be answered. Everything is closed then.
+            BadRequest, Unprocessable, Unavailable: see :meth:`Transport.answer`.
         """
-        try:
-            check_offer(offer)
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._negotiate(offer)
-        except BaseException as error:
-            await self._tear_down()
-            if isinstance(error, Exception) and type(error).__module__.split(".")[0] != "rtc_stt":
-                # aiortc and aioice raise whatever their parsers stumbled on.
-                log.info("an offer could not be answered: %s", type(error).__name__)
-                raise BadRequest("the offer cannot be answered: it is not valid SDP") from error
-            raise
+        answer = await self._transport.answer(offer)
+        self._receiver = AudioReceiver(
+            self._transport.codecs,
+            self._deliver_audio,
+            silence=self._deliver_silence,
+            instrument=self._instrument,
+            local_ssrc=secrets.randbits(32),
+            now=time.monotonic(),
+        )
+        self._began_at = time.monotonic()
+        self._after("connect", CONNECT_TIMEOUT_S, lambda: self._lose("connect_timeout"))
+        return answer
 
-    async def run(self) -> None:
-        """Live until the end of session or connection. Call once, after :meth:`answer`."""
-        self.session.start()
-        self._after(CONNECT_TIMEOUT_S, self._check_connected)
-        try:
-            await asyncio.wait([self._gone, self.session.ended], return_when=asyncio.FIRST_COMPLETED)
-            if not self.session.ended.done():
-                self.session.finish(self._gone.result())
-                await asyncio.wait([self.session.ended], timeout=FINISH_TIMEOUT_S)
-        finally:
-            self.session.abort("server_error")  # only where the above did not end it
-            await self._tear_down()
+    async def renegotiate(self, offer: str) -> str:
+        """Answer a further offer. See :meth:`Transport.renegotiate`."""
+        return await self._transport.renegotiate(offer)
 
-    def close(self, reason: str) -> None:
-        """Finalise what is open and end; :meth:`run` returns when that is done."""
-        self.session.finish(reason)
+    async def trickle(self, fragment: Fragment) -> None:
+        """Add candidates. See :meth:`Transport.add_candidates`."""
+        await self._transport.add_candidates(fragment.candidates, fragment.ufrag)
 
-    # ── aiortc's events ────────────────────────────────────────────────────────────
+    def take_over(self, last_seq: int) -> None:
+        """Carry the session from here on: audio in, and events out from the one after ``last_seq``."""
+        self._is_live = True
+        self.session.attach(self._channel.send, last_seq)
 
-    def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio" and self._listening is None:
-            self._listening = asyncio.get_running_loop().create_task(
-                self._listen(track), name=f"listen-{self.session.id}"
-            )
+    def send(self, event: Event) -> None:
+        """Where the session delivers."""
+        self._channel.send(event)
 
-    def _on_data_channel(self, channel: RTCDataChannel) -> None:
-        self._channel.attach(channel)
+    def drop(self, reason: str) -> None:
+        """End the connection, not the session."""
+        self._lose(reason)
 
-    def _on_state(self) -> None:
-        state = self._connection.connectionState
+    def play_out(self) -> None:
+        """Hand over the audio that waits for packets before it: the session is about to end."""
+        if self._receiver:
+            self._receiver.flush(time.monotonic())
+
+    async def wait(self) -> str | None:
+        """Until it is over: the reason, or None where the session has ended."""
+        await asyncio.wait([self._gone, self.session.ended], return_when=asyncio.FIRST_COMPLETED)
+        return self._gone.result() if self._gone.done() else None
+
+    def stop(self) -> None:
+        """Play out what waits, stop all timers, and carry nothing any more. May be called again."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        if receiver := self._receiver:
+            receiver.flush(time.monotonic())
+            if self._is_live:
+                self._tell_figures()
+                self._figures.keep(self._own_figures())
+            receiver.close()
+        self._receiver = None
+        self._is_live = False
+
+    async def close(self, *, flush: bool) -> None:
+        """Close the connection; with ``flush`` the last events may arrive first."""
+        if flush and self._transport.state == "connected":
+            deadline = time.monotonic() + FLUSH_TIMEOUT_S
+            while self._transport.outstanding_bytes and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+        self._channel.close()
+        await self._transport.close()
+
+    # ── What the transport tells (see transport.Listener) ────────────────────────────
+
+    def receive_rtp(self, packet: bytes) -> None:
+        """A packet of audio."""
+        if receiver := self._receiver:
+            self._hear(lambda: receiver.receive_rtp(packet, time.monotonic()))
+
+    def receive_rtcp(self, packet: bytes) -> None:
+        """A report of the sender, or its good-bye."""
+        if receiver := self._receiver:
+            receiver.receive_rtcp(packet, time.monotonic())
+
+    def open_channel(self, channel: Any) -> None:
+        """A data channel of the client."""
+        if not self._gone.done() and self._channel.attach(channel):
+            self._cancel("channel")
+            self._on_open(self)
+
+    def change_state(self, state: str) -> None:
+        """A new state of the connection."""
         self.session.log.info("connection %s", state)
-        if state == "connected":
-            self._after(DATA_CHANNEL_TIMEOUT_S, self._check_channel)
+        if state == "connected" and not self._connected:
+            self._connected = True
+            self._cancel("connect")
+            if not self._channel.is_attached:
+                self._after("channel", DATA_CHANNEL_TIMEOUT_S, lambda: self._lose("no_data_channel"))
+            self._after("tick", TICK_S, self._tick)
+            self._on_connected(self)
         elif state in ("failed", "closed"):
             self._lose("connection_lost")
 
-    async def _listen(self, track: MediaStreamTrack) -> None:
-        """The pump from the track to the session."""
-        resampler = MonoResampler()
+    def refuse_message(self, reason: str) -> None:
+        """Something that came over the data channel is not taken."""
+        self._instrument.message_refused(reason)
+
+    def violate(self, reason: str) -> None:
+        """The client does what no honest one does."""
+        self.session.log.warning("the connection is closed for abuse of the data channel: %s", reason)
+        self._lose("abuse")
+
+    # ── Audio and messages ────────────────────────────────────────────────────────────
+
+    def _deliver_audio(self, samples: Samples, origin: Origin) -> None:
+        if self._is_live:
+            self.session.receive_audio(samples, origin)
+
+    def _deliver_silence(self, samples: int, origin: Origin) -> None:
+        if self._is_live:
+            self.session.receive_silence(samples, origin)
+
+    def _receive_message(self, message: str | bytes) -> None:
+        if self._is_live:
+            self._tell_figures()  # it may be the last moment: after a stop nothing is told but the end
+            self.session.receive_message(message)
+
+    def _hear(self, act: Callable[[], None]) -> None:
+        """Let the receiver act. It takes whatever comes; should it ever fail, nobody is left talking to
+        it."""
         try:
-            while True:
-                samples = resampler.push(await track.recv())
-                if len(samples):
-                    self.session.receive_audio(samples)
-        except MediaStreamError:
-            self._lose("track_ended")
-        except Exception:
-            self.session.log.exception("the audio of the peer cannot be read")
-            self.session.fail("bad_audio", "the audio of the track cannot be decoded; reconnect")
+            act()
+            self._set_jitter_timer()
+        except Exception as error:
+            self.session.log.error("the audio of the client cannot be read: %s", trace(error))
+            self.session.fail("bad_audio", "the audio cannot be decoded; connect again")
 
-    # ── Negotiation ────────────────────────────────────────────────────────────
+    def _set_jitter_timer(self) -> None:
+        """Ring when the receiver wants to. One that is set for earlier does no harm: it sets itself again."""
+        deadline = self._receiver.next_deadline() if self._receiver else None
+        if deadline is None:
+            return
+        timer = self._timers.get("jitter")
+        if timer is None or timer.when() > deadline:
+            if timer:
+                timer.cancel()
+            self._timers["jitter"] = asyncio.get_running_loop().call_at(deadline, self._ring)
 
-    async def _negotiate(self, offer: str) -> str:
-        connection = self._connection
-        await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        if not offers_passive_dtls(offer):
-            # As the passive side we serve every client; some cannot take an active answer. aiortc has no
-            # public way to choose.
-            for transceiver in connection.getTransceivers():
-                transceiver.receiver.transport._set_role("server")
-            if connection.sctp:
-                connection.sctp.transport._set_role("server")
-        await connection.setLocalDescription(await connection.createAnswer())
-        return polish_answer(connection.localDescription.sdp)
+    def _ring(self) -> None:
+        self._timers.pop("jitter", None)
+        if receiver := self._receiver:
+            self._hear(lambda: receiver.handle_timer(time.monotonic()))
+
+    # ── Once a second ────────────────────────────────────────────────────────────
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._after("tick", TICK_S, self._tick)
+        assert self._receiver
+        if report := self._receiver.report(now):
+            self._transport.send_rtcp(report)
+        for reason, count in self._transport.take_refused().items():
+            self._instrument.datagrams_refused(reason, count)
+        if self._is_live:
+            self._tell_figures()
+        heard_at = (self._began_at, self._receiver.last_rtp_at or 0.0, self._channel.last_message_at or 0.0)
+        if now - max(heard_at) > SILENCE_S:
+            self._lose("connection_lost")
+
+    def _tell_figures(self) -> None:
+        self.session.update_stats(self._figures.with_connection(self._own_figures()))
+
+    def _own_figures(self) -> Mapping[str, Figure]:
+        assert self._receiver
+        figures: dict[str, Figure] = dict(self._receiver.stats(time.monotonic()).as_mapping())
+        if (round_trip_s := self._transport.round_trip_s) is not None:
+            figures["round_trip_ms"] = round(round_trip_s * 1000, 1)
+        return figures
 
     # ── The end ────────────────────────────────────────────────────────────
 
     def _lose(self, reason: str) -> None:
+        """What follows from it happens later: the cause may be an event that the session is just telling."""
         if not self._gone.done():
             self._gone.set_result(reason)
 
     def _lose_soon(self, reason: str) -> None:
-        """Not at once: the cause may be an event that the session is just telling."""
+        """Where the connection goes, its channel closes a moment before the connection says so."""
         asyncio.get_running_loop().call_soon(self._lose, reason)
 
-    def _check_connected(self) -> None:
-        if self._connection.connectionState != "connected":
-            self._lose("connect_timeout")
+    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, call)
 
-    def _check_channel(self) -> None:
-        if not self._channel.is_attached:
-            self._lose("no_data_channel")
-
-    def _after(self, seconds: float, call: Callable[[], Any]) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(seconds, call))
-
-    async def _tear_down(self) -> None:
-        for timer in self._timers:
+    def _cancel(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
             timer.cancel()
-        if self._connection.connectionState == "connected":
-            await self._flush()
-        if self._listening:
-            self._listening.cancel()
-            await asyncio.wait([self._listening])
-        await self._close_connection()
-
-    async def _flush(self) -> None:
-        """Let the last events leave before the connection goes."""
-        deadline = asyncio.get_running_loop().time() + FLUSH_TIMEOUT_S
-        while self._channel.buffered_bytes and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.05)  # taken by the transport is not yet sent
-
-    async def _close_connection(self) -> None:
-        self._connection.remove_all_listeners()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._connection.close()
-        except TimeoutError:
-            log.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
-        except Exception:
-            log.warning("a peer connection failed to close", exc_info=True)

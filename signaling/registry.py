@@ -1,66 +1,94 @@
-"""Who is connected: admits peers up to the limit, runs each in a task, and sees them all out."""
+"""Who is connected: sessions, attached or waiting for their client, and the connections that carry them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
-from rtc_stt.decode_pool import DecodePool
-from rtc_stt.errors import NotFound, Unavailable
-from rtc_stt.session import Speech
+from rtc_stt.decoding import Decoder
+from rtc_stt.errors import NotFound, SessionGone, Unavailable, trace
+from rtc_stt.events import Event
+from rtc_stt.session import Session, Speech
+from signaling.calls import Call, Connected, Fragment, Health, Resume, Watcher
+from signaling.line import Line
 from signaling.peer import Peer
+from signaling.settings import Server, WebRtc
 
 __all__ = ["Registry"]
 
 log = logging.getLogger(__name__)
 
+REMEMBER_S, MAX_REMEMBERED = 600.0, 4_096
+"""How long, and how many, connections that have ended are known: to end one again is no error."""
+
 
 class Registry:
-    """Owns every peer from its offer to its end."""
+    """Implements :class:`~signaling.calls.Host` for the sessions of this process.
 
-    def __init__(self, speech: Speech, *, max_sessions: int) -> None:
-        self._speech = speech
-        self._max_sessions = max_sessions
-        self._peers: dict[str, Peer] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._answering = 0  # admitted, no answer yet
+    Args:
+        speech: what all sessions share.
+        name: of this process, where there are several; ids and tokens begin with it.
+    """
+
+    def __init__(self, speech: Speech, server: Server, webrtc: WebRtc, *, name: str = "") -> None:
+        self.watch: Watcher | None = None
         self.draining = False
+        self._speech = speech
+        self._server = server
+        self._webrtc = webrtc
+        self._prefix = f"{name}-" if name else ""
+        self._lines: dict[str, Line] = {}  # by resume token
+        self._peers: dict[str, tuple[Line, Peer]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._answering = 0
+        self._past: OrderedDict[str, tuple[float, str]] = OrderedDict()  # by peer id: when it ended, token
 
     def __len__(self) -> int:
-        return len(self._peers) + self._answering
+        """Sessions, those included that wait for their client or for their first answer."""
+        return len(self._lines) + self._answering
 
     @property
-    def pool(self) -> DecodePool:
+    def pool(self) -> Decoder:
         """What decodes for all of them."""
         return self._speech.pool
 
-    async def connect(self, offer: str) -> tuple[Peer, str]:
-        """Admit a client: the peer and its answer.
+    def health(self) -> Health:
+        """See :class:`~signaling.calls.Host`."""
+        return Health(
+            ready=self.pool.is_ready and not self.draining,
+            sessions=len(self),
+            load=self.pool.step.name.lower(),
+            troubles=tuple(self.pool.troubles),
+            draining=self.draining,
+        )
 
-        Raises:
-            Unavailable: full, overloaded, out of order, or draining.
-            BadRequest, Unprocessable: see :meth:`Peer.answer`.
-        """
-        self._check_admission()
-        self._answering += 1
-        try:
-            peer = Peer(self._speech, max_sessions=self._max_sessions)
-            answer = await peer.answer(offer)
-            self._peers[peer.id] = peer
-        finally:
-            self._answering -= 1
-        task = asyncio.get_running_loop().create_task(peer.run(), name=f"peer-{peer.session.id}")
-        self._tasks[peer.id] = task
-        task.add_done_callback(lambda done: self._forget(peer, done))
-        return peer, answer
+    # ── Calls ────────────────────────────────────────────────────────────
+
+    async def connect(self, call: Call) -> Connected:
+        """Answer an offer. See :class:`~signaling.calls.Host`."""
+        line = self._find(call.resume) if call.resume else None
+        if line is None:
+            self._check_admission()
+            return await self._begin(call)
+        assert call.resume
+        return await self._resume(call, call.resume, line)
+
+    def _find(self, resume: Resume) -> Line:
+        line = self._lines.get(resume.token)
+        if line is None or not line.may_resume:
+            raise SessionGone("the session has ended, or there never was one: begin a new one")
+        return line
 
     def _check_admission(self) -> None:
         if self.draining:
             raise self._refusal("draining", "the server is shutting down; connect again in a moment")
         if not self.pool.is_ready:
             raise self._refusal("unhealthy", f"{', '.join(self.pool.troubles)}; try again later")
-        if len(self) >= self._max_sessions:
-            raise self._refusal("full", f"all {self._max_sessions} sessions are taken; try again later")
         if not self.pool.accepts_sessions:
             raise self._refusal("load", "the server has as much to do as it can; try again later")
 
@@ -68,37 +96,164 @@ class Registry:
         self._speech.instrument.session_refused(reason)
         return Unavailable(message)
 
-    def disconnect(self, peer_id: str) -> None:
-        """End a session.
+    async def _begin(self, call: Call) -> Connected:
+        def make_session(deliver: Callable[[Event], None]) -> Session:
+            return Session(
+                self._speech,
+                deliver,
+                transport="webrtc",
+                limits={
+                    "max_sessions": self._server.max_sessions,
+                    "resume_seconds": round(self._webrtc.resume_seconds),
+                },
+                session_id=self._prefix + secrets.token_urlsafe(9),
+                resume_token=self._prefix + secrets.token_urlsafe(24),
+            )
 
-        Raises:
-            NotFound: there is no such session, or it has ended.
+        line = Line(
+            make_session,
+            self._webrtc.resume_seconds,
+            on_lost=lambda: self._tell(line, "lost"),
+            on_ended=lambda: self._let_go(line),
+        )
+        peer = self._make_peer(line, is_live=True)
+        self._answering += 1
+        try:
+            answer = await self._answer(peer, call.sdp)
+        finally:
+            self._answering -= 1
+        if self.draining:
+            await peer.close(flush=False)
+            raise self._refusal("draining", "the server is shutting down; connect again in a moment")
+        self._lines[line.session.resume_token] = line
+        line.start(peer)
+        return self._carry(line, peer, answer)
+
+    async def _resume(self, call: Call, resume: Resume, line: Line) -> Connected:
+        peer = self._make_peer(
+            line, is_live=False, on_open=lambda peer: line.take_over(peer, resume.last_seq)
+        )
+        answer = await self._answer(peer, call.sdp)
+        if not line.may_resume:
+            await peer.close(flush=False)
+            raise SessionGone("the session has just ended: begin a new one")
+        line.try_again(peer)
+        return self._carry(line, peer, answer)
+
+    def _make_peer(self, line: Line, *, is_live: bool, on_open: Callable[[Peer], None] | None = None) -> Peer:
+        return Peer(
+            self._prefix + secrets.token_urlsafe(16),
+            session=line.session,
+            figures=line.figures,
+            instrument=self._speech.instrument,
+            local=self._server.is_loopback,
+            is_live=is_live,
+            on_connected=lambda _: self._tell(line, "connected"),
+            on_open=on_open or (lambda _: None),
+        )
+
+    async def _answer(self, peer: Peer, sdp: str) -> str:
+        try:
+            return await peer.answer(sdp)
+        except Unavailable:
+            self._speech.instrument.session_refused("ports")
+            raise
+
+    def _carry(self, line: Line, peer: Peer, answer: str) -> Connected:
+        self._peers[peer.id] = line, peer
+        task = asyncio.get_running_loop().create_task(
+            self._see_out(line, peer), name=f"peer-{line.session.id}"
+        )
+        self._tasks[peer.id] = task
+        return Connected(peer.id, line.session.id, answer)
+
+    async def _see_out(self, line: Line, peer: Peer) -> None:
+        """Be with a connection to its end."""
+        reason = None
+        try:
+            reason = await peer.wait()
+        finally:
+            peer.stop()
+            line.part(peer, reason or "server_error")
+            try:
+                await peer.close(flush=reason is None)
+            except Exception as error:
+                log.error("a connection could not be closed: %s", trace(error))
+            del self._peers[peer.id], self._tasks[peer.id]
+            self._remember(peer.id, line)
+
+    # ── Connections that stand ────────────────────────────────────────────────────────────
+
+    async def trickle(self, peer_id: str, fragment: Fragment) -> None:
+        """Add candidates. See :class:`~signaling.calls.Host`."""
+        await self._peer(peer_id).trickle(fragment)
+
+    async def renegotiate(self, peer_id: str, sdp: str) -> Connected:
+        """Answer a further offer. See :class:`~signaling.calls.Host`."""
+        peer = self._peer(peer_id)
+        return Connected(peer_id, peer.session.id, await peer.renegotiate(sdp))
+
+    def _peer(self, peer_id: str) -> Peer:
+        if peer_id not in self._peers:
+            raise NotFound("there is no such connection, or it has ended")
+        return self._peers[peer_id][1]
+
+    async def disconnect(self, peer_id: str) -> None:
+        """End the session of a connection. See :class:`~signaling.calls.Host`.
+
+        While another connection carries the session, only this one ends: a page that was left may say its
+        good-bye after the next one has taken over.
         """
-        peer = self._peers.get(peer_id)
-        if peer is None:
-            raise NotFound("there is no such session, or it has ended")
-        peer.close("deleted")
+        if peer_id in self._peers:
+            line, peer = self._peers[peer_id]
+            if line.peer is not peer:
+                peer.drop("deleted")
+        elif peer_id in self._past:
+            _, token = self._past[peer_id]
+            if token not in self._lines:
+                return
+            line = self._lines[token]
+        else:
+            raise NotFound("there is no such connection, or it has ended")
+        if line.peer is None or line.peer.id == peer_id:
+            line.finish("deleted")
+
+    # ── The end ────────────────────────────────────────────────────────────
 
     async def drain(self, seconds: float) -> None:
-        """Admit nobody, let every open utterance have its final, and end all sessions.
-
-        What has not ended after ``seconds`` is aborted.
-        """
+        """Admit nobody and see all out. See :class:`~signaling.calls.Host`."""
         self.draining = True
-        tasks = list(self._tasks.values())
-        for peer in self._peers.values():
-            peer.session.warn("draining", "the server is shutting down")
-            peer.close("drained")
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
+        lines = list(self._lines.values())
+        for line in lines:
+            line.session.warn("draining", "the server is shutting down")
+            line.finish("drained")
+        deadline = time.monotonic() + seconds
+        await self._wait_for([line.session.ended for line in lines], seconds)
+        late = [line for line in lines if not line.session.ended.done()]
         if late:
             log.warning("%d sessions did not end in time", len(late))
-            for peer in list(self._peers.values()):
-                peer.session.abort("drained")
-            await asyncio.wait(late)
+            for line in late:
+                line.session.abort("drained")
+        # What the sessions have told is now on its way; that takes the peers a moment, also when time is up.
+        await self._wait_for(list(self._tasks.values()), max(5.0, deadline - time.monotonic()))
 
-    def _forget(self, peer: Peer, done: asyncio.Task[None]) -> None:
-        del self._peers[peer.id], self._tasks[peer.id]
-        if not done.cancelled() and (error := done.exception()):
-            log.error("a peer ended with an error", exc_info=error)
+    async def _wait_for(self, what: list[asyncio.Future[Any]], seconds: float) -> None:
+        if what:
+            await asyncio.wait(what, timeout=seconds)
+
+    def _let_go(self, line: Line) -> None:
+        del self._lines[line.session.resume_token]
+        self._tell(line, "ended")
+
+    def _tell(self, line: Line, what: str) -> None:
+        if self.watch:
+            self.watch(line.session.id, what)
+
+    def _remember(self, peer_id: str, line: Line) -> None:
+        now = time.monotonic()
+        self._past[peer_id] = now, line.session.resume_token
+        while self._past:
+            ended_at, _ = self._past[next(iter(self._past))]
+            if len(self._past) <= MAX_REMEMBERED and now - ended_at < REMEMBER_S:
+                break
+            self._past.popitem(last=False)

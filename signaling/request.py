@@ -1,19 +1,21 @@
-"""What every request passes: an id, the key check, limits on the body, errors in the contract's form."""
+"""What every request passes: an id, the checks of name, origin and key, limits on the body, error form."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from rtc_stt.errors import BadRequest, ClientError, Unavailable
-from signaling.auth import check_key
-from signaling.keys import SERVER
+from rtc_stt.errors import BadRequest, ClientError, Forbidden, TooMany, Unauthorized, Unavailable
+from signaling.door import Redirect
+from signaling.forwarding import Source, find_source
+from signaling.keys import FRONT, Front
+from signaling.tokens import TokenExpired, TokenReplayed, TokenWrong
 
-__all__ = ["error_response", "middleware", "read_text"]
+__all__ = ["error_response", "middleware", "read_text", "source_of"]
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,14 @@ BODY_TIMEOUT_S = 5.0
 """aiohttp has no limit of its own for the time that a body takes."""
 
 OPEN_PATHS = ("/web/", "/v1/health", "/v1/ready")
-"""What needs no key, besides the page itself."""
+PAGES = ("/", "/diagnose")
+"""What needs no key."""
+
+SHARED_PATHS = ("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers")
+"""What pages of other origins may use, if they are allowed. These look at keys and tokens themselves."""
+
+FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+"""Headers that tell of a proxy."""
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -39,35 +48,93 @@ async def middleware(
 ) -> web.StreamResponse:
     """Around every handler."""
     request_id = secrets.token_hex(8)
+    response = await _respond(request, handler, request_id)
+    response.headers["X-Req-Id"] = request_id
+    for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):
+        response.headers.setdefault(name, value)
+    return response
+
+
+async def _respond(
+    request: web.Request,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    request_id: str,
+) -> web.StreamResponse:
+    """What the handler says, or what it raises in the contract's form."""
+    front = request.app[FRONT]
     try:
-        if request.path != "/" and not request.path.startswith(OPEN_PATHS):
-            check_key(request.headers.get("Authorization"), request.app[SERVER].api_keys)
-        response = await handler(request)
-    except ClientError as error:
+        _check(request, front)
+        return await handler(request)
+    except (ClientError, Unavailable) as error:
         response = error_response(error.status, error.type, str(error), request_id)
+        if reason := _reason(error):
+            front.instrument.session_refused(reason)
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
-    except Unavailable as error:
-        response = error_response(error.status, error.type, str(error), request_id)
-        response.headers["Retry-After"] = str(error.retry_after_s)
+        if isinstance(error, TooMany | Unavailable):
+            response.headers["Retry-After"] = str(error.retry_after_s)
+        return response
+    except Redirect as error:
+        response = error_response(error.status, "redirect", str(error), request_id)
+        response.headers["Location"] = error.url.rstrip("/") + request.path_qs
+        return response
     except web.HTTPException as error:
         if error.status < 400:
             raise
         response = error_response(
             error.status, error.reason.lower().replace(" ", "_"), error.reason, request_id
         )
-        for name in ("Allow",):
-            if name in error.headers:
-                response.headers[name] = error.headers[name]
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
     except Exception:
         log.exception("request %s failed", request_id)
-        response = error_response(
-            500, "internal", "the server made a mistake; its log has the id", request_id
-        )
-    response.headers["X-Req-Id"] = request_id
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+        return error_response(500, "internal", "the server made a mistake; its log has the id", request_id)
+
+
+def _check(request: web.Request, front: Front) -> None:
+    """Where the request thinks it is, whose page sent it, and for what is not shared: its key."""
+    front.origins.check_host(request.host)
+    if _is_shared(request.path):
+        front.origins.check(request.headers.get("Origin"), request.host)
+    elif request.path not in PAGES and not request.path.startswith(OPEN_PATHS):
+        shown = front.authority.identify(request.headers.get("Authorization"))
+        if shown.token:
+            raise Unauthorized("this needs a key; a token begins a session, no more")
+
+
+def _reason(error: Exception) -> str | None:
+    """What :meth:`Instrument.session_refused` is told; of limits and offers it is told where they are."""
+    if isinstance(error, TokenWrong | TokenExpired | TokenReplayed):
+        return "token"
+    if isinstance(error, Unauthorized):
+        return "key"
+    return "origin" if isinstance(error, Forbidden) else None
+
+
+def _is_shared(path: str) -> bool:
+    return path in SHARED_PATHS or path.startswith("/whip/")
+
+
+def _sharing(request: web.Request) -> Mapping[str, str]:
+    """Headers of cross-origin resource sharing."""
+    if not _is_shared(request.path):
+        return {}
+    origins = request.app[FRONT].origins
+    told = dict(origins.headers(request.headers.get("Origin")))
+    if request.method == "OPTIONS" and "Access-Control-Allow-Origin" in told:
+        told |= origins.preflight_headers("GET, POST, PATCH, DELETE, OPTIONS")
+    return told
+
+
+def source_of(request: web.Request) -> Source:
+    """Where a request came from; ``X-Forwarded-For`` counts where ``TRUSTED_PROXIES`` says so."""
+    return find_source(
+        request.remote or "",
+        request.headers.get("X-Forwarded-For"),
+        any(name in request.headers for name in FORWARDING),
+        request.app[FRONT].proxies,
+    )
 
 
 def error_response(status: int, kind: str, message: str, request_id: str) -> web.Response:

@@ -1,74 +1,37 @@
-"""What an offer must look like before aiortc sees it, and what our answer says.
-
-aiortc trusts an offer: a large one blocks the loop for seconds, a strange one raises from anywhere. The
-limits are several times what browsers send.
-"""
+"""What our answer says, besides what aiortc puts into it."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from rtc_stt.errors import BadRequest, Unprocessable
-
-__all__ = ["MAX_OFFER_BYTES", "check_offer", "offers_passive_dtls", "polish_answer"]
+__all__ = [
+    "MAX_OFFER_BYTES",
+    "Rejected",
+    "complete_answer",
+    "offers_passive_dtls",
+    "polish_answer",
+    "rewrite_candidates",
+]
 
 MAX_OFFER_BYTES = 32 * 1024
-MAX_LINES = 600
-MAX_OF_A_KIND = {"a=rtpmap:": 64, "a=rtcp-fb:": 64, "a=fmtp:": 64, "a=candidate:": 20}
 
-CODECS = re.compile(r"^a=rtpmap:\d+ (opus/48000/2|G722/8000|PCMU/8000|PCMA/8000)", re.I | re.M)
-
-OPUS_PARAMETERS = "minptime=10;useinbandfec=1;stereo=0;maxplaybackrate=16000;maxaveragebitrate=32000"
+OPUS_PARAMETERS = "minptime=10;useinbandfec=1;stereo=0;maxplaybackrate=16000;maxaveragebitrate=24000"
 """RFC 7587 §6.1, of what we like to receive: speech in wideband, with forward error correction, since
-recognition uses nothing above 8 kHz."""
+recognition uses nothing above 8 kHz. At 24 kbit/s browsers choose SILK, and only that has the correction."""
 
 
-def check_offer(sdp: str) -> None:
-    """Refuse what is not an offer of one audio stream.
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A section that the answer turns down (RFC 3264 §6)."""
 
-    Raises:
-        BadRequest: it is no SDP, or larger than any honest one.
-        Unprocessable: it is one, of something else (video, no audio, several streams, unknown codecs).
-    """
-    if len(sdp.encode("utf-8", "surrogatepass")) > MAX_OFFER_BYTES:
-        raise BadRequest(f"the offer is longer than {MAX_OFFER_BYTES} bytes")
-    lines = sdp.splitlines()
-    if not lines or lines[0].strip() != "v=0":
-        raise BadRequest("the body is no SDP: it should begin with v=0")
-    if len(lines) > MAX_LINES:
-        raise BadRequest(f"the offer has more than {MAX_LINES} lines")
-    for start, most in MAX_OF_A_KIND.items():
-        if sum(line.startswith(start) for line in lines) > most:
-            raise BadRequest(f"the offer has more than {most} lines {start[:-1]}")
-    sections = _sections(lines)
-    kinds = [kind for kind, _ in sections]
-    if "video" in kinds:
-        raise Unprocessable("this server takes no video: offer one audio track")
-    if kinds.count("audio") != 1:
-        raise Unprocessable("offer exactly one audio track")
-    if kinds.count("application") > 1 or set(kinds) - {"audio", "application"}:
-        raise Unprocessable("offer one audio track and at most one data channel section")
-    bundled = {mid for line in lines if line.startswith("a=group:BUNDLE") for mid in line.split()[1:]}
-    # One transport for all (RFC 9143), as browsers do; aiortc trips over anything else.
-    mids = [mid for _, found in sections for mid in found]
-    each_has_one = all(len(found) == 1 for _, found in sections) and len(set(mids)) == len(mids)
-    if (len(sections) > 1 or bundled) and not (each_has_one and bundled == set(mids)):
-        raise BadRequest("every section of the offer needs one a=mid of its own, in a=group:BUNDLE")
-    if not CODECS.search(sdp):
-        raise Unprocessable("offer one of the codecs Opus, G722, PCMU, PCMA")
-    if "a=fingerprint:" not in sdp or "a=ice-ufrag:" not in sdp:
-        raise BadRequest("the offer has no DTLS fingerprint or no ICE credentials")
-
-
-def _sections(lines: list[str]) -> list[tuple[str, list[str]]]:
-    """Kind and ``a=mid`` values of each media section."""
-    sections: list[tuple[str, list[str]]] = []
-    for line in lines:
-        if line.startswith("m="):
-            sections.append((line[2:].split(" ", 1)[0], []))
-        elif line.startswith("a=mid:") and sections:
-            sections[-1][1].append(line[6:].strip())
-    return sections
+    index: int
+    """Its place among the sections."""
+    line: str
+    """Its ``m=`` line, with port 0."""
+    mid: str | None
 
 
 def offers_passive_dtls(sdp: str) -> bool:
@@ -77,7 +40,11 @@ def offers_passive_dtls(sdp: str) -> bool:
 
 
 def polish_answer(sdp: str) -> str:
-    """Say of Opus what aiortc leaves out of its answers."""
+    """Say what aiortc leaves out of its answers: what we like of Opus, RTCP on the one port (RFC 8858), and
+    that candidates may trickle in (RFC 8840 §4.1)."""
+    sdp = re.sub(r"^a=rtcp-mux-only\r?\n|^a=ice-options:.*\r?\n", "", sdp, flags=re.M)
+    sdp = re.sub(r"^(a=rtcp-mux)(\r?\n)", r"\1\2a=rtcp-mux-only\2", sdp, flags=re.M)
+    sdp = re.sub(r"^(a=ice-pwd:.*?)(\r?\n)", r"\1\2a=ice-options:trickle\2", sdp, flags=re.M)
     match = re.search(r"^a=rtpmap:(\d+) opus/48000/2", sdp, re.I | re.M)
     if not match:
         return sdp
@@ -91,3 +58,67 @@ def polish_answer(sdp: str) -> str:
         count=1,
         flags=re.M,
     )
+
+
+def complete_answer(answer: str, rejected: Sequence[Rejected]) -> str:
+    """Put the sections that were turned down where the client expects them (RFC 3264 §6)."""
+    if not rejected:
+        return answer
+    head, *sections = re.split(r"^(?=m=)", answer, flags=re.M)
+    for section in rejected:
+        lines = [section.line, "c=IN IP4 0.0.0.0", "a=inactive"]
+        if section.mid:
+            lines.append(f"a=mid:{section.mid}")
+        sections.insert(section.index, "\r\n".join(lines) + "\r\n")
+    return head + "".join(sections)
+
+
+def rewrite_candidates(sdp: str, public_ips: Sequence[str]) -> str:
+    """The answer as it is true outside of 1:1 NAT: the ports as they are, under the public addresses.
+
+    A private address of a family for which there is no public one stays. Several public addresses of a family
+    make a candidate each, the first preferred.
+
+    Args:
+        public_ips: IPv4 and IPv6 addresses as text.
+    """
+    by_version: dict[int, list[str]] = {4: [], 6: []}
+    for address in public_ips:
+        by_version[ipaddress.ip_address(address).version].append(address)
+    if not public_ips:
+        return sdp
+    seen: set[str] = set()
+    written = []
+    for line in sdp.splitlines():
+        if line.startswith("a=candidate:") and " typ host" in line:
+            written += _outside(line, by_version, seen)
+        elif line.startswith("m="):
+            seen = set()
+            written.append(line)
+        elif match := re.fullmatch(r"((?:c=|a=rtcp:\d+ )IN IP)([46]) (\S+)", line):
+            public = by_version[int(match[2])]
+            hidden = match[3] in ("0.0.0.0", "::")  # noqa: S104 - says that there is none, listens nowhere
+            written.append(line if hidden or not public else f"{match[1]}{match[2]} {public[0]}")
+        else:
+            written.append(line)
+    return "\r\n".join(written) + "\r\n"
+
+
+def _outside(line: str, by_version: dict[int, list[str]], seen: set[str]) -> list[str]:
+    """A host candidate under each public address of its family, none twice."""
+    bits = line.split()
+    public = by_version[ipaddress.ip_address(bits[4]).version]
+    written = []
+    for index, address in enumerate(public or [bits[4]]):
+        told = [
+            f"{bits[0]}{index or ''}",
+            *bits[1:3],
+            str(max(1, int(bits[3]) - 256 * index)),
+            address,
+            *bits[5:],
+        ]
+        key = " ".join(told[4:6])
+        if key not in seen:
+            seen.add(key)
+            written.append(" ".join(told))
+    return written

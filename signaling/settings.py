@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from rtc_stt.config_keys import key
 from rtc_stt.errors import ConfigError
+from signaling.forwarding import parse_proxies
+from signaling.ice import IceServers
+from signaling.origins import Origins
 
 __all__ = ["Access", "Server", "WebRtc"]
 
@@ -115,6 +119,15 @@ class Access:
         "Where a full server sends clients (307) instead of refusing them, e.g. https://b.example.",
     )
 
+    def __post_init__(self) -> None:
+        if self.token_secret and len(self.token_secret) < MIN_KEY_CHARS:
+            raise ConfigError(f"TOKEN_SECRET: it has at least {MIN_KEY_CHARS} characters")
+        parts = urlsplit(self.redirect_url)
+        if self.redirect_url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query):
+            raise ConfigError(f"REDIRECT_URL: {self.redirect_url!r} is no URL like https://b.example.org")
+        parse_proxies(self.trusted_proxies)
+        Origins(self.allowed_origins)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRtc:
@@ -144,3 +157,11 @@ class WebRtc:
     media_workers: int = key(
         "MEDIA_WORKERS", 0, "Processes that carry the media; 0: this one carries it itself.", low=0, high=256
     )
+
+    def __post_init__(self) -> None:
+        IceServers(self.ice_servers, self.turn_url, self.turn_secret, self.turn_seconds)
+        for address in self.public_ip:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise ConfigError(f"PUBLIC_IP: {address!r} is no IPv4 or IPv6 address") from None

@@ -7,7 +7,8 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from rtc_stt.commands import Command, Configure, Finalize, Mute, Ping, Stop
+from rtc_stt.audio import Origin
+from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Endpointing, RedecodeMode, Routing, StreamOptions
 from rtc_stt.events import EVENT_TYPES, Event, FastResult, Route, Timing
 from rtc_stt.hypothesis import Word
@@ -84,6 +85,11 @@ PROBABILITY = st.sampled_from([0.0, 0.02, 0.2, 0.32, 0.4, 0.5, 0.7, 0.95, 1.0])
 WEATHER = st.lists(st.tuples(st.integers(1, 40), PROBABILITY), max_size=25)
 """Runs of windows that a detector judges alike."""
 
+ORIGINS = st.lists(
+    st.tuples(st.sampled_from([1, 320, 960, 3_200]) | st.integers(0, 12_000), st.sampled_from(Origin))
+)
+"""Runs of samples of one origin."""
+
 CHUNKS = st.lists(st.integers(0, 4_000), max_size=40)
 
 # ── Messages ──
@@ -130,6 +136,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
     st.builds(Finalize, TEXT),
     st.builds(Ping, TEXT),
     st.builds(Mute, st.booleans()),
+    st.builds(Ack, st.integers(0, 2**53)),
     st.just(Stop()),
     st.dictionaries(TEXT.filter(lambda name: name != "type"), FINITE_JSON, max_size=4).map(Configure),
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.audio import WINDOW, AudioBuffer, AudioFrame, Windower, ms_to_samples, samples_to_ms
+from rtc_stt.audio import WINDOW, AudioBuffer, AudioFrame, Origin, Windower, ms_to_samples, samples_to_ms
 
 
 def ramp(n: int, start: int = 0) -> np.ndarray:
@@ -26,6 +26,30 @@ def test_frames_hold_the_samples_of_the_chunks_in_order_and_do_not_depend_on_the
         frames.append(tail)
     assert [f.start for f in frames] == list(range(0, len(audio), WINDOW))
     np.testing.assert_array_equal(np.concatenate([f.samples for f in frames] or [ramp(0)]), audio)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1_500), st.sampled_from(Origin)), max_size=20))
+def test_frames_know_how_many_of_their_samples_are_of_which_origin(pieces):
+    windower, frames = Windower(), []
+    for size, origin in pieces:
+        frames += windower.push(ramp(size), origin)
+    if tail := windower.flush():
+        frames.append(tail)
+    of = [origin for size, origin in pieces for _ in range(size)]
+    for frame in frames:
+        inside = of[frame.start : frame.end]
+        assert frame.concealed == inside.count(Origin.CONCEALED)
+        assert frame.lost == inside.count(Origin.LOST)
+        assert frame.is_lost == (set(inside) == {Origin.LOST})
+
+
+def test_windows_that_nobody_heard_are_skipped_between_two_that_were():
+    windower = Windower()
+    [first] = windower.push(ramp(WINDOW))
+    assert windower.skip(3) == WINDOW
+    [second] = windower.push(ramp(WINDOW))
+    assert (first.start, second.start) == (0, 4 * WINDOW)
+    assert windower.received == 5 * WINDOW
 
 
 def test_a_flushed_windower_has_nothing_left():

@@ -626,3 +626,35 @@ async def test_no_model_is_loaded_while_another_decode_still_runs(benches, soon)
     assert bench.engine.reloads == 0
     held.set()
     await bench.until(lambda: bench.pool.is_ready)
+
+
+# ── Who is told ────────────────────────────────────────────────────────────
+
+
+async def test_who_wants_to_know_is_told_of_requests_that_will_not_be_answered(benches):
+    bench = benches(queue_limit=1)
+    dropped: list[DecodeRequest] = []
+    bench.submit(request("first"))
+    await bench.until(lambda: bench.engine.started)
+    bench.pool.attach("a", bench.answers.put_nowait, on_drop=dropped.append)
+    older, newer = (request("a", revision=n, urgency=Urgency.PARTIAL) for n in (1, 2))
+    bench.pool.submit(older)
+    bench.pool.submit(newer)
+    assert dropped == [older], "stale"
+    bench.pool.submit(request("b"))
+    assert dropped == [older, newer], "shed"
+    bench.pool.detach("a")
+    bench.pool.submit(request("a", revision=3, urgency=Urgency.PARTIAL))
+    assert len(dropped) == 2, "nobody listens any more"
+
+
+async def test_watchers_are_called_at_each_change_of_step_and_health(benches):
+    bench = benches()
+    seen: list[tuple[Step, bool]] = []
+    bench.pool.watch(lambda: seen.append((bench.pool.step, bench.pool.is_ready)))
+    for now in (10.0, 10.2, 10.4, 10.6):
+        bench.pool._longest_wait[Urgency.FINAL] = 9.0
+        bench.pool._climb(now)
+    assert seen == [(Step.SLOW_PARTIALS, True)]
+    bench.pool._lanes[Tier.FAST]._break()
+    assert seen[1:] == [(Step.SLOW_PARTIALS, False)]

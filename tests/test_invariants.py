@@ -14,7 +14,7 @@ from hypothesis import Phase, event, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rtc_stt.audio import WINDOW, ms_to_samples
+from rtc_stt.audio import WINDOW, Origin, ms_to_samples, samples_to_ms
 from rtc_stt.commands import Command, Configure, Finalize, Mute
 from rtc_stt.commit import Lengths
 from rtc_stt.config import Endpointing, Routing, StreamOptions
@@ -25,6 +25,7 @@ from rtc_stt.events import (
     Event,
     Finalized,
     SessionEnded,
+    SessionWarning,
     SpeechStopped,
     TranscriptFinal,
     TranscriptPartial,
@@ -49,6 +50,7 @@ from tests.strategies import (
     EVENTS,
     JSON,
     MOOD,
+    ORIGINS,
     PROBABILITY,
     ROUTINGS,
     WEATHER,
@@ -75,16 +77,49 @@ def moody(moods: list[str]):
 
 
 @pytest.mark.slow
-@given(scripts(), stream_options(), ROUTINGS, CHUNKS, st.lists(MOOD, min_size=1, max_size=4))
-def test_any_chunking_of_the_same_audio_gives_the_same_events(script, options, routing, chunks, moods):
+@given(scripts(), stream_options(), ROUTINGS, CHUNKS, ORIGINS, st.lists(MOOD, min_size=1, max_size=4))
+def test_any_chunking_of_the_same_audio_gives_the_same_events(
+    script, options, routing, chunks, origins, moods
+):
     audio = render(script, max([s.end_ms for s in script], default=0) + 777)
 
     def run(chunks: list[int]) -> list[Event]:
         engines = {tier: ScriptedEngine(script, answer=moody(moods)) for tier in Tier}
-        return replay(audio, ScriptedVad(script), engines, options=options, routing=routing, chunks=chunks)
+        return replay(
+            audio,
+            ScriptedVad(script),
+            engines,
+            options=options,
+            routing=routing,
+            chunks=chunks,
+            origins=origins,
+        )
 
     assert run(chunks) == run([])
     assert run([1] * 700 + chunks) == run([])
+
+
+@pytest.mark.slow
+@given(scripts(), stream_options(), ORIGINS)
+def test_no_gap_is_told_twice_and_every_final_over_one_is_warned_of(script, options, origins):
+    audio = render(script, max([s.end_ms for s in script], default=0) + 777)
+    engine = ScriptedEngine(script)
+    told = replay(audio, ScriptedVad(script), {Tier.FAST: engine}, options=options, origins=origins)
+    of = [origin for size, origin in origins for _ in range(size)][: len(audio)]
+    finals = only(told, TranscriptFinal)
+    for origin, sums in (
+        (Origin.CONCEALED, sum(final.concealed_ms for final in finals)),
+        (Origin.LOST, sum(final.lost_ms for final in finals)),
+    ):
+        assert sums <= samples_to_ms(of.count(origin)) + len(finals), "each rounded"
+    for final in finals:
+        start, end = ms_to_samples(final.audio_start_ms), ms_to_samples(final.audio_end_ms)
+        assert final.concealed_ms == samples_to_ms(of[start:end].count(Origin.CONCEALED))
+        assert final.lost_ms >= samples_to_ms(of[start:end].count(Origin.LOST))
+        before = told[told.index(final) - 1]
+        warned = isinstance(before, SessionWarning) and before.code == "audio_gap"
+        assert warned == bool(final.concealed_ms or final.lost_ms)
+    assert len(only(told, SessionWarning)) == sum(bool(f.concealed_ms or f.lost_ms) for f in finals)
 
 
 # ── Someone who does not stop ──

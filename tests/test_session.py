@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from rtc_stt.audio import SAMPLE_RATE, WINDOW, ms_to_samples
 from rtc_stt.commands import Configure, Finalize, Mute, Ping, Stop
-from rtc_stt.config import Routing
-from rtc_stt.decode_pool import DecodePool
 from rtc_stt.events import (
     Event,
     Finalized,
@@ -26,90 +21,12 @@ from rtc_stt.events import (
     TranscriptFinal,
     UtteranceDropped,
 )
-from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step, effort_at
-from rtc_stt.session import LOAD_WARNINGS, MAX_BACKLOG_S, Session, Speech
-from rtc_stt.testing import Said, ScriptedEngine, ScriptedVad, render
-from rtc_stt.vad import DetectorState, VadBatcher
+from rtc_stt.session import LOAD_WARNINGS, MAX_BACKLOG_S
+from rtc_stt.testing import Said
+from tests.calls import TIMEOUT_S, WORDS, Call
 from tests.harness import only, said, types
-
-TIMEOUT_S = 5.0
-WORDS = "please turn on the lights now"  # 500 to 2300 ms
-SCRIPT = said(WORDS)
-
-
-class GatedVad(ScriptedVad):
-    """Judges only while the gate is open; may be told to fail."""
-
-    def __init__(self, script: Sequence[Said]) -> None:
-        super().__init__(script)
-        self.gate = threading.Event()
-        self.gate.set()
-        self.broken = False
-
-    def detect(self, states: Sequence[DetectorState], windows: npt.NDArray[np.float32]) -> list[float]:
-        assert self.gate.wait(TIMEOUT_S)
-        if self.broken:
-            raise RuntimeError("broken")
-        return super().detect(states, windows)
-
-
-class Call:
-    """A session, what it told, and the audio of its script."""
-
-    def __init__(self, script: Sequence[Said] = SCRIPT, instrument: Instrument | None = None) -> None:
-        self.vad = GatedVad(script)
-        self.engine = ScriptedEngine(script)
-        instrument = instrument or Instrument()
-        self.speech = Speech(
-            VadBatcher(self.vad),
-            DecodePool({Tier.FAST: self.engine}, concurrency=2, instrument=instrument),
-            routing=Routing(min_words=0),
-            instrument=instrument,
-        )
-        self.told: list[Event] = []
-        self.audio = render(script, max([s.end_ms for s in script], default=0) + 2_000)
-        self.session = Session(self.speech, self.told.append, transport="test", limits={"seats": 1})
-        self._at = 0
-
-    def say(self, until_ms: int, chunk_ms: int = 20) -> None:
-        end = min(ms_to_samples(until_ms), len(self.audio))
-        while self._at < end:
-            upto = min(end, self._at + ms_to_samples(chunk_ms))
-            self.session.receive_audio(self.audio[self._at : upto])
-            self._at = upto
-
-    async def until(self, kind: type[Event], count: int = 1) -> None:
-        async with asyncio.timeout(TIMEOUT_S):
-            while len(only(self.told, kind)) < count:
-                await asyncio.sleep(0.001)
-
-    async def end(self) -> str:
-        return await asyncio.wait_for(asyncio.shield(self.session.ended), TIMEOUT_S)
-
-
-@pytest.fixture
-async def calls() -> AsyncIterator[Callable[..., Call]]:
-    made: list[Call] = []
-
-    def make(*arguments: object, **how: object) -> Call:
-        made.append(Call(*arguments, **how))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for call in made:
-        call.vad.gate.set()
-        call.session.abort("test")
-        await call.speech.aclose()
-
-
-@pytest.fixture
-async def call(calls) -> Call:
-    made = calls()
-    made.session.start()
-    return made
-
 
 # ── A whole life ──
 

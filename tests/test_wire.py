@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from rtc_stt.commands import Configure, Finalize, Mute, Ping, Stop
+from rtc_stt.commands import Ack, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.events import (
     EVENT_TYPES,
     Decision,
@@ -79,6 +80,12 @@ def test_a_final_comes_back_equal():
     assert decode_event(encode_event(FINAL)) == FINAL
 
 
+def test_a_final_of_an_older_server_has_no_gap():
+    body = json.loads(encode_event(replace(FINAL, concealed_ms=20, lost_ms=300)))
+    assert (body.pop("concealed_ms"), body.pop("lost_ms")) == (20, 300)
+    assert decode_event(json.dumps(body)) == FINAL
+
+
 def test_text_is_written_as_nfc():
     event = SessionWarning(at_ms=0, code="x", message="Cafe\u0301")
     assert json.loads(encode_event(event))["message"] == "Café"
@@ -128,7 +135,7 @@ def test_every_event_type_of_the_contract_is_there():
     assert set(EVENT_TYPES) == {
         "session.started", "speech.started", "transcript.partial", "transcript.eager", "speech.resumed",
         "speech.stopped", "transcript.final", "utterance.dropped", "finalized", "warning", "error", "pong",
-        "session.ended",
+        "session.ended", "session.resumed",
     }  # fmt: skip
 
 
@@ -156,6 +163,8 @@ def test_a_session_tells_its_models_and_limits():
         ('{"type":"finalize","id":"a"}', Finalize("a")),
         ('{"type":"ping","id":""}', Ping("")),
         ('{"type":"mute","on":true}', Mute(True)),
+        ('{"type":"ack","seq":0}', Ack(0)),
+        ('{"type":"ack","seq":17}', Ack(17)),
         ('{"type":"stop"}', Stop()),
         (b'{"type":"stop"}', Stop()),
         ('{"type":"configure","language":"de"}', Configure({"language": "de"})),
@@ -183,6 +192,12 @@ def test_a_command_is_read(message, command):
         ('{"type":["stop"]}', "unknown_type"),
         ('{"type":"mute"}', "bad_field"),
         ('{"type":"mute","on":1}', "bad_field"),
+        ('{"type":"ack"}', "bad_field"),
+        ('{"type":"ack","seq":-1}', "bad_field"),
+        ('{"type":"ack","seq":true}', "bad_field"),
+        ('{"type":"ack","seq":1.0}', "bad_field"),
+        ('{"type":"ack","seq":"7"}', "bad_field"),
+        ('{"type":"ack","seq":9007199254740993}', "bad_field"),
         ('{"type":"finalize"}', "bad_field"),
         ('{"type":"finalize","id":3}', "bad_field"),
         ('{"type":"ping","id":"\\ud800"}', "bad_field"),
@@ -204,5 +219,5 @@ def test_fields_a_command_should_not_have_are_named_and_cut_short():
 
 
 def test_commands_come_back_equal():
-    for command in (Finalize("a"), Ping("ä"), Mute(False), Stop(), Configure({"language": "de"})):
+    for command in (Finalize("a"), Ping("ä"), Mute(False), Ack(3), Stop(), Configure({"language": "de"})):
         assert read_command(encode_command(command)) == (command, [])

@@ -24,6 +24,7 @@ from rtc_stt.bench.capacity import PROBES, Search, Watch, is_calm, until_calm
 from rtc_stt.bench.live import CORES, Spoken, on_cores, read, speak_for
 from rtc_stt.bench.result import Mark, Outcome, percentiles, rss_bytes
 from rtc_stt.bench.voice import MakeSpeech, Voice, latencies
+from rtc_stt.decode_pool import DecodePool
 from rtc_stt.load import Step
 from rtc_stt.session import Speech
 
@@ -201,11 +202,13 @@ class _Load:
             self._inside -= 1
 
     def _sample(self, second: int) -> Sample:
+        pool = self._speech.pool
+        assert isinstance(pool, DecodePool), "the queue is in another process"
         return Sample(
             at_s=second,
-            step=int(self._speech.pool.step),
+            step=int(pool.step),
             waiting=sum(self._watch.waiting.values()),
-            waiting_bytes=self._speech.pool.snapshot()["queued_bytes"],
+            waiting_bytes=pool.snapshot()["queued_bytes"],
             rss=rss_bytes(),
             sessions=self._inside,
         )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import logging
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +16,7 @@ from rtc_stt.engines.fetch import locate
 from rtc_stt.errors import ConfigError, ModelError
 from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
+from rtc_stt.logs import LogOptions, set_up
 from rtc_stt.session import Speech
 from rtc_stt.vad import SileroDetector, VadBatcher
 from signaling.settings import Access, Server, WebRtc
@@ -163,32 +161,8 @@ def _has_cuda() -> bool:
     return bool(ctranslate2.get_cuda_device_count())
 
 
-# ── Logging ────────────────────────────────────────────────────────────
-
-
-class _JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def set_up_logging(options: argparse.Namespace) -> None:
-    """One handler on standard error, in the chosen form."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JsonFormatter()
-        if options.log_format == "json"
-        else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    )
-    logging.basicConfig(level=options.log_level.upper(), handlers=[handler], force=True)
-    # These tell the offers, candidates and packets of users.
-    for name in ("aiortc", "aioice"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+def set_up_logging(options: argparse.Namespace) -> LogOptions:
+    """Log to standard error, in the chosen form. Returns it, for processes that this one starts."""
+    chosen = LogOptions(options.log_format, options.log_level)
+    set_up(chosen)
+    return chosen

@@ -49,9 +49,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve the demo."""
-    common.set_up_logging(options)
+    logs = common.set_up_logging(options)
     values = common.read_values(options, host=options.host, port=options.port).over(DEMO_VALUES)
-    return run_gateway(values, _about, _announce)
+    return run_gateway(values, _about, _announce, logs)
 
 
 def _about(speech: Speech) -> About:

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from rtc_stt.cli import common
+from rtc_stt.cli.hosting import hosting, worker_setups
 from rtc_stt.config_keys import Values, build
+from rtc_stt.logs import LogOptions
 from rtc_stt.session import Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.serve import serve
-from signaling.settings import Server
+from signaling.settings import Access, Server, WebRtc
+from signaling.udp import loop_factory
 
 __all__ = ["add_listen", "add_parser", "run_gateway"]
 
@@ -41,7 +44,7 @@ def add_listen(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Load the models, serve, drain."""
-    common.set_up_logging(options)
+    logs = common.set_up_logging(options)
     values = common.read_values(options, host=options.host, port=options.port)
 
     def about(speech: Speech) -> About:
@@ -53,16 +56,31 @@ def run(options: argparse.Namespace) -> int:
             languages=sorted(speech.pool.languages),
         )
 
-    return run_gateway(values, about, lambda url: print(f"rtc-stt is ready on {url}", flush=True))
+    return run_gateway(values, about, lambda url: print(f"rtc-stt is ready on {url}", flush=True), logs)
 
 
-def run_gateway(values: Values, about: Callable[[Speech], About], announce: Callable[[str], None]) -> int:
+def run_gateway(
+    values: Values,
+    about: Callable[[Speech], About],
+    announce: Callable[[str], None],
+    logs: LogOptions,
+) -> int:
     """Serve with these values until told to stop."""
-    server = build(Server, values)
+    server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
+    make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
     if not server.api_keys:
         whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
         print(f"No API_KEYS: open to {whom}.", flush=True)
     metrics = Metrics()
     speech = common.make_speech(values, metrics)
-    asyncio.run(serve(create_app(speech, server, about(speech), metrics), announce))
+
+    async def run() -> None:
+        try:
+            async with hosting(speech, server, webrtc, metrics, setups) as host:
+                await serve(create_app(host, server, access, webrtc, about(speech), metrics), announce)
+        finally:
+            await speech.aclose()
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(run())
     return 0

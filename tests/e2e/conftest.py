@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,12 +59,28 @@ def human_speech() -> Path:
     return support.HUMAN_SPEECH
 
 
+def required(name: str, found: str | None) -> str:
+    """What a test needs of the machine: without it the test is skipped, or fails where none may be."""
+    if found:
+        return found
+    if os.environ.get("RTC_STT_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"RTC_STT_REQUIRE_BROWSER=1 and there is no {name}")
+    pytest.skip(f"there is no {name}")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium."""
-    path = support.find_chromium()
-    if path is None:
-        if os.environ.get("RTC_STT_REQUIRE_BROWSER") == "1":
-            pytest.fail("RTC_STT_REQUIRE_BROWSER=1 and there is no chromium on PATH")
-        pytest.skip("there is no chromium on PATH")
-    return path
+    return required("chromium on PATH", support.find_chromium())
+
+
+@pytest.fixture(scope="session")
+def turnserver() -> str:
+    """The path of coturn."""
+    return required("turnserver (coturn) on PATH", shutil.which("turnserver"))
+
+
+@pytest.fixture(scope="session")
+def gstreamer() -> str:
+    """The Python that has GStreamer's webrtcbin."""
+    return required("GStreamer with webrtcbin and Python bindings", support.find_gstreamer())

@@ -38,7 +38,8 @@ from rtc_stt.session import Session, Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
-from signaling.settings import Server
+from signaling.registry import Registry
+from signaling.settings import Access, Server, WebRtc
 from tools.demo_models.score import normalise
 from tools.live_line.client import LiveClient
 
@@ -232,6 +233,10 @@ def understood(kind: str, count: int) -> list[Clip]:
     return found
 
 
+ROOMY = Access(max_half_open_per_key=32, rate_limit_rps=1_000, rate_limit_burst=1_000)
+"""Here all clients have one address."""
+
+
 # ── Servers ────────────────────────────────────────────────────────────
 
 
@@ -327,7 +332,9 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def run_gateway(speech: Speech, **settings: Any) -> AsyncIterator[Gateway]:
+async def run_gateway(
+    speech: Speech, *, webrtc: WebRtc | None = None, access: Access | None = None, **settings: Any
+) -> AsyncIterator[Gateway]:
     borrowed = _BorrowedSpeech(
         vad=speech.vad,
         pool=speech.pool,
@@ -337,7 +344,9 @@ async def run_gateway(speech: Speech, **settings: Any) -> AsyncIterator[Gateway]
     )
     server = Server(port=0, **settings)
     about = About(mode="demo", fast="fast", accurate="accurate", languages=("en",))
-    app = create_app(borrowed, server, about, Metrics())
+    webrtc = webrtc or WebRtc()
+    host = Registry(borrowed, server, webrtc)
+    app = create_app(host, server, access or ROOMY, webrtc, about, Metrics())
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -410,3 +419,19 @@ def assert_whole(client: LiveClient) -> None:
 
 def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def find_gstreamer() -> str | None:
+    """The system's Python, if it has the bindings of GStreamer and webrtcbin with all that it needs."""
+    python = "/usr/bin/python3"
+    elements = ("webrtcbin", "nicesrc", "dtlsdec", "srtpdec", "opusenc", "rtpopuspay")
+    probe = (
+        "import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstWebRTC', '1.0');"
+        "from gi.repository import Gst, GstWebRTC; Gst.init(None);"
+        f"assert all(map(Gst.ElementFactory.find, {elements}))"
+    )
+    try:
+        subprocess.run([python, "-c", probe], check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return python

@@ -33,3 +33,10 @@ def test_a_webrtc_client_fits_into_one_file(demo: str) -> None:
     lines = run("examples/webrtc_client.py", demo, SAMPLE)
     assert lines[-1].startswith("Can I book a table for eight people")
     assert any(line.startswith("   Can") for line in lines[:-1]), "partials come before the final"
+
+
+def test_a_live_session_is_a_dozen_lines(demo: str) -> None:
+    lines = run("examples/live_session.py", demo, SAMPLE)
+    assert lines[0].startswith("-- session ")
+    assert lines[-1].startswith("Can I book a table for eight people")
+    assert any(line.startswith("   Can") for line in lines[1:-1]), "partials come before the final"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rtc_stt.audio import Origin, ms_to_samples
+from rtc_stt.commands import Ack, Configure
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.errors import DecodeError
-from rtc_stt.events import Event
+from rtc_stt.events import Event, TranscriptFinal
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier
 from rtc_stt.testing import Said, ScriptedEngine, ScriptedVad, hypothesis, render, replay
 from rtc_stt.wire import encode_event
+from tests.calls import Call
 from tests.harness import Line, said
 
 __all__ = ["SCENES", "path_of", "written"]
@@ -33,11 +37,15 @@ def _fails(asked: DecodeRequest, text: str) -> Hypothesis:
 
 
 def _replayed(
-    script: list[Said], duration_ms: int, options: StreamOptions = OPTIONS, **answers: object
+    script: list[Said],
+    duration_ms: int,
+    options: StreamOptions = OPTIONS,
+    origins: Sequence[tuple[int, Origin]] = (),
+    **answers: object,
 ) -> list[Event]:
     engines = {Tier(tier): ScriptedEngine(script, name=tier, answer=a) for tier, a in answers.items()}  # type: ignore[arg-type]
     audio = render(script, duration_ms)
-    return replay(audio, ScriptedVad(script), engines, options=options, routing=Routing())
+    return replay(audio, ScriptedVad(script), engines, options=options, routing=Routing(), origins=origins)
 
 
 def simple_utterance() -> list[Event]:
@@ -94,6 +102,52 @@ def mute() -> list[Event]:
     return line.told
 
 
+def gap() -> list[Event]:
+    """A part of the sentence is made up by the codec, and another is lost: the final says so."""
+    runs = [(1_000, Origin.RECEIVED), (60, Origin.CONCEALED), (300, Origin.RECEIVED), (128, Origin.LOST)]
+    origins = [(ms_to_samples(ms), origin) for ms, origin in runs]
+    return _replayed(SENTENCE, 3_500, origins=origins, fast=hypothesis)
+
+
+def resume() -> list[Event]:
+    """The connection is lost in mid-sentence; a new one goes on with the same utterance."""
+
+    async def live() -> list[Event]:
+        now = 0.0
+        call = Call(
+            SENTENCE, by_ear=True, clock=lambda: now, session_id="w1-example", resume_token="w1-secret"
+        )
+        session, told = call.session, call.told
+        session.start()
+        # Whether an eager text or a partial leaves is a matter of threads.
+        session.receive_command(
+            Configure({"partials": False, "endpointing": {"min_silence_ms": 500, "speculate_after_ms": 500}})
+        )
+        call.say(1_100)
+        await call.settled()
+        session.detach()
+        seen = told[:1]  # the other had not arrived when the line went dead
+        now += 0.3
+        session.attach(seen.append, last_seq=1)
+        session.receive_command(Ack(seen[-1].seq))
+        call.say(2_536)  # up to the endpoint
+        await call.until(TranscriptFinal, told=seen)
+        call.say(3_500)
+        session.finish("stopped")
+        await call.end()
+        await call.speech.aclose()
+        return seen
+
+    untimed = [
+        replace(event, timing=replace(event.timing, queue_ms=0, fast_infer_ms=0))
+        if isinstance(event, TranscriptFinal)
+        else event
+        for event in asyncio.run(live())
+    ]
+    assert [event.seq for event in untimed] == list(range(1, len(untimed) + 1))
+    return untimed
+
+
 SCENES: Mapping[str, Callable[[], list[Event]]] = {
     scene.__name__: scene
     for scene in (
@@ -105,6 +159,8 @@ SCENES: Mapping[str, Callable[[], list[Event]]] = {
         long_utterance_cut,
         finalize_mid_speech,
         mute,
+        gap,
+        resume,
     )
 }
 """Every scene by the name of its file."""

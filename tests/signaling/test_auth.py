@@ -7,20 +7,29 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtc_stt.errors import Unauthorized
-from signaling.auth import check_key
+from signaling.auth import DEMO, OPEN, Authority
+from signaling.tokens import TokenWrong
 
 KEYS = ("first-key-0123456789", "second-key-0123456789")
+NOW = 1_800_000_000.0
 
 
-@pytest.mark.parametrize("authorization", [None, "", "Bearer anything"])
+def authority(*keys: str, demo: bool = False) -> Authority:
+    return Authority(keys, b"a secret that signs", token_seconds=60, demo=demo)
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer anything", "Basic x"])
 def test_without_keys_everyone_may_come_in(authorization):
-    check_key(authorization, ())
+    assert authority().identify(authorization).key_id == OPEN
+    assert authority().is_open
 
 
-@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_each_key_opens(scheme, key):
-    check_key(f"{scheme} {key}", KEYS)
+def test_each_key_opens_and_has_a_name_of_its_own(scheme):
+    ours = authority(*KEYS)
+    names = [ours.identify(f"{scheme} {key}").key_id for key in KEYS]
+    assert len(set(names)) == 2
+    assert not any(key in name for key in KEYS for name in names)
 
 
 @pytest.mark.parametrize(
@@ -40,12 +49,44 @@ def test_each_key_opens(scheme, key):
 )
 def test_anything_else_does_not(authorization):
     with pytest.raises(Unauthorized):
-        check_key(authorization, KEYS)
+        authority(*KEYS).identify(authorization)
 
 
 @given(st.text())
 @example("\udcff\udcfe")  # how aiohttp hands over bytes that are no UTF-8
+@example("st_\udcff")
 def test_whatever_is_given_the_answer_is_unauthorized_and_shows_no_key(text):
     with pytest.raises(Unauthorized) as error:
-        check_key(f"Bearer {text}", KEYS)
+        authority(*KEYS).identify(f"Bearer {text}")
     assert not any(key in str(error.value) for key in KEYS)
+
+
+def test_a_token_stands_for_its_key_in_the_header_or_the_query():
+    ours = authority(*KEYS)
+    name = ours.identify(f"Bearer {KEYS[1]}").key_id
+    token = ours.issue(name, NOW, bytes(16))
+    for shown in (ours.identify(f"Bearer {token}"), ours.identify(None, token)):
+        assert shown.key_id == name
+        assert shown.token is not None
+
+
+def test_a_key_is_never_taken_from_the_query():
+    with pytest.raises(Unauthorized, match="never a key"):
+        authority(*KEYS).identify(None, KEYS[0])
+
+
+def test_a_key_that_looks_like_a_token_is_a_key():
+    assert authority("st_key-of-sixteen-chars").identify("Bearer st_key-of-sixteen-chars").token is None
+
+
+@pytest.mark.parametrize("name", [OPEN, DEMO])
+def test_tokens_made_without_a_key_are_no_good_where_keys_are_asked_for(name):
+    token = authority(demo=True).issue(name, NOW, bytes(16))
+    assert authority(demo=True).identify(f"Bearer {token}").key_id == name
+    with pytest.raises(TokenWrong):
+        authority(*KEYS).identify(f"Bearer {token}")
+
+
+def test_the_demo_with_keys_knows_the_tokens_of_its_page():
+    ours = authority(*KEYS, demo=True)
+    assert ours.identify(f"Bearer {ours.issue(DEMO, NOW, bytes(16))}").key_id == DEMO

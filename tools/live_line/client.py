@@ -28,6 +28,9 @@ __all__ = ["LiveClient", "Received", "Speaker"]
 
 FRAME = SAMPLE_RATE // 50
 
+TICK = '{"type":"tick"}'
+"""No event: it makes the transport send a lost one again soon."""
+
 
 class Speaker(MediaStreamTrack):
     """A microphone: what is put in is spoken in real time, and silence between."""
@@ -178,6 +181,8 @@ class LiveClient:
         return found
 
     def _receive(self, message: str) -> None:
+        if message == TICK:
+            return
         event = decode_event(message)
         self.received.append(Received(time.monotonic(), event))
         if self.on_event:

@@ -1,32 +1,40 @@
 /**
- * One live session: audio up over WebRTC, events down over a data channel, set up by WHIP (RFC 9725).
+ * One connection: audio up over WebRTC, events down over a data channel, set up by WHIP with trickle (RFC 9725).
  *
- * `Connection.open` does the whole handshake and resolves when events can flow. From then on `onEvent` is called
- * for each event, and `onLost` at most once, when the connection ends without our asking.
+ * `Connection.open` does the whole handshake and resolves when events can flow. A connection that falls silent may
+ * yet speak again (`onSilent`, `onHeard`); one that is closed is gone (`onClosed`, at most once, never by our own
+ * asking). What becomes of the session then is for `live_session.js` to say.
  */
 
-import { PROBLEMS, Problem, fromResponse } from "./problems.js";
+import { PROBLEMS, Problem } from "./problems.js";
+import { BEAT_MS, DOUBTFUL_PATIENCE_MS, PATIENCE_MS, heartbeat } from "./reconnect.js";
+import { firstMid, sdpFragment } from "./sdp_fragment.js";
 
 /** Candidates of this machine come within milliseconds; a STUN server that does not answer must not hold us up. */
 const GATHERING_MS = 2_000;
 const OPENING_MS = 10_000;
-/** Often enough for a live read-out, and to keep a session without sound alive. */
-const PING_EVERY_MS = 5_000;
-/** ICE itself needs about half a minute to give up on a peer that is gone; two lost pings tell sooner. */
-const PONG_WITHIN_MS = 11_000;
 /** The server may still be writing the last final. */
 const GOODBYE_MS = 3_000;
 
+/** Set when a server has refused PATCH: from then on an offer waits for its candidates. */
+let trickleRefused = false;
+
 /**
  * @typedef {object} ConnectionOptions
- * @property {MediaStreamTrack} track       what to send first
- * @property {string} apiKey                "" where the server asks for none
- * @property {string|undefined} iceServersUrl  where to ask for STUN and TURN servers; the answer has W3C's `iceServers`
- * @property {AbortSignal} signal           gives up the attempt
+ * @property {import("./whip.js").Whip} whip    of this connection alone
+ * @property {MediaStreamTrack} track           what to send first
+ * @property {RTCIceServer[]} iceServers
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy]
+ * @property {boolean} [trickle]                false: gather all candidates before the offer
+ * @property {AbortSignal} signal               gives up the attempt
  * @property {(event: any) => void} onEvent
- * @property {(roundTripMs: number) => void} onRoundTrip
- * @property {(shaky: boolean) => void} onShaky   packets stopped flowing, or flow again
- * @property {(problem: Problem) => void} onLost
+ * @property {(roundTripMs: number) => void} [onRoundTrip]
+ * @property {(shaky: boolean) => void} [onShaky]   packets stopped flowing, or flow again
+ * @property {() => void} [onSilent]                a ping has had no answer for too long
+ * @property {() => void} [onHeard]                 it was silent, and is not any more
+ * @property {() => void} [onClosed]
+ * @property {(type: string) => void} [onCandidate]       one of ours was found; its kind
+ * @property {(code: number) => void} [onCandidateError]  of a STUN or TURN server
  */
 
 export class Connection {
@@ -34,12 +42,18 @@ export class Connection {
   #channel;
   #sender;
   #options;
-  #headers;
-  #resource = "";
+  #whip;
   #closed = false;
-  #pinger = 0;
+  #silent = false;
+  #beat = 0;
+  #lastBeatAt = 0;
+  #lastPingAt = 0;
+  #patienceMs = PATIENCE_MS;
   /** When the pings under way were sent, by id. @type {Map<string, number>} */
   #pings = new Map();
+  /** Candidates found and not yet sent; null at its end: there are no more. @type {(string|null)[]} */
+  #candidates = [];
+  #trickling = false;
   /** Called when `session.ended` has come; `stop` waits for it. @type {(value?: unknown) => void} */
   #onEnded = () => {};
 
@@ -49,24 +63,26 @@ export class Connection {
    */
   static async open(options) {
     if (typeof RTCPeerConnection === "undefined") throw new Problem(PROBLEMS.webrtcBlocked);
-    const headers = options.apiKey ? { Authorization: `Bearer ${options.apiKey}` } : {};
-    const iceServers = await fetchIceServers(options.iceServersUrl, headers, options.signal);
-    const connection = new Connection(options, headers, iceServers);
+    const refusedBefore = trickleRefused;
+    const connection = new Connection(options);
     try {
       await connection.#handshake();
+      return connection;
     } catch (error) {
       connection.close();
+      // The server may have needed the candidates that it did not take: once more, with all of them in the offer.
+      if (trickleRefused && !refusedBefore && !options.signal.aborted) return Connection.open(options);
       throw error;
     }
-    return connection;
   }
 
   /** Use `Connection.open`. */
-  constructor(options, headers, iceServers) {
+  constructor(options) {
     this.#options = options;
-    this.#headers = headers;
+    this.#whip = options.whip;
+    const { iceServers, iceTransportPolicy = "all" } = options;
     try {
-      this.#peer = new RTCPeerConnection({ iceServers });
+      this.#peer = new RTCPeerConnection({ iceServers, iceTransportPolicy });
     } catch {
       throw new Problem(PROBLEMS.webrtcBlocked);
     }
@@ -74,65 +90,118 @@ export class Connection {
     // Before the offer, so that it is part of it. The defaults are what we need: ordered and reliable.
     this.#channel = this.#peer.createDataChannel("rtc-stt");
     this.#channel.onmessage = ({ data }) => this.#receive(data);
+    this.#peer.onicecandidate = ({ candidate }) => this.#found(candidate);
+    this.#peer.onicecandidateerror = ({ errorCode }) => options.onCandidateError?.(errorCode);
   }
 
   async #handshake() {
-    const { signal } = this.#options;
+    const { signal, trickle = true } = this.#options;
     await this.#peer.setLocalDescription();
-    await gathered(this.#peer, signal);
-    const response = await this.#post(this.#peer.localDescription.sdp);
-    // A server may be reached under a path of a proxy: the address is relative to the request (RFC 9110, 10.2.2).
-    this.#resource = new URL(response.headers.get("Location") ?? "", response.url).href;
-    await this.#peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    const trickling = trickle && !trickleRefused;
+    if (!trickling) await gathered(this.#peer, signal);
+    // What has been found by now is in the offer, and need not be sent again.
+    this.#candidates = [];
+    const sdp = this.#peer.localDescription.sdp;
+    const answer = await this.#whip.offer(sdp, signal);
+    await this.#peer.setRemoteDescription({ type: "answer", sdp: answer });
+    if (trickling) {
+      this.#trickling = true;
+      this.#trickle();
+    }
     await opened(this.#peer, this.#channel, signal);
     this.#watch();
   }
 
-  async #post(sdp) {
-    let response;
-    try {
-      response = await fetch("/whip", {
-        method: "POST",
-        headers: { ...this.#headers, "Content-Type": "application/sdp" },
-        body: sdp,
-        signal: this.#options.signal,
-      });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Problem(PROBLEMS.serverUnreachable);
-    }
-    if (response.status !== 201) throw await fromResponse(response);
-    return response;
+  /** @param {RTCIceCandidate|null} candidate  null, or an empty one, where there are no more */
+  #found(candidate) {
+    const text = candidate?.candidate || null;
+    if (text) this.#options.onCandidate?.(candidate.type);
+    // The others are the same ones, for m-lines that are bundled with the first.
+    if (text && candidate.sdpMid !== firstMid(this.#peer.localDescription.sdp)) return;
+    this.#candidates.push(text);
+    this.#trickle();
   }
 
-  /** Once open, notice the three ways in which a connection ends: closed, cut off, or silent. */
+  /** One request at a time, in order; what is found in the meantime goes with the next. */
+  async #trickle() {
+    if (!this.#trickling || this.#candidates.length === 0 || this.#closed) return;
+    const found = this.#candidates;
+    this.#candidates = [];
+    this.#trickling = false;
+    const some = found.filter((candidate) => candidate !== null);
+    const fragment = sdpFragment(this.#peer.localDescription.sdp, some, found.includes(null));
+    try {
+      trickleRefused = !(await this.#whip.trickle(fragment, this.#options.signal));
+    } catch {
+      return; // given up
+    }
+    this.#trickling = !trickleRefused;
+    this.#trickle();
+  }
+
+  /** Once open, notice the ways in which a connection ends: closed, cut off, or silent. */
   #watch() {
     // ICE stays "connected" when the server closes on its own; only the channel tells.
     this.#channel.onclose = () => this.#lose();
     this.#peer.onconnectionstatechange = () => {
       const { connectionState } = this.#peer;
-      if (connectionState === "failed") this.#lose();
-      else this.#options.onShaky(connectionState === "disconnected");
+      if (connectionState === "failed") return this.#lose();
+      this.#options.onShaky?.(connectionState === "disconnected");
+      if (connectionState === "disconnected") this.probe();
     };
-    this.#pinger = setInterval(() => this.#ping(), PING_EVERY_MS);
+    this.#lastBeatAt = Date.now();
+    this.#beat = setInterval(() => this.#onBeat(), BEAT_MS);
+    this.#ping();
+  }
+
+  #onBeat() {
+    const now = performance.now();
+    const [oldest] = this.#pings.values();
+    const { slept, silent, ping } = heartbeat({
+      sinceLastBeatMs: Date.now() - this.#lastBeatAt,
+      sinceLastPingMs: now - this.#lastPingAt,
+      unansweredMs: oldest === undefined ? null : now - oldest,
+      patienceMs: this.#patienceMs,
+    });
+    this.#lastBeatAt = Date.now();
+    if (slept) return this.probe();
+    if (silent && !this.#silent) {
+      this.#silent = true;
+      this.#options.onSilent?.();
+    }
+    if (ping) this.#ping();
+  }
+
+  /** There is a reason to doubt that it still stands: ask, and wait for the answer less long than usual. */
+  probe() {
+    if (this.#closed || this.#silent) return;
+    this.#pings.clear();
+    this.#patienceMs = DOUBTFUL_PATIENCE_MS;
     this.#ping();
   }
 
   #ping() {
     const now = performance.now();
-    const [oldest] = this.#pings.values();
-    if (oldest !== undefined && now - oldest > PONG_WITHIN_MS) return this.#lose();
     const id = String(Math.round(now));
+    this.#lastPingAt = now;
     this.#pings.set(id, now);
     this.send({ type: "ping", id });
   }
 
   #receive(data) {
+    if (this.#closed) return;
     const event = JSON.parse(data);
+    if (event.type === "tick") return; // it has done its work by coming: it made a lost event noticed
     if (event.type === "pong" && this.#pings.has(event.id)) {
-      this.#options.onRoundTrip(performance.now() - this.#pings.get(event.id));
+      this.#options.onRoundTrip?.(performance.now() - this.#pings.get(event.id));
       // The channel is ordered: what was asked before has been answered or never will be.
       this.#pings.clear();
+      this.#patienceMs = PATIENCE_MS;
+    }
+    if (this.#silent) {
+      this.#silent = false;
+      this.#pings.clear();
+      this.#options.onHeard?.();
     }
     this.#options.onEvent(event);
     if (event.type === "session.ended") this.#onEnded();
@@ -141,7 +210,7 @@ export class Connection {
   #lose() {
     if (this.#closed) return;
     this.close();
-    this.#options.onLost(new Problem(PROBLEMS.connectionLost));
+    this.#options.onClosed?.();
   }
 
   /** @param {{type: string, [field: string]: any}} message */
@@ -149,50 +218,41 @@ export class Connection {
     if (this.#channel.readyState === "open") this.#channel.send(JSON.stringify(message));
   }
 
-  /** Sends another track from now on, without a new negotiation. @param {MediaStreamTrack} track */
+  /** Sends another track from now on, or none, without a new negotiation. @param {MediaStreamTrack|null} track */
   async replaceTrack(track) {
-    await this.#sender.replaceTrack(track);
+    if (!this.#closed) await this.#sender.replaceTrack(track);
   }
 
-  /** Says goodbye, waits for the last words of the server, and closes. */
+  /** @returns {Promise<RTCStatsReport>} */
+  stats() {
+    return this.#peer.getStats();
+  }
+
+  /** Says goodbye, waits for the last words of the server, and closes; the session is over then. */
   async stop() {
-    if (this.#closed) return;
-    await new Promise((resolve) => {
-      this.#onEnded = resolve;
-      this.#channel.onclose = resolve; // no loss any more: it is what we asked for
-      setTimeout(resolve, GOODBYE_MS);
-      this.send({ type: "stop" });
-    });
+    if (!this.#closed) {
+      await new Promise((resolve) => {
+        this.#onEnded = resolve;
+        this.#channel.onclose = resolve; // no loss any more: it is what we asked for
+        setTimeout(resolve, GOODBYE_MS);
+        this.send({ type: "stop" });
+      });
+    }
+    this.end();
+  }
+
+  /** Ends the session at once. */
+  end() {
+    this.#whip.end();
     this.close();
   }
 
-  /** Closes at once; also while the page is being left. */
+  /** Closes the connection at once. The session may go on with another one. */
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    clearInterval(this.#pinger);
-    if (this.#resource) {
-      // keepalive: the request outlives the page. Its answer does not matter any more.
-      fetch(this.#resource, { method: "DELETE", headers: this.#headers, keepalive: true }).catch(() => {});
-    }
+    clearInterval(this.#beat);
     this.#peer.close();
-  }
-}
-
-/**
- * STUN and TURN servers. Without any, a server that can be reached directly still works, so no failure here is one.
- *
- * @returns {Promise<RTCIceServer[]>}
- */
-async function fetchIceServers(url, headers, signal) {
-  if (!url) return [];
-  try {
-    const response = await fetch(url, { headers, signal });
-    const { iceServers = [] } = response.ok ? await response.json() : {};
-    return iceServers;
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    return [];
   }
 }
 

@@ -6,9 +6,12 @@
  */
 
 import { AudioSources } from "./audio_sources.js";
-import { Connection } from "./connection.js";
-import { PROBLEMS, Problem, fromErrorEvent, textOf } from "./problems.js";
-import { EMPTY, cleared, connected, disconnected, plainText, reduce } from "./transcript.js";
+import { LiveSession } from "./live_session.js";
+import { PROBLEMS, Problem, SESSION_WAITS, fromErrorEvent, textOf } from "./problems.js";
+import { comesBackAfter } from "./reconnect.js";
+import * as saved from "./saved_session.js";
+import { NO_FIGURES, networkFigures } from "./stats.js";
+import { EMPTY, begunAnew, cleared, connected, disconnected, plainText, reduce } from "./transcript.js";
 import { flash, render, renderAbout, renderLevel } from "./view.js";
 import { endReason } from "./words.js";
 
@@ -26,22 +29,26 @@ let page = {
   asking: false,
   stopping: false,
   shaky: false,
+  away: null,
   microphone: false,
   muted: false,
   playing: null,
   problem: null,
   roundTripMs: null,
+  network: NO_FIGURES,
   transcript: EMPTY,
 };
 
 const audio = new AudioSources();
-/** @type {Connection|null} */
-let connection = null;
+/** @type {LiveSession|null} */
+let session = null;
+/** What the page before this one, in this tab, has left. @type {saved.SavedSession|null} */
+let left = null;
 /** The attempt under way, to be able to cancel it. @type {AbortController|null} */
 let attempt = null;
 /** What "Connect again" does. */
 let startAgain = startWithMicrophone;
-/** @type {{requires_key: boolean, samples: {id: string, file: string}[], ice_servers_url?: string}} */
+/** @type {{requires_key: boolean, samples: {id: string, file: string}[]}} */
 let about = { requires_key: false, samples: [] };
 let mutedSince = 0;
 /** The server thinks that we are muted. */
@@ -57,6 +64,12 @@ Object.defineProperty(window, "rtcStt", {
     events,
   },
 });
+
+/** `?trickle=off` waits for all candidates before the offer, as some WHIP clients do. */
+const trickle = new URLSearchParams(location.search).get("trickle") !== "off";
+
+/** There is a session, whether or not it can be reached just now. */
+const isOpen = () => page.connection === "live" || page.connection === "reconnecting";
 
 /** @param {Partial<typeof page>} changes */
 function update(changes) {
@@ -78,29 +91,23 @@ async function startWithMicrophone() {
  * @returns {Promise<boolean>}  whether we are live
  */
 async function connect(openTrack, { asking }) {
-  if (page.connection === "connecting" || page.connection === "live") return false;
+  if (page.connection === "connecting" || isOpen()) return false;
   attempt = new AbortController();
   const { signal } = attempt;
   update({ connection: "connecting", asking, problem: null });
   try {
     const apiKey = apiKeyOrProblem();
     const track = await Promise.race([openTrack(signal), aborted(signal)]);
-    update({ asking: false, microphone: audio.microphone !== null, transcript: connected(page.transcript) });
-    const opened = await Connection.open({
-      track,
-      apiKey,
-      iceServersUrl: about.ice_servers_url,
-      signal,
-      onEvent: receive,
-      onRoundTrip: (roundTripMs) => update({ roundTripMs }),
-      onShaky: (shaky) => update({ shaky }),
-      onLost: fail,
-    });
+    const resume = left?.resume ?? null;
+    const transcript = resume ? page.transcript : connected(page.transcript);
+    update({ asking: false, microphone: audio.microphone !== null, transcript });
+    const opened = await LiveSession.open({ track, apiKey, trickle, resume, signal, ...listeners });
+    left = null;
     if (page.connection !== "connecting") {
-      opened.close(); // the first event was already the end
+      opened.end(); // the first event was already the end
       return false;
     }
-    connection = opened;
+    session = opened;
   } catch (error) {
     if (signal.aborted) leave("idle");
     else fail(error);
@@ -113,6 +120,18 @@ async function connect(openTrack, { asking }) {
   return true;
 }
 
+/** What the session tells us of itself. */
+const listeners = {
+  onEvent: receive,
+  onRoundTrip: (roundTripMs) => update({ roundTripMs }),
+  onShaky: (shaky) => update({ shaky }),
+  onStats: (report) => update({ network: networkFigures(report.values(), page.network) }),
+  onAway: (away) => update({ connection: "reconnecting", away, shaky: false, roundTripMs: null, network: NO_FIGURES }),
+  onBack: () => update({ connection: "live", away: null }),
+  onNewSession: () => update({ transcript: begunAnew(page.transcript) }),
+  onLost: fail,
+};
+
 /** Who cancels should not have to answer the browser's question first. @returns {Promise<never>} */
 function aborted(signal) {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
@@ -120,26 +139,27 @@ function aborted(signal) {
 
 function apiKeyOrProblem() {
   const key = element("key").value.trim();
-  if (about.requires_key && !key) throw new Problem(PROBLEMS.keyMissing);
+  // A session that waits for us has a token of its own.
+  if (about.requires_key && !key && !left) throw new Problem(PROBLEMS.keyMissing);
   return key;
 }
 
 async function stop() {
   if (page.connection === "connecting") return attempt?.abort();
-  if (page.connection !== "live" || page.stopping) return;
+  if (!isOpen() || page.stopping) return;
   update({ stopping: true });
   audio.stopClip();
   audio.closeMicrophone(); // at once: who presses stop wants to be heard no more
-  await connection?.stop();
+  await session?.stop();
   // A fatal error in the meantime has been a way out of its own.
-  if (page.connection === "live") leave("ended", "Session ended.");
+  if (isOpen()) leave("ended", "Session ended.");
 }
 
 /** @param {unknown} error */
 function fail(error) {
   if (!(error instanceof Problem)) console.error(error);
   const problem = textOf(error);
-  leave("failed", page.connection === "live" ? `${problem.title}.` : undefined);
+  leave("failed", isOpen() ? `${problem.title}.` : undefined);
   update({ problem });
   if (problem.id === "key-wrong" || problem.id === "key-missing") element("key").focus();
 }
@@ -153,19 +173,61 @@ function fail(error) {
 function leave(state, notice) {
   audio.stopClip();
   audio.closeMicrophone();
-  connection?.close();
-  connection = null;
+  session?.end();
+  session = null;
+  saved.forget();
   update({
     connection: state,
     asking: false,
     stopping: false,
     shaky: false,
+    away: null,
     microphone: false,
     muted: false,
     problem: null,
     roundTripMs: null,
+    network: NO_FIGURES,
     transcript: notice ? disconnected(page.transcript, notice) : page.transcript,
   });
+}
+
+// ---- a page that goes and comes back ---------------------------------------------------------------------------
+
+/** Keeps what another page in this tab would need to go on. */
+function keepSession() {
+  const resume = session?.resumable;
+  if (resume) keep(resume, page.transcript);
+}
+
+function keep(resume, transcript) {
+  saved.save({ resume, until: Date.now() + resume.seconds * 1000, transcript });
+}
+
+/**
+ * The page is left: for good, or to be loaded again. It cannot tell, so the session is not ended: the server lets it
+ * wait for RESUME_SECONDS, and finishes what was being said.
+ */
+function leavePage() {
+  attempt?.abort();
+  const resume = session?.resumable;
+  if (!resume) return session ? leave("ended", "Session ended.") : undefined;
+  const { transcript } = page;
+  session.leave();
+  session = null;
+  leave("idle");
+  keep(resume, transcript);
+}
+
+/** Offers to go on. The microphone is never opened without a click: who loads a page does not expect to be heard. */
+function offerToGoOn() {
+  left = saved.take();
+  if (!left) return;
+  startAgain = startWithMicrophone;
+  update({ connection: "idle", transcript: left.transcript, problem: SESSION_WAITS });
+  setTimeout(() => {
+    left = null;
+    if (page.problem === SESSION_WAITS) update({ problem: null });
+  }, left.until - Date.now());
 }
 
 // ---- events of the server --------------------------------------------------------------------------------------
@@ -175,8 +237,9 @@ function receive(event) {
   if (events.length > EVENTS_KEPT) events.shift();
   update({ transcript: reduce(page.transcript, event) });
   if (event.type === "error" && event.fatal) fail(fromErrorEvent(event));
-  // After our own stop, `stop` tidies up.
-  if (event.type === "session.ended" && !page.stopping) leave("ended", endReason(event.reason));
+  if (event.type !== "session.ended" || page.stopping) return; // after our own stop, `stop` tidies up
+  if (comesBackAfter(event.reason)) update({ transcript: disconnected(page.transcript, endReason(event.reason)) });
+  else leave("ended", endReason(event.reason));
 }
 
 // ---- what is being sent ----------------------------------------------------------------------------------------
@@ -186,7 +249,7 @@ let clipTurn = 0;
 
 /** @param {{id: string, file: string}} sample */
 async function playSample(sample) {
-  if (page.connection === "connecting") return;
+  if (page.connection === "connecting" || page.connection === "reconnecting") return;
   if (page.playing === sample.id) return audio.stopClip();
   audio.wake();
   const turn = ++clipTurn;
@@ -200,7 +263,7 @@ async function playSample(sample) {
     audio.stopClip();
     update({ playing: sample.id });
     await chooseTrack();
-    if (page.connection === "live") await audio.play(clip);
+    if (isOpen()) await audio.play(clip);
   } catch (error) {
     update({ problem: textOf(error) });
   }
@@ -213,18 +276,18 @@ async function playSample(sample) {
 /** Sends the clip while one is played, else the microphone where there is one, else silence. */
 async function chooseTrack() {
   const clip = page.playing !== null || !audio.microphone;
-  if (page.connection !== "live" || page.stopping) return;
-  await connection?.replaceTrack(clip ? audio.clipTrack : audio.microphone);
+  if (!isOpen() || page.stopping) return;
+  await session?.replaceTrack(clip ? audio.clipTrack : audio.microphone);
   // Mute is about the microphone: a clip that one starts oneself is meant to be heard.
   const silent = page.muted && !clip;
-  if (silent !== toldMuted) connection?.send({ type: "mute", on: silent });
+  if (silent !== toldMuted) session?.send({ type: "mute", on: silent });
   toldMuted = silent;
 }
 
 async function addMicrophone() {
   audio.wake();
   try {
-    await audio.openMicrophone(microphoneLost, () => page.connection === "live");
+    await audio.openMicrophone(microphoneLost, isOpen);
     startAgain = startWithMicrophone;
     update({ microphone: true, muted: false });
     element("mute").focus();
@@ -248,7 +311,7 @@ async function setMuted(muted) {
 const languageChoice = () => element("language");
 
 function sendLanguage() {
-  connection?.send({ type: "configure", language: languageChoice().value || null });
+  session?.send({ type: "configure", language: languageChoice().value || null });
 }
 
 /** @type {import("./problems.js").ProblemText|null} */
@@ -257,8 +320,8 @@ let lastHint = null;
 /** The meter, and what it tells after a while. */
 function watchLevel() {
   const { level, silentMs } = audio.measure();
-  renderLevel(page.connection === "live" ? level : 0, audio.clipProgress);
-  const problem = page.connection === "live" && page.microphone ? hint(silentMs) : null;
+  renderLevel(isOpen() ? level : 0, audio.clipProgress);
+  const problem = isOpen() && page.microphone ? hint(silentMs) : null;
   // A hint goes when its cause goes; a hint that was dismissed comes back only for a new cause.
   if (problem !== lastHint) {
     lastHint = problem;
@@ -347,10 +410,13 @@ function listen() {
     event.preventDefault();
     startAgain();
   });
-  // The server should not wait for a peer that has left. A page that comes back from the cache begins anew.
-  addEventListener("pagehide", () => {
-    attempt?.abort();
-    if (page.connection === "live") leave("ended", "Session ended.");
+  addEventListener("pagehide", leavePage);
+  // From the cache: as if loaded again.
+  addEventListener("pageshow", ({ persisted }) => persisted && offerToGoOn());
+  document.addEventListener("visibilitychange", () => {
+    // A phone may end a hidden page without a word.
+    if (document.visibilityState === "hidden") keepSession();
+    else if (session) saved.forget();
   });
 
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -371,4 +437,5 @@ async function fetchAbout() {
 
 listen();
 update({});
+offerToGoOn();
 fetchAbout();

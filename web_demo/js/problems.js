@@ -10,15 +10,21 @@
  * @property {string} title
  * @property {string} what              what is wrong
  * @property {string[]} mend            what to do about it, best first
- * @property {"retry"|"reconnect"|"unmute"} [action]  what the button in the box offers
+ * @property {"retry"|"reconnect"|"resume"|"unmute"} [action]  what the button in the box offers
  * @property {"error"|"hint"} [tone]    a hint does not stop anything; error where it is left out
+ * @property {boolean} [diagnose]       /diagnose may find out more
  */
 
 export class Problem extends Error {
-  /** @param {ProblemText} text */
-  constructor(text) {
+  /**
+   * @param {ProblemText} text
+   * @param {{status?: number|null, retryAfterMs?: number}} [answer]  of the server, where it was one that told
+   */
+  constructor(text, { status = null, retryAfterMs = 0 } = {}) {
     super(text.what);
     this.text = text;
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -44,6 +50,7 @@ export const PROBLEMS = {
       "The samples work without a microphone.",
     ],
     action: "retry",
+    diagnose: true,
   },
   microphoneMissing: {
     id: "microphone-missing",
@@ -51,6 +58,7 @@ export const PROBLEMS = {
     what: "The browser sees no microphone on this device.",
     mend: ["Plug one in or switch it on, then start again.", "The samples work without a microphone."],
     action: "retry",
+    diagnose: true,
   },
   microphoneBusy: {
     id: "microphone-busy",
@@ -58,6 +66,7 @@ export const PROBLEMS = {
     what: "There is a microphone, but it could not be opened. Most often another program holds it.",
     mend: ["Close calls and recorders that use it, then start again.", "If that does not help, plug it in anew."],
     action: "retry",
+    diagnose: true,
   },
   microphoneLost: {
     id: "microphone-lost",
@@ -75,6 +84,7 @@ export const PROBLEMS = {
       "Choose another microphone in the site settings of the browser.",
     ],
     tone: "hint",
+    diagnose: true,
   },
   mutedLong: {
     id: "muted-long",
@@ -89,6 +99,7 @@ export const PROBLEMS = {
     title: "WebRTC is switched off in this browser",
     what: "Live audio travels over WebRTC, and a setting or an extension has removed it.",
     mend: ["Allow WebRTC in the browser's settings and in privacy extensions.", "Or try another browser."],
+    diagnose: true,
   },
   serverUnreachable: {
     id: "server-unreachable",
@@ -96,6 +107,7 @@ export const PROBLEMS = {
     what: "This page was loaded from it, but now it cannot be reached.",
     mend: ["Look whether rtc-stt is still running, and at its log.", "Check your network, then try again."],
     action: "retry",
+    diagnose: true,
   },
   iceFailed: {
     id: "ice-failed",
@@ -109,6 +121,7 @@ export const PROBLEMS = {
       "Where UDP is forbidden, set TURN_URL to a TURN server that speaks TLS. A VPN may be in the way too.",
     ],
     action: "retry",
+    diagnose: true,
   },
   channelTimeout: {
     id: "channel-timeout",
@@ -119,13 +132,15 @@ export const PROBLEMS = {
       "Look at the server's log for this session, then try again.",
     ],
     action: "retry",
+    diagnose: true,
   },
   connectionLost: {
     id: "connection-lost",
     title: "The connection was lost",
-    what: "The server went away or the network broke. What was written so far is kept below.",
+    what: "The server went away or the network broke, and did not come back. What was written is kept below.",
     mend: ["Reconnect. If that fails, look whether the server is still running."],
     action: "reconnect",
+    diagnose: true,
   },
   keyMissing: {
     id: "key-missing",
@@ -145,6 +160,16 @@ export const PROBLEMS = {
     what: "The clip could not be fetched or decoded.",
     mend: ["Try another one, or use the microphone."],
   },
+};
+
+/** The page was loaded again in the middle of a session. */
+export const SESSION_WAITS = {
+  id: "session-waits",
+  title: "Your session is still open",
+  what: "This page was left or loaded again in the middle of it. The microphone is off now.",
+  mend: ["Go on where you stopped, within a minute or so. After that, a new session begins."],
+  action: "resume",
+  tone: "hint",
 };
 
 /** @returns {Problem} */
@@ -171,35 +196,50 @@ export async function fromResponse(response) {
   const { message, request_id: requestId } = await errorBody(response);
   const said = message || `It answered ${response.status} ${response.statusText}`.trim() + ".";
   const inLog = requestId ? [`In the server's log this request is ${requestId}.`] : [];
-  const again = `Try again ${whenToRetry(response.headers.get("Retry-After"))}.`;
-  switch (response.status) {
+  const retryAfterMs = (Number(response.headers.get("Retry-After")) || 0) * 1000;
+  return new Problem(refusal(response.status, said, whenToRetry(retryAfterMs), inLog), {
+    status: response.status,
+    retryAfterMs,
+  });
+}
+
+/** @returns {ProblemText} */
+function refusal(status, said, when, inLog) {
+  const again = `Try again ${when}.`;
+  switch (status) {
     case 401:
+      return { ...PROBLEMS.keyWrong, what: said };
     case 403:
-      return new Problem({ ...PROBLEMS.keyWrong, what: said });
+      return {
+        id: "forbidden",
+        title: "The server does not serve this page",
+        what: said,
+        mend: ["Open the page at an address of the server's own, or name this one as ALLOWED_ORIGINS there."],
+      };
     case 429:
-      return new Problem({
+      return {
         id: "rate-limited",
         title: "Too many tries in a short time",
         what: said,
         mend: [again],
         action: "retry",
-      });
+      };
     case 503:
-      return new Problem({
+      return {
         id: "server-full",
         title: "The server has no room just now",
         what: said,
         mend: [again, "If it is your server: MAX_SESSIONS sets how many it takes in at once."],
         action: "retry",
-      });
+      };
     default:
-      return new Problem({
+      return {
         id: "refused",
         title: "The server refused the connection",
         what: said,
         mend: ["Look at the server's log, then try again.", ...inLog],
         action: "retry",
-      });
+      };
   }
 }
 
@@ -234,9 +274,8 @@ async function errorBody(response) {
   }
 }
 
-/** @param {string|null} retryAfter  seconds; the HTTP-date form is not used by this server */
-function whenToRetry(retryAfter) {
-  const seconds = Number(retryAfter);
-  if (!(seconds > 0)) return "in a moment";
-  return seconds === 1 ? "in a second" : `in ${Math.ceil(seconds)} seconds`;
+/** @param {number} retryAfterMs  0 where the server did not say; the HTTP-date form is not used by this server */
+function whenToRetry(retryAfterMs) {
+  if (retryAfterMs <= 0) return "in a moment";
+  return retryAfterMs === 1000 ? "in a second" : `in ${Math.ceil(retryAfterMs / 1000)} seconds`;
 }

@@ -17,6 +17,8 @@
  * `final` and `dropped` are ends: nothing changes an utterance after them.
  */
 
+import { gapInWords } from "./words.js";
+
 /**
  * One stretch of speech.
  *
@@ -68,7 +70,12 @@
  * @property {{decision: string, reasons: string[], fast: {text: string, confidence: number}|null}} route
  * @property {{hangover_ms: number, queue_ms: number, fast_infer_ms: number, accurate_infer_ms: number,
  *             endpoint_to_final_ms: number}} timing
+ * @property {number} [concealed_ms]  of the audio: made up by the codec, since a packet was lost
+ * @property {number} [lost_ms]       of the audio: not there at all
  */
+
+/** A shorter one takes no word away. */
+const NOTICEABLE_GAP_MS = 100;
 
 /** @type {Transcript} */
 export const EMPTY = Object.freeze({
@@ -99,7 +106,12 @@ export function connected(transcript) {
   return { ...transcript, session: transcript.session + 1, lastSeq: 0 };
 }
 
-/** The connection is gone: what was still being said will never get its final. */
+/** The session went away while the connection was, and another one has taken its place. */
+export function begunAnew(transcript) {
+  return connected(disconnected(transcript, "The session before had ended: a new one begins here."));
+}
+
+/** The session is over: what was still being said will never get its final. */
 export function disconnected(transcript, text) {
   const items = transcript.items.map((item) =>
     isOpen(item) ? { ...item, state: "dropped", dropReason: "disconnected" } : item,
@@ -147,7 +159,12 @@ const HANDLERS = {
   "utterance.dropped": (transcript, event) =>
     change(transcript, event, () => ({ state: "dropped", dropReason: event.reason })),
 
-  warning: (transcript, { message }) => addNotice(transcript, "warning", message),
+  // The final that comes next says it too, in its place.
+  warning: (transcript, { code, message }) =>
+    code === "audio_gap" ? transcript : addNotice(transcript, "warning", message),
+
+  "session.resumed": (transcript, { gap_ms: gapMs }) =>
+    gapMs >= NOTICEABLE_GAP_MS ? addNotice(transcript, "session", gapInWords(gapMs)) : transcript,
 
   // A fatal one ends the session, and is shown as what it is: a problem.
   error: (transcript, { message, fatal }) => (fatal ? transcript : addNotice(transcript, "warning", message)),
@@ -264,4 +281,15 @@ export function latencies(transcript) {
     .filter((ms) => ms !== null);
   const sorted = all.toSorted((a, b) => a - b);
   return { last: all.at(-1) ?? null, median: sorted[Math.floor(sorted.length / 2)] ?? null };
+}
+
+/**
+ * How much of the audio of all finals was not heard as it was said, in ms.
+ *
+ * @param {Transcript} transcript
+ * @returns {{concealedMs: number, lostMs: number}}
+ */
+export function unheard(transcript) {
+  const sum = (field) => finals(transcript).reduce((total, final) => total + (final[field] ?? 0), 0);
+  return { concealedMs: sum("concealed_ms"), lostMs: sum("lost_ms") };
 }

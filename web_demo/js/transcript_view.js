@@ -9,7 +9,15 @@
  */
 
 import { latencyMs } from "./transcript.js";
-import { confidenceWord, dropReason, languageName, milliseconds, percent, routeInWords } from "./words.js";
+import {
+  confidenceWord,
+  dropReason,
+  languageName,
+  milliseconds,
+  percent,
+  routeInWords,
+  unheardInWords,
+} from "./words.js";
 
 /** As near to the end as this counts as reading along, in px. */
 const AT_THE_END = 48;
@@ -45,9 +53,11 @@ export class TranscriptView {
   /** @param {Transcript} transcript */
   render(transcript) {
     const gone = new Set(this.#drawn.keys());
+    // A live transcript begins with one line; one that is there at once was read before the page was loaded again.
+    const quiet = this.#drawn.size === 0 && transcript.items.length > 1;
     for (const item of transcript.items) {
       gone.delete(item.key);
-      this.#draw(item, transcript.models);
+      this.#draw(item, transcript.models, quiet);
     }
     for (const key of gone) {
       this.#drawn.get(key).element.remove();
@@ -65,14 +75,21 @@ export class TranscriptView {
     while (this.#announcer.childElementCount > ANNOUNCEMENTS_KEPT) this.#announcer.firstElementChild.remove();
   }
 
-  #draw(item, models) {
+  /** @param {FinalEvent} final */
+  #announceFinal(final) {
+    this.announce(final.text, final.language);
+    const unheard = unheardInWords(final);
+    if (unheard) this.announce(`${unheard}.`);
+  }
+
+  #draw(item, models, quiet) {
     const before = this.#drawn.get(item.key);
     if (before?.item === item) return;
     const element = before?.element ?? this.#newElement(item);
     this.#drawn.set(item.key, { item, element });
-    if (item.kind === "notice") return this.#drawNotice(element, item);
+    if (item.kind === "notice") return this.#drawNotice(element, item, quiet);
     drawUtterance(element, item, models);
-    if (item.final) this.announce(item.final.text, item.final.language);
+    if (item.final && !quiet) this.#announceFinal(item.final);
   }
 
   #newElement(item) {
@@ -82,10 +99,10 @@ export class TranscriptView {
     return element;
   }
 
-  #drawNotice(element, { tone, text }) {
+  #drawNotice(element, { tone, text }, quiet) {
     element.dataset.tone = tone;
     element.querySelector(".notice-text").textContent = text;
-    this.announce(text);
+    if (!quiet) this.announce(text);
   }
 
   #atTheEnd() {
@@ -144,6 +161,10 @@ function drawFinal(find, final, models) {
   const route = routeInWords(final, models);
   find("route").textContent = route.text;
   find("route").dataset.trouble = String(route.trouble);
+
+  const unheard = unheardInWords(final);
+  find("unheard").hidden = unheard === "";
+  find("unheard").textContent = unheard;
 
   const fast = final.route?.fast;
   if (fast && final.route.decision === "redecoded" && fast.text !== final.text) {

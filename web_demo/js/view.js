@@ -4,21 +4,23 @@
  * `render(page)` makes the DOM say what `page` says; it may be called as often as one likes. Nothing here decides.
  *
  * @typedef {object} Page
- * @property {"idle"|"connecting"|"live"|"ended"|"failed"} connection
+ * @property {"idle"|"connecting"|"live"|"reconnecting"|"ended"|"failed"} connection
  * @property {boolean} asking        connecting: the browser asks the visitor for the microphone
  * @property {boolean} stopping      live: the last words of the server are awaited
  * @property {boolean} shaky         live: packets have stopped flowing
+ * @property {"network"|"offline"|"server"|"full"|null} away  reconnecting: why
  * @property {boolean} microphone    it is open
  * @property {boolean} muted
  * @property {string|null} playing   id of the sample being played
  * @property {import("./problems.js").ProblemText|null} problem
  * @property {number|null} roundTripMs
+ * @property {import("./stats.js").NetworkFigures} network
  * @property {import("./transcript.js").Transcript} transcript
  */
 
-import { latencies } from "./transcript.js";
+import { latencies, unheard } from "./transcript.js";
 import { TranscriptView } from "./transcript_view.js";
-import { languageName, milliseconds, stateInWords } from "./words.js";
+import { awayInWords, languageName, milliseconds, networkInWords, stateInWords } from "./words.js";
 
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
@@ -30,27 +32,33 @@ let problemShown = null;
 /** @param {Page} page */
 export function render(page) {
   const { connection, transcript } = page;
-  const busy = connection === "connecting" || connection === "live";
+  const away = connection === "reconnecting";
+  const open = connection === "live" || away;
+  const busy = connection === "connecting" || open;
 
   $("state").dataset.state = connection;
   setText($("state-text"), stateInWords(page));
   document.body.dataset.state = connection;
 
   swap($("start"), $("stop"), busy);
-  setText($("stop-text"), connection === "connecting" ? "Cancel" : "Stop");
-  $("mute").hidden = connection === "live" && !page.microphone;
-  $("mute").disabled = connection !== "live";
+  setText($("stop-text"), { connecting: "Cancel", reconnecting: "Stop trying" }[connection] ?? "Stop");
+  $("mute").hidden = open && !page.microphone;
+  $("mute").disabled = !open;
   $("mute").setAttribute("aria-pressed", String(page.muted));
   setText($("mute-text"), page.muted ? "Muted" : "Mute");
-  $("use-microphone").hidden = !(connection === "live" && !page.microphone);
+  $("use-microphone").hidden = !(open && !page.microphone);
+  $("use-microphone").disabled = away;
   $("meter").dataset.muted = String(page.muted && page.playing === null);
 
   for (const button of $("samples").querySelectorAll("button")) {
     const playing = button.dataset.sampleId === page.playing;
     button.setAttribute("aria-pressed", String(playing));
     // Not `disabled`: that would take the focus away from the button just pressed.
-    button.setAttribute("aria-disabled", String(connection === "connecting"));
+    button.setAttribute("aria-disabled", String(connection === "connecting" || away));
   }
+
+  $("away").hidden = !away;
+  if (away) setText($("away-text"), awayInWords(page));
 
   renderProblem(page.problem);
   transcriptView.render(transcript);
@@ -92,19 +100,34 @@ function renderProblem(problem) {
   $("problem-mend").replaceChildren(
     ...problem.mend.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
   );
-  const action = { retry: "Try again", reconnect: "Reconnect", unmute: "Unmute" }[problem.action];
+  const action = { retry: "Try again", reconnect: "Reconnect", resume: "Go on", unmute: "Unmute" }[problem.action];
   $("problem-action").hidden = !action;
   setText($("problem-action"), action ?? "");
+  $("problem-diagnose").hidden = !problem.diagnose;
   // On a phone the box may be far above what one is looking at.
   box.scrollIntoView({ block: "nearest" });
 }
 
 /** @param {Page} page */
-function renderFigures({ roundTripMs, transcript }) {
+function renderFigures({ roundTripMs, network, transcript }) {
   const { last, median } = latencies(transcript);
   setText($("figure-last"), milliseconds(last));
   setText($("figure-median"), milliseconds(median));
   setText($("figure-round-trip"), milliseconds(roundTripMs));
+  renderNetwork(networkInWords(network, unheard(transcript)));
+}
+
+/** @param {[string, string][]} rows */
+function renderNetwork(rows) {
+  const list = $("network");
+  if (list.childElementCount === 0) {
+    for (const [name] of rows) {
+      const row = document.createElement("div");
+      row.append(Object.assign(document.createElement("dt"), { textContent: name }), document.createElement("dd"));
+      list.append(row);
+    }
+  }
+  rows.forEach(([, value], index) => setText(list.children[index].lastElementChild, value));
 }
 
 /**

@@ -29,11 +29,87 @@ export function stateInWords(page) {
       if (page.playing !== null) return "Live, playing a sample";
       if (page.muted) return "Live, muted";
       return page.microphone ? "Live, listening" : "Live, no microphone";
+    case "reconnecting":
+      return AWAY[page.away ?? "network"].state;
     case "ended":
       return "Ended";
     default:
       return "Not connected";
   }
+}
+
+const AWAY = {
+  network: {
+    state: "Reconnecting…",
+    what: "The connection was lost.",
+  },
+  offline: {
+    state: "Offline, waiting…",
+    what: "This device has no network just now.",
+  },
+  server: {
+    state: "Reconnecting, no answer yet…",
+    what: "The server does not answer. It may be restarting.",
+  },
+  full: {
+    state: "Reconnecting, no room yet…",
+    what: "The server has no room just now.",
+  },
+};
+
+/** While the connection is away: why, and what it means for who is speaking. @param {import("./view.js").Page} page */
+export function awayInWords({ away, microphone, muted }) {
+  const goesOn = "The session goes on by itself as soon as it can; what was written stays.";
+  const listening =
+    microphone && !muted ? " Your microphone stays open, but what you say in between may not be heard." : "";
+  return `${AWAY[away ?? "network"].what} ${goesOn}${listening}`;
+}
+
+/** @param {number} ms */
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+
+/** A hole between two connections. @param {number} gapMs */
+export const gapInWords = (gapMs) => `${seconds(gapMs)} of audio are missing here.`;
+
+/**
+ * What of an utterance was not heard as it was said; "" where all was.
+ *
+ * @param {{lost_ms?: number, concealed_ms?: number}} final
+ */
+export function unheardInWords({ lost_ms: lost = 0, concealed_ms: concealed = 0 }) {
+  const parts = [];
+  if (lost > 0) parts.push(`${seconds(Math.max(lost, 100))} missing`);
+  if (concealed > 0) parts.push(`${seconds(Math.max(concealed, 100))} filled in`);
+  return parts.length ? `Parts of this were not heard: ${listInWords(parts)}` : "";
+}
+
+const PATHS = {
+  host: "direct",
+  prflx: "direct",
+  srflx: "direct, through NAT",
+  relay: "through a TURN relay",
+};
+
+/**
+ * The way of the audio, in words and numbers.
+ *
+ * @param {import("./stats.js").NetworkFigures} figures
+ * @param {{concealedMs: number, lostMs: number}} unheard
+ * @returns {[string, string][]}  name and value
+ */
+export function networkInWords(figures, unheard) {
+  const { codec, bitRateKbps, lossShare, jitterMs, roundTripMs, path, protocol } = figures;
+  const said = (value, words) => (value === null ? "–" : words(value));
+  return [
+    ["Packets lost", said(lossShare, (share) => `${(share * 100).toFixed(1)} %`)],
+    ["Jitter", said(jitterMs, milliseconds)],
+    ["Round trip of the audio", said(roundTripMs, milliseconds)],
+    ["Codec", said(codec, String)],
+    ["Bit rate", said(bitRateKbps, (rate) => `${rate.toFixed(0)} kbit/s`)],
+    ["Path", said(path, (kind) => [PATHS[kind] ?? kind, protocol?.toUpperCase()].filter(Boolean).join(", "))],
+    ["Filled in by the server", seconds(unheard.concealedMs)],
+    ["Missing", seconds(unheard.lostMs)],
+  ];
 }
 
 /** @param {number} share  0 to 1 */
@@ -115,6 +191,9 @@ const END_REASONS = {
   client_stop: "Session ended.",
   drained: "The server is shutting down or restarting and has ended the session.",
   draining: "The server is shutting down or restarting and has ended the session.",
+  connection_lost: "The server had given up this session while the connection was lost.",
+  data_channel_closed: "The server had given up this session while the connection was lost.",
+  deleted: "Session ended.",
   idle: "The server ended the session because nothing came in for a while.",
   timeout: "The server ended the session because nothing came in for a while.",
 };

@@ -1,0 +1,56 @@
+"""Who carries the sessions of a server: its own process, or media workers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from rtc_stt.config_keys import Values
+from rtc_stt.decode_pool import DecodePool
+from rtc_stt.logs import LogOptions
+from rtc_stt.session import Speech
+from signaling.calls import Host
+from signaling.metrics import Metrics
+from signaling.registry import Registry
+from signaling.settings import Server, WebRtc
+from signaling.udp import parse_port_range
+from signaling.workers import worker
+from signaling.workers.fleet import Fleet
+from signaling.workers.plan import split_ports
+
+__all__ = ["hosting", "worker_setups"]
+
+
+def worker_setups(values: Values, webrtc: WebRtc, logs: LogOptions) -> list[dict[str, Any]]:
+    """What each of ``MEDIA_WORKERS`` is told; empty where there are none.
+
+    Raises:
+        ConfigError: there are too few UDP ports for so many.
+    """
+    if not webrtc.media_workers:
+        return []
+    ports = split_ports(parse_port_range(webrtc.udp_port_range), webrtc.media_workers)
+    return worker.setups(values, ports, logs)
+
+
+@contextlib.asynccontextmanager
+async def hosting(
+    speech: Speech, server: Server, webrtc: WebRtc, metrics: Metrics, setups: list[dict[str, Any]]
+) -> AsyncIterator[Host]:
+    """A host that is ready. At the end of the block its workers end; drain it before.
+
+    Raises:
+        ConfigError: a worker cannot be started.
+    """
+    if not setups:
+        yield Registry(speech, server, webrtc)
+        return
+    assert isinstance(speech.pool, DecodePool), "the models are in this process"
+    fleet = Fleet(speech.pool, setups, instrument=metrics)
+    metrics.others = fleet.collect_figures
+    try:
+        await fleet.start()
+        yield fleet
+    finally:
+        await fleet.aclose()

@@ -1,0 +1,75 @@
+"""Audio on its way to a server, in frames of 20 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+from collections import deque
+from typing import Any
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from rtc_stt.audio import SAMPLE_RATE, Samples
+
+__all__ = ["Outlet", "Packer"]
+
+FRAME = SAMPLE_RATE // 50
+
+MAX_WAITING = 50
+"""Frames that wait to be sent (a second). A sender that is so late drops the oldest: live is live."""
+
+
+class Outlet(MediaStreamTrack):
+    """What one connection sends. It lives as long as the connection."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames: deque[Any] = deque(maxlen=MAX_WAITING)
+        self._news = asyncio.Event()
+
+    def put(self, frame: Any) -> None:
+        """Let a frame (or an encoded packet) leave next."""
+        self._frames.append(frame)
+        self._news.set()
+
+    async def recv(self) -> Any:
+        """Called by aiortc."""
+        while not self._frames:
+            if self.readyState != "live":
+                raise MediaStreamError
+            self._news.clear()
+            await self._news.wait()
+        return self._frames.popleft()
+
+    def stop(self) -> None:
+        """No more comes."""
+        super().stop()
+        self._news.set()
+
+
+class Packer:
+    """Cuts chunks of any length into frames of 20 ms."""
+
+    def __init__(self) -> None:
+        self._rest: Samples = np.empty(0, np.float32)
+        self._position = 0
+
+    def push(self, samples: Samples) -> list[Any]:
+        """Take 16 kHz mono, shape ``(n,)``, in [-1, 1]; gives the frames that it completes."""
+        data = np.concatenate([self._rest, samples])
+        whole = len(data) - len(data) % FRAME
+        self._rest = data[whole:]
+        frames = []
+        for start in range(0, whole, FRAME):
+            pcm = np.clip(np.round(data[start : start + FRAME] * 32767), -32768, 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+            frame.sample_rate, frame.time_base = SAMPLE_RATE, fractions.Fraction(1, SAMPLE_RATE)
+            frame.pts = self._position
+            self._position += FRAME
+            frames.append(frame)
+        return frames

@@ -1,0 +1,123 @@
+"""The client's HTTP: an offer by WHIP (RFC 9725), its end, and the list of ICE servers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+import aiohttp
+
+from rtc_stt.client.reconnect import Answer
+
+__all__ = ["Accepted", "Whip"]
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = aiohttp.ClientTimeout(total=10)
+DELETE_TIMEOUT = aiohttp.ClientTimeout(total=2)
+
+MAX_BODY = 256 * 1024
+"""Of an answer: SDP or an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An offer that was answered."""
+
+    sdp: str
+    resource: str
+    """The address of the connection, to be deleted at its end."""
+
+
+class Whip:
+    """Asks on behalf of one client; ``secret`` is its key or token."""
+
+    def __init__(self, secret: str | None) -> None:
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        self._http = aiohttp.ClientSession(timeout=TIMEOUT)
+        self._ice_servers: list[dict[str, Any]] = []
+        self._ice_servers_until = float("-inf")
+
+    async def close(self) -> None:
+        """Close the connections that are kept."""
+        await self._http.close()
+
+    async def post(
+        self, url: str, offer: str, resume: tuple[str, int] | None
+    ) -> tuple[Answer, Accepted | None]:
+        """Make an offer; ``resume`` is the token of a session and the last number seen of it.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError: there is no answer.
+        """
+        headers = {**self._headers, "Content-Type": "application/sdp"}
+        if resume:
+            headers |= {"Resume-Token": resume[0], "Resume-From": str(resume[1])}
+        async with self._http.post(url, data=offer, headers=headers, allow_redirects=False) as response:
+            body = await _body(response)
+            location = response.headers.get("Location")
+            answer = Answer(
+                response.status, _message(body), _seconds(response.headers.get("Retry-After")), location
+            )
+            if response.status != 201:
+                return answer, None
+            return answer, Accepted(body, urljoin(url, location or ""))
+
+    async def delete(self, resource: str) -> None:
+        """End a session. That the server may be gone is no error: it will notice by itself."""
+        try:
+            async with self._http.delete(resource, headers=self._headers, timeout=DELETE_TIMEOUT):
+                pass
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.info("a session could not be deleted: %s", type(error).__name__)
+
+    async def ice_servers(self, url: str, now: float) -> list[dict[str, Any]]:
+        """STUN and TURN servers for this client; none where the server tells of none.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError: there is no answer.
+        """
+        if now < self._ice_servers_until:
+            return self._ice_servers
+        async with self._http.get(url, headers=self._headers) as response:
+            body = await _body(response)
+            if response.status != 200:
+                return []
+        try:
+            told = json.loads(body)
+            servers = [
+                {"urls": server["urls"], **{k: server[k] for k in ("username", "credential") if k in server}}
+                for server in told["iceServers"]
+            ]
+            self._ice_servers_until = now + float(told.get("ttl_s", 0)) / 2
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.warning("the server's list of ICE servers cannot be read")
+            return []
+        self._ice_servers = servers
+        return servers
+
+
+async def _body(response: aiohttp.ClientResponse) -> str:
+    """The text of an answer, as far as it is no longer than any honest one."""
+    body = b""
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_BODY:
+            break
+    return body[:MAX_BODY].decode(errors="replace")
+
+
+def _message(body: str) -> str:
+    try:
+        message = json.loads(body)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return str(message)[:300]
+
+
+def _seconds(header: str | None) -> float | None:
+    """``Retry-After`` in seconds; the form with a date is not used by this server."""
+    return float(header) if header and header.isdecimal() else None

@@ -1,0 +1,231 @@
+"""Who may come in now: half-open connections, sessions and rates, by key, by address and in all. Pure.
+
+A *ticket* stands for one offer from its admission until its connection stands (half-open). Its session counts
+from then until it is over, also while it waits for its client to come back.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from rtc_stt.errors import RtcSttError, TooMany, Unavailable
+from rtc_stt.instrument import Instrument
+from rtc_stt.token_bucket import TokenBucket
+from signaling.auth import OPEN
+from signaling.calls import Caller
+from signaling.settings import Access, Server
+
+__all__ = ["Door", "Redirect", "Ticket"]
+
+HALF_OPEN_S = 20.0
+"""A connection that has not come about by then is not counted any more; the peer gives up after 15 s."""
+
+RETRY_S = 5
+"""To ask again after a refusal for want of room. Connections come about or fail within seconds."""
+
+MAX_BUCKETS = 4096
+"""Callers whose rate is remembered; who has been quiet longest is forgotten first."""
+
+MAX_EARLY = 256
+"""Sessions that were heard of before they were held."""
+
+
+class Redirect(RtcSttError):
+    """Full here: ``url`` may have room (RFC 9725 §4.5)."""
+
+    status = 307
+
+    def __init__(self, url: str) -> None:
+        super().__init__("this server is full; another one may have room")
+        self.url = url
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One offer that was let in."""
+
+    caller: Caller
+    deadline: float
+    """When it stops being half-open, whatever becomes of it."""
+    resuming: bool = False
+    session_id: str | None = None
+    """From :meth:`Door.hold` on."""
+    evicted: str | None = None
+    """A session that waits for its client and has to go for this one. The holder of the ticket ends it."""
+
+
+class Door:
+    """See above. ``now`` is monotonic, in seconds."""
+
+    def __init__(self, server: Server, access: Access, instrument: Instrument | None = None) -> None:
+        self._max_sessions = server.max_sessions
+        self._access = access
+        self._instrument = instrument or Instrument()
+        self._half_open: dict[Ticket, None] = {}
+        self._sessions: dict[str, Caller] = {}
+        self._waiting: dict[str, None] = {}  # those without a connection, longest first
+        self._early: OrderedDict[str, list[str]] = OrderedDict()
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    @property
+    def half_open(self) -> int:
+        """Offers answered and not yet connected."""
+        return len(self._half_open)
+
+    @property
+    def sessions(self) -> int:
+        """Sessions, and offers that will be."""
+        return len(self._sessions) + sum(not t.resuming and t.session_id is None for t in self._half_open)
+
+    def count(self, caller: Caller, now: float) -> None:
+        """Count a request against the caller's rate.
+
+        Raises:
+            TooMany: it is over the limit.
+        """
+        place = _place(caller)
+        bucket = self._buckets.get(place)
+        if bucket is None:
+            bucket = TokenBucket(self._access.rate_limit_rps, self._access.rate_limit_burst)
+            self._buckets[place] = bucket
+            if len(self._buckets) > MAX_BUCKETS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(place)
+        if not bucket.take(now):
+            self._instrument.session_refused("rate")
+            raise TooMany(
+                f"more than {self._access.rate_limit_rps:g} requests a second; slow down",
+                retry_after_s=max(1, math.ceil(bucket.wait_s())),
+            )
+
+    def admit(self, caller: Caller, now: float, *, resuming: bool = False) -> Ticket:
+        """Let an offer in, or say why not. Every ticket is handed to :meth:`hold` or :meth:`release`.
+
+        Args:
+            resuming: it goes on with a session that is counted already.
+
+        Raises:
+            TooMany: this caller is over a limit.
+            Unavailable: the server is.
+            Redirect: likewise, and there is another server.
+        """
+        self._expire(now)
+        self.count(caller, now)
+        place, access = _place(caller), self._access
+        if sum(_place(t.caller) == place for t in self._half_open) >= access.max_half_open_per_key:
+            raise self._too_many(
+                "half_open",
+                f"{access.max_half_open_per_key} of your offers are not connected yet; wait for them",
+            )
+        if len(self._half_open) >= access.max_half_open:
+            raise self._full("half_open", "too many connections are being set up; try again in a moment")
+        evicted = None if resuming else self._check_sessions(caller)
+        ticket = Ticket(caller, now + HALF_OPEN_S, resuming, evicted=evicted)
+        self._half_open[ticket] = None
+        self._told_half_open()
+        return ticket
+
+    def hold(self, ticket: Ticket, session_id: str) -> None:
+        """The offer was answered: it is this session's."""
+        ticket.session_id = session_id
+        if not ticket.resuming:
+            self._sessions[session_id] = ticket.caller
+        for what in self._early.pop(session_id, ()):
+            self.watch(session_id, what)
+
+    def release(self, ticket: Ticket) -> None:
+        """The offer came to nothing."""
+        if self._half_open.pop(ticket, ticket) is None:
+            self._told_half_open()
+
+    def leave(self, session_id: str) -> None:
+        """A session is about to be ended: its place is free."""
+        self._sessions.pop(session_id, None)
+        self._waiting.pop(session_id, None)
+
+    def watch(self, session_id: str, what: str) -> None:
+        """See :data:`~signaling.calls.Watcher`: ``connected``, ``lost`` or ``ended``."""
+        if session_id not in self._sessions and what != "ended":
+            self._remember_early(session_id, what)
+        match what:
+            case "connected":
+                self._waiting.pop(session_id, None)
+            case "lost" if session_id in self._sessions:
+                self._waiting[session_id] = None
+            case "ended":
+                if session_id not in self._sessions:
+                    self._remember_early(session_id, what)
+                self.leave(session_id)
+        if what != "lost":
+            for ticket in [t for t in self._half_open if t.session_id == session_id]:
+                self.release(ticket)
+
+    # ── Limits ────────────────────────────────────────────────────────────
+
+    def _check_sessions(self, caller: Caller) -> str | None:
+        """Whether there is room for one more; the session that has to go for it."""
+        access = self._access
+        callers = [*self._sessions.values()]
+        callers += [t.caller for t in self._half_open if not t.resuming and t.session_id is None]
+        per_key, per_address = access.max_sessions_per_key, access.max_sessions_per_address
+        if per_key and caller.key_id != OPEN and sum(c.key_id == caller.key_id for c in callers) >= per_key:
+            raise self._too_many("key_limit", f"all {per_key} sessions of this key are taken; end one first")
+        place = _network(caller.address)
+        if per_address and sum(_network(c.address) == place for c in callers) >= per_address:
+            raise self._too_many(
+                "address_limit", f"all {per_address} sessions of this address are taken; end one first"
+            )
+        if len(callers) < self._max_sessions:
+            return None
+        if not self._waiting:
+            raise self._full("full", f"all {self._max_sessions} sessions are taken; try again later")
+        oldest = next(iter(self._waiting))
+        self.leave(oldest)
+        return oldest
+
+    def _too_many(self, reason: str, message: str) -> TooMany:
+        self._instrument.session_refused(reason)
+        return TooMany(message, retry_after_s=RETRY_S)
+
+    def _full(self, reason: str, message: str) -> Unavailable | Redirect:
+        self._instrument.session_refused(reason)
+        if self._access.redirect_url:
+            return Redirect(self._access.redirect_url)
+        return Unavailable(message, retry_after_s=RETRY_S)
+
+    # ── Bookkeeping ────────────────────────────────────────────────────────────
+
+    def _expire(self, now: float) -> None:
+        late = [ticket for ticket in self._half_open if ticket.deadline <= now]
+        for ticket in late:
+            self.release(ticket)
+
+    def _told_half_open(self) -> None:
+        self._instrument.half_open_changed(len(self._half_open))
+
+    def _remember_early(self, session_id: str, what: str) -> None:
+        """Answers of other processes may be overtaken by what becomes of them."""
+        if session_id in self._sessions or any(t.session_id == session_id for t in self._half_open):
+            return
+        self._early.setdefault(session_id, []).append(what)
+        if len(self._early) > MAX_EARLY:
+            self._early.popitem(last=False)
+
+
+def _place(caller: Caller) -> str:
+    """Whom to hold a rate against: the key, or without keys the network of the address."""
+    return _network(caller.address) if caller.key_id == OPEN else caller.key_id
+
+
+def _network(address: str) -> str:
+    """One subscriber: an IPv4 address, or the /64 of an IPv6 one (RFC 6177)."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if ip.version == 6:
+        return str(ipaddress.ip_network(f"{ip}/64", strict=False))
+    return address

@@ -1,0 +1,124 @@
+"""A session and the connections that carry it, one at a time: who takes over, who is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from rtc_stt.events import Event
+from rtc_stt.session import Session
+from signaling.figures import Figures
+from signaling.peer import RESUMABLE, Peer
+
+__all__ = ["Line"]
+
+FINISH_TIMEOUT_S = 10.0
+"""For the last final of a client that has gone."""
+
+
+class Line:
+    """See above.
+
+    Args:
+        make_session: makes its session, given where to deliver.
+        resume_seconds: how long it waits for a client that was lost.
+        on_lost: called when it begins to wait for its client.
+        on_ended: called once, when the session has ended.
+    """
+
+    def __init__(
+        self,
+        make_session: Callable[[Callable[[Event], None]], Session],
+        resume_seconds: float,
+        *,
+        on_lost: Callable[[], None],
+        on_ended: Callable[[], None],
+    ) -> None:
+        self.session = make_session(self._deliver)
+        self.figures = Figures()
+        self.peer: Peer | None = None
+        """The connection that carries it; None while its client is lost."""
+        self.trying: Peer | None = None
+        """A connection that would take over, and is not there yet."""
+        self.is_waiting = False
+        """For its client to come back."""
+        self._resume_seconds = resume_seconds
+        self._on_lost = on_lost
+        self._on_ended = on_ended
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether a client may come back to it."""
+        return not self.session.ended.done()
+
+    def start(self, peer: Peer) -> None:
+        """With its first connection."""
+        self.peer = peer
+        self.session.ended.add_done_callback(self._leave)
+        self.session.start()
+
+    def try_again(self, peer: Peer) -> None:
+        """A further connection was answered: the one before, if it is not there yet, will not be needed."""
+        if self.trying:
+            self.trying.drop("replaced")
+        self.trying = peer
+
+    def take_over(self, peer: Peer, last_seq: int) -> None:
+        """Its data channel is open: from here on it carries the session."""
+        if self.trying is not peer or not self.may_resume:
+            peer.drop("replaced")
+            return
+        self.trying = None
+        self._cancel_timer()
+        self.is_waiting = False
+        old, self.peer = self.peer, peer
+        if old:
+            old.drop("replaced")
+            old.stop()
+        self.session.detach()
+        peer.take_over(last_seq)
+
+    def part(self, peer: Peer, reason: str) -> None:
+        """A connection is over. Where it carried the session, this waits for its client, or ends it."""
+        if self.trying is peer:
+            self.trying = None
+            if self.is_waiting:  # its connection may have been told of, and came to nothing
+                self._on_lost()
+        if self.peer is not peer:
+            return
+        self.peer = None
+        self.session.detach()
+        if self.session.ended.done():
+            return
+        if reason in RESUMABLE and peer.has_opened and self._resume_seconds > 0:
+            self.is_waiting = True
+            self._set_timer(self._resume_seconds, lambda: self.finish(reason))
+            self._on_lost()
+        else:
+            self.finish(reason)
+
+    def finish(self, reason: str) -> None:
+        """Finalise what is open and end; where nobody listens, within :data:`FINISH_TIMEOUT_S`."""
+        if self.peer:
+            self.peer.play_out()
+        self.session.finish(reason)
+        if self.peer is None and not self.session.ended.done():
+            self._set_timer(FINISH_TIMEOUT_S, lambda: self.session.abort("server_error"))
+
+    def _deliver(self, event: Event) -> None:
+        if self.peer:
+            self.peer.send(event)
+
+    def _leave(self, _: object) -> None:
+        self._cancel_timer()
+        self._on_ended()
+
+    def _set_timer(self, seconds: float, call: Callable[[], None]) -> None:
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, call)
+
+    def _cancel_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,205 @@
+"""What WHIP and SmallWebRTC have in common: an offer comes in, is looked at, and goes to the host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from rtc_stt.errors import BadRequest, ClientError, NotFound, SessionGone, Unavailable, Unprocessable
+from signaling.auth import OPEN, Pass
+from signaling.calls import Call, Caller, Connected, Fragment, Resume
+from signaling.door import Redirect, Ticket
+from signaling.keys import FRONT, Front
+from signaling.request import source_of
+from signaling.resources import Resource
+from signaling.sanitiser import Offer, clean_offer
+from signaling.sdp import complete_answer, rewrite_candidates
+
+__all__ = [
+    "Answer",
+    "answer_call",
+    "answer_further",
+    "caller_of",
+    "end_session",
+    "find_resource",
+    "identify",
+    "read_resume",
+    "trickle",
+]
+
+RESUME_TOKEN = re.compile(r"[!-~]{1,256}")
+MAX_SEQ = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client is told."""
+
+    sdp: str
+    resource: Resource
+    shown: Pass
+
+
+def identify(request: web.Request) -> Pass:
+    """Who asks, by header or query. See :meth:`Authority.identify`."""
+    return request.app[FRONT].authority.identify(
+        request.headers.get("Authorization"), request.query.get("access_token")
+    )
+
+
+def caller_of(request: web.Request, shown: Pass) -> Caller:
+    """Whom limits are held against."""
+    return Caller(shown.key_id, source_of(request).address)
+
+
+def read_resume(token: object, last_seq: object) -> Resume | None:
+    """The wish to go on with a session, from headers or a body.
+
+    Raises:
+        BadRequest: malformed.
+    """
+    if token is None:
+        return None
+    text = str(last_seq if last_seq is not None else 0)
+    if not isinstance(token, str) or not RESUME_TOKEN.fullmatch(token):
+        raise BadRequest("the resume token is malformed: send it as session.started told it")
+    if not (text.isascii() and text.isdigit() and len(text) <= 16) or int(text) > MAX_SEQ:
+        raise BadRequest("resume from the seq of the last event that was seen, a number from 0")
+    return Resume(token, int(text))
+
+
+async def answer_call(
+    request: web.Request, sdp: str, resume: Resume | None, *, reject_video: bool = False
+) -> Answer:
+    """A new connection, of a new session or one that goes on.
+
+    Raises:
+        Unauthorized, TooMany, Unavailable, Redirect: may not come in, or not now.
+        BadRequest, Unprocessable: the offer cannot be answered.
+        SessionGone: there is nothing to resume.
+    """
+    front = request.app[FRONT]
+    # The resume token is a better proof than a key: it was told to the session's own client only.
+    shown = Pass(OPEN) if resume else identify(request)
+    if shown.token:
+        front.authority.tokens.check(shown.token, time.time())
+    ticket = front.door.admit(caller_of(request, shown), _now(), resuming=resume is not None)
+    try:
+        offer = _clean(front, sdp, reject_video=reject_video)
+        connected = await _connect(front, ticket, shown, Call(offer.sdp, resume))
+    except BaseException:
+        front.door.release(ticket)
+        raise
+    resource = front.resources.add(
+        connected.peer_id, connected.session_id, offer, shown, resume.token if resume else None
+    )
+    front.door.hold(ticket, connected.session_id)
+    return _answer(front, connected, offer, resource, shown)
+
+
+async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Connected:
+    tokens = front.authority.tokens
+    if shown.token:
+        tokens.spend(shown.token, time.time())
+    try:
+        if ticket.evicted and (waiting := front.resources.latest(ticket.evicted)):
+            with contextlib.suppress(NotFound):
+                await front.host.disconnect(waiting.peer_id)
+        return await front.host.connect(call)
+    except BaseException as error:
+        if shown.token:
+            tokens.unspend(shown.token)
+        if isinstance(error, NotFound):
+            front.instrument.session_refused("gone")
+            raise SessionGone("the session has ended, or never was: begin a new one") from error
+        if isinstance(error, ClientError):
+            front.instrument.session_refused("offer")
+        if isinstance(error, Unavailable) and front.redirect_url and not call.resume:
+            raise Redirect(front.redirect_url) from error
+        raise
+
+
+async def answer_further(request: web.Request, resource: Resource, sdp: str) -> Answer:
+    """A further offer on a connection that stands (a track was switched off or on).
+
+    Raises:
+        BadRequest, Unprocessable: it cannot be answered; the connection goes on as it was.
+        NotFound: the connection has ended.
+        TooMany: too many of them.
+    """
+    front = request.app[FRONT]
+    shown = Pass(resource.key_id)
+    front.door.count(caller_of(request, shown), _now())
+    offer = _clean(front, sdp, reject_video=True, further=True)
+    if offer.ufrag != resource.ufrag:
+        raise Unprocessable("an ICE restart is not offered: make a new connection and resume the session")
+    connected = await front.host.renegotiate(resource.peer_id, offer.sdp)
+    return _answer(front, connected, offer, resource, shown)
+
+
+def _answer(front: Front, connected: Connected, offer: Offer, resource: Resource, shown: Pass) -> Answer:
+    outside = rewrite_candidates(connected.sdp, front.public_ips)
+    return Answer(complete_answer(outside, offer.rejected), resource, shown)
+
+
+def _clean(front: Front, sdp: str, *, reject_video: bool, further: bool = False) -> Offer:
+    try:
+        return clean_offer(sdp, front.reach, reject_video=reject_video, further=further)
+    except ClientError:
+        front.instrument.session_refused("offer")
+        raise
+
+
+def find_resource(request: web.Request, peer_id: str) -> Resource:
+    """The connection that a request is about, if it is the asker's.
+
+    Raises:
+        Unauthorized: no key or token.
+        NotFound: there is none, its end was long ago, or it is someone else's.
+    """
+    resource = request.app[FRONT].resources.get(peer_id)
+    resume_token = request.headers.get("Resume-Token")
+    if resource and resume_token and resource.resumed_with(resume_token):
+        return resource
+    shown = identify(request)
+    if resource is None or not resource.belongs_to(shown):
+        raise NotFound("there is no such session, or it ended long ago")
+    return resource
+
+
+async def trickle(request: web.Request, resource: Resource, fragment: Fragment) -> None:
+    """Hand candidates over.
+
+    Raises:
+        Unprocessable: they belong to another ICE generation: a restart.
+        NotFound: the connection has ended.
+        TooMany: messages come too fast.
+    """
+    if fragment.ufrag is not None and fragment.ufrag != resource.ufrag:
+        raise Unprocessable("an ICE restart is not offered: make a new connection and resume the session")
+    candidates = resource.take(fragment.candidates, _now())
+    await request.app[FRONT].host.trickle(
+        resource.peer_id, Fragment(candidates, fragment.ufrag, fragment.end)
+    )
+
+
+async def end_session(request: web.Request, resource: Resource, *, makes_room: bool = False) -> None:
+    """End it; one that has ended by itself is no error.
+
+    Args:
+        makes_room: its place is free at once, before its last final is out: its client takes it again.
+    """
+    front = request.app[FRONT]
+    if makes_room and front.resources.latest(resource.session_id) is resource:
+        front.door.leave(resource.session_id)
+    with contextlib.suppress(NotFound):
+        await front.host.disconnect(resource.peer_id)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,71 @@
+"""What a browser asks for before it connects: a token in place of a key, and ICE servers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+
+from aiohttp import web
+
+from rtc_stt.errors import Unauthorized
+from signaling.auth import DEMO, OPEN, Pass
+from signaling.keys import FRONT
+from signaling.reception import caller_of, identify
+from signaling.request import source_of
+from signaling.tokens import NONCE_BYTES
+
+__all__ = ["add_routes"]
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def post_token(request: web.Request) -> web.Response:
+    """``POST /v1/tokens``: 201 with ``{token, expires_in}``, for one session within that many seconds."""
+    front = request.app[FRONT]
+    shown = _owner(request)
+    front.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+    token = front.authority.issue(shown.key_id, time.time(), secrets.token_bytes(NONCE_BYTES))
+    body = {"token": token, "expires_in": front.authority.tokens.seconds}
+    return web.json_response(body, status=201, headers=NO_STORE)
+
+
+async def get_ice_servers(request: web.Request) -> web.Response:
+    """``GET /v1/ice-servers``: ``{iceServers, ttl_s}``, as ``RTCPeerConnection`` takes them."""
+    front = request.app[FRONT]
+    shown = identify(request)
+    if shown.token:
+        front.authority.tokens.check(shown.token, time.time())
+    servers = front.ice.told(shown.key_id, time.time())
+    body = {"iceServers": [server.as_mapping() for server in servers], "ttl_s": front.ice.seconds}
+    return web.json_response(body, headers=NO_STORE)
+
+
+async def options(request: web.Request) -> web.Response:
+    """What may be done here."""
+    method = "POST" if request.path == "/v1/tokens" else "GET"
+    return web.Response(status=200, headers={"Allow": f"{method}, OPTIONS"})
+
+
+def _owner(request: web.Request) -> Pass:
+    """In whose name a token is made. A token makes no tokens: it would live for ever."""
+    front = request.app[FRONT]
+    if "Authorization" not in request.headers:
+        if front.authority.is_open:
+            return Pass(OPEN)
+        # The demo's page on the machine itself. Requests of other pages were refused by their Origin, and
+        # those that a proxy passes on are from who knows where.
+        if front.is_demo and source_of(request).is_local:
+            return Pass(DEMO)
+    shown = front.authority.identify(request.headers.get("Authorization"))
+    if shown.token:
+        raise Unauthorized("a token makes no tokens: send a key")
+    return shown
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the endpoints."""
+    app.router.add_post("/v1/tokens", post_token)
+    app.router.add_options("/v1/tokens", options)
+    app.router.add_get("/v1/ice-servers", get_ice_servers)
+    app.router.add_options("/v1/ice-servers", options)

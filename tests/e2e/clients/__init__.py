@@ -1,0 +1,1 @@
+"""Clients of other makers, each in a process of its own."""

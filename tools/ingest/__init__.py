@@ -1,0 +1,1 @@
+"""The network lab: bad networks, lean clients, and what the ingest makes of both."""
