@@ -26,6 +26,9 @@ HALF_OPEN_S = 20.0
 RETRY_S = 5
 """To ask again after a refusal for want of room. Connections come about or fail within seconds."""
 
+LOOPBACK_V6 = "::/64"
+"""What :func:`_network` makes of ``::1``."""
+
 MAX_BUCKETS = 4096
 """Callers whose rate is remembered; who has been quiet longest is forgotten first."""
 
@@ -115,7 +118,8 @@ class Door:
         self._expire(now)
         self.count(caller, now)
         place, access = _place(caller), self._access
-        if sum(_place(t.caller) == place for t in self._half_open) >= access.max_half_open_per_key:
+        own = sum(_place(t.caller) == place for t in self._half_open)
+        if own >= access.max_half_open_per_key and not _is_this_machine(place):
             raise self._too_many(
                 "half_open",
                 f"{access.max_half_open_per_key} of your offers are not connected yet; wait for them",
@@ -218,6 +222,11 @@ class Door:
 def _place(caller: Caller) -> str:
     """Whom to hold a rate against: the key, or without keys the network of the address."""
     return _network(caller.address) if caller.key_id == OPEN else caller.key_id
+
+
+def _is_this_machine(place: str) -> bool:
+    """All clients here share it, and all those behind a proxy that is not known."""
+    return place.startswith("127.") or place == LOOPBACK_V6
 
 
 def _network(address: str) -> str:

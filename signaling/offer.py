@@ -13,12 +13,23 @@ from aiohttp import web
 
 from rtc_stt.errors import BadRequest, NotFound, UnsupportedMedia
 from signaling.keys import FRONT
-from signaling.reception import answer_call, answer_further, end_session, find_resource, read_resume, trickle
+from signaling.reception import (
+    answer_call,
+    answer_further,
+    end_session,
+    find_resource,
+    identify,
+    identify_caller,
+    read_resume,
+    trickle,
+)
 from signaling.request import read_text
 from signaling.sdp import MAX_OFFER_BYTES
 from signaling.trickle import MAX_FRAGMENT_BYTES, MAX_VALUES, read_candidates
 
 __all__ = ["add_routes"]
+
+JSON_TYPE = "application/json"
 
 
 async def post(request: web.Request) -> web.Response:
@@ -30,13 +41,15 @@ async def post(request: web.Request) -> web.Response:
     body = _read(await _json(request, 2 * MAX_OFFER_BYTES))
     sdp: str = body["sdp"]
     resume = read_resume(body.get("resume_token"), body.get("resume_from"))
-    if (old := body.get("pc_id")) and not resume:
-        if not body.get("restart_pc"):
-            answer = await answer_further(request, find_resource(request, str(old)), sdp)
-            return _response(answer.sdp, answer.resource.peer_id)
+    old = None if resume else body.get("pc_id")
+    if old and not body.get("restart_pc"):
+        answer = await answer_further(request, find_resource(request, str(old)), sdp)
+        return _response(answer.sdp, answer.resource.peer_id)
+    shown = identify_caller(request, resume)
+    if old:
         with contextlib.suppress(NotFound):  # it has ended by itself, which is what was asked for
             await end_session(request, find_resource(request, str(old)), makes_room=True)
-    answer = await answer_call(request, sdp, resume, reject_video=True)
+    answer = await answer_call(request, shown, sdp, resume, reject_video=True)
     return _response(answer.sdp, answer.resource.peer_id)
 
 
@@ -66,7 +79,8 @@ def _response(sdp: str, pc_id: str) -> web.Response:
 
 async def _json(request: web.Request, limit: int) -> dict[str, Any]:
     # A page of another origin cannot send this type without asking first.
-    if request.content_type != "application/json":
+    if request.content_type != JSON_TYPE:
+        identify(request)  # who has no key is told that first
         raise UnsupportedMedia("send it with Content-Type: application/json")
     try:
         body = json.loads(await read_text(request, limit))

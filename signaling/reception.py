@@ -28,6 +28,7 @@ __all__ = [
     "end_session",
     "find_resource",
     "identify",
+    "identify_caller",
     "read_resume",
     "trickle",
 ]
@@ -73,21 +74,32 @@ def read_resume(token: object, last_seq: object) -> Resume | None:
     return Resume(token, int(text))
 
 
+def identify_caller(request: web.Request, resume: Resume | None) -> Pass:
+    """Who makes an offer.
+
+    Raises:
+        Unauthorized: no key or token where one is needed, or a token that may not begin a session.
+    """
+    if resume:
+        # The resume token is a better proof than a key: it was told to the session's own client only.
+        return Pass(OPEN)
+    shown = identify(request)
+    if shown.token:
+        request.app[FRONT].authority.tokens.check(shown.token, time.time())
+    return shown
+
+
 async def answer_call(
-    request: web.Request, sdp: str, resume: Resume | None, *, reject_video: bool = False
+    request: web.Request, shown: Pass, sdp: str, resume: Resume | None, *, reject_video: bool = False
 ) -> Answer:
     """A new connection, of a new session or one that goes on.
 
     Raises:
-        Unauthorized, TooMany, Unavailable, Redirect: may not come in, or not now.
+        TokenReplayed, TooMany, Unavailable, Redirect: may not come in, or not now.
         BadRequest, Unprocessable: the offer cannot be answered.
         SessionGone: there is nothing to resume.
     """
     front = request.app[FRONT]
-    # The resume token is a better proof than a key: it was told to the session's own client only.
-    shown = Pass(OPEN) if resume else identify(request)
-    if shown.token:
-        front.authority.tokens.check(shown.token, time.time())
     ticket = front.door.admit(caller_of(request, shown), _now(), resuming=resume is not None)
     try:
         offer = _clean(front, sdp, reject_video=reject_video)

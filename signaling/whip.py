@@ -10,7 +10,14 @@ from aiohttp import web
 
 from rtc_stt.errors import PreconditionFailed, PreconditionRequired, Unprocessable, UnsupportedMedia
 from signaling.keys import FRONT
-from signaling.reception import answer_call, end_session, find_resource, read_resume, trickle
+from signaling.reception import (
+    answer_call,
+    end_session,
+    find_resource,
+    identify_caller,
+    read_resume,
+    trickle,
+)
 from signaling.request import read_text
 from signaling.resources import Resource
 from signaling.sdp import MAX_OFFER_BYTES
@@ -24,11 +31,12 @@ FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 
 async def post(request: web.Request) -> web.Response:
     """§4.2: 201 with the answer, and a Location that names the connection."""
+    resume = read_resume(request.headers.get("Resume-Token"), request.headers.get("Resume-From"))
+    shown = identify_caller(request, resume)
     if request.content_type != SDP_TYPE:
         raise UnsupportedMedia(f"send the offer with Content-Type: {SDP_TYPE}")
-    resume = read_resume(request.headers.get("Resume-Token"), request.headers.get("Resume-From"))
     offer = await read_text(request, MAX_OFFER_BYTES)
-    answer = await answer_call(request, offer, resume)
+    answer = await answer_call(request, shown, offer, resume)
     response = web.Response(
         status=201,
         text=answer.sdp,

@@ -277,7 +277,6 @@ async def test_a_body_that_is_no_offer_is_refused(
     [
         pytest.param({"audio": 0}, id="no audio"),
         pytest.param({"audio": 0, "video": 1}, id="only video"),
-        pytest.param({"video": 1}, id="audio and video"),
         pytest.param({"audio": 2}, id="two audio tracks"),
     ],
 )
@@ -292,6 +291,18 @@ async def test_an_offer_of_something_else_is_refused(
         async with http.post("/api/offer", json={"sdp": offer, "type": "offer"}) as response:
             said = await assert_refused(response, 422, "unprocessable")
     assert "audio" in said
+
+
+async def test_the_video_that_comes_with_audio_is_turned_down_in_the_dialect_that_always_offers_it(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.5)
+    offer = await offer_of(video=1)
+    async with whip(http, offer) as response:
+        assert "audio" in await assert_refused(response, 422, "unprocessable")
+    async with http.post("/api/offer", json={"sdp": offer, "type": "offer"}) as response:
+        assert response.status == 200
+        assert "m=video 0 " in (await response.json())["sdp"]
 
 
 async def test_mutilated_offers_are_refused_or_answered_and_never_an_error_of_ours(

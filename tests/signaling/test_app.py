@@ -128,6 +128,8 @@ ROUTES = [
     "PATCH /whip/x",
     "DELETE /whip/x",
     "GET /whip/x",
+    "POST /api/offer",
+    "PATCH /api/offer",
     "GET /metrics",
     "POST /v1/tokens",
     "GET /v1/ice-servers",
