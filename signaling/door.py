@@ -90,6 +90,8 @@ class Door:
             TooMany: it is over the limit.
         """
         place = _place(caller)
+        if _is_this_machine(place):
+            return
         bucket = self._buckets.get(place)
         if bucket is None:
             bucket = TokenBucket(self._access.rate_limit_rps, self._access.rate_limit_burst)

@@ -160,7 +160,8 @@ async def patch(client: Speaker) -> int:
 
 async def resume(lost: Speaker, clip: Clip) -> None:
     """Go on with the session of a client that was lost, and end it."""
-    name, session = worker_of(lost), lost.ear.started
+    session = lost.ear.started
+    name = session.session_id.partition("-")[0]
     async with Speaker(lost.url, ear=lost.ear, resume=(session.resume_token, lost.ear.last_seq)) as again:
         assert worker_of(again) == name
         await again.ear.wait_for("session.resumed", timeout=15)
