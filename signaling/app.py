@@ -14,6 +14,7 @@ from signaling import health, offer, page, token_routes, whip
 from signaling.auth import Authority
 from signaling.calls import Host
 from signaling.candidates import Reach
+from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
@@ -82,6 +83,7 @@ def _make_front(
 ) -> Front:
     is_demo = about.mode == "demo"
     secret = access.token_secret.encode() or secrets.token_bytes(32)
+    proxies = parse_proxies(access.trusted_proxies)
     own = frozenset(str(ipaddress.ip_address(address)) for address in webrtc.public_ip)
     return Front(
         host=host,
@@ -95,10 +97,11 @@ def _make_front(
         ),
         ice=IceServers(webrtc.ice_servers, webrtc.turn_url, webrtc.turn_secret, webrtc.turn_seconds),
         reach=Reach(loopback=server.is_loopback, own=own),
-        proxies=parse_proxies(access.trusted_proxies),
+        proxies=proxies,
         instrument=instrument,
         is_demo=is_demo and server.is_loopback,
         redirect_url=access.redirect_url,
         resources=Resources(),
+        connections=Connections(proxies, instrument),
         public_ips=webrtc.public_ip,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rtc_stt.errors import ConfigError
 
-__all__ = ["Network", "Source", "find_source", "parse_proxies"]
+__all__ = ["Network", "Source", "find_source", "is_loopback", "is_one_of", "parse_proxies"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -28,7 +28,7 @@ class Source:
     @property
     def is_local(self) -> bool:
         """From this machine, straight."""
-        return self.is_direct and _is_loopback(self.address)
+        return self.is_direct and is_loopback(self.address)
 
 
 def parse_proxies(texts: Sequence[str]) -> tuple[Network, ...]:
@@ -61,7 +61,7 @@ def find_source(
     """
     address = peer
     hops = (forwarded_for or "").split(",")[-MAX_HOPS:]
-    while hops and _is_one_of(address, proxies):
+    while hops and is_one_of(address, proxies):
         hop = hops.pop().strip()
         if not _is_address(hop):
             break
@@ -69,7 +69,8 @@ def find_source(
     return Source(address, not is_forwarded)
 
 
-def _is_one_of(address: str, proxies: Sequence[Network]) -> bool:
+def is_one_of(address: str, proxies: Sequence[Network]) -> bool:
+    """Whether an address is in one of these networks."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -85,7 +86,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether an address is that of this machine to itself."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -11,6 +11,7 @@ from rtc_stt.instrument import Instrument
 from signaling.auth import Authority
 from signaling.calls import Host
 from signaling.candidates import Reach
+from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import Network
 from signaling.ice import IceServers
@@ -38,6 +39,7 @@ class Front:
     redirect_url: str
     """Where a full server sends clients; empty: nowhere."""
     resources: Resources
+    connections: Connections
     public_ips: Sequence[str]
     """Under which clients reach this machine behind 1:1 NAT; empty: under those it has."""
 

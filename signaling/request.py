@@ -48,6 +48,7 @@ async def middleware(
 ) -> web.StreamResponse:
     """Around every handler."""
     request_id = secrets.token_hex(8)
+    request.app[FRONT].connections.heard(request.transport)
     response = await _respond(request, handler, request_id)
     response.headers["X-Req-Id"] = request_id
     for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 from rtc_stt.errors import ConfigError
-from signaling.keys import HOST, SERVER
+from signaling.connections import KEEPALIVE_S
+from signaling.keys import FRONT, HOST, SERVER
 
-__all__ = ["serve"]
+__all__ = ["listening", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +32,11 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         ConfigError: the address cannot be listened on.
     """
     server = app[SERVER]
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, server.host, server.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot listen on {server.host}:{server.port} ({error.strerror}): choose another --port"
-            ) from error
+    loop = asyncio.get_running_loop()
+    async with listening(app) as port:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        port = runner.addresses[0][1]
         _settle()
         host = "localhost" if server.is_loopback else server.host
         announce(f"http://{host}:{port}")
@@ -52,6 +44,31 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         log.info("draining")
         loop.remove_signal_handler(signal.SIGINT)  # who asks twice does not want to wait
         await app[HOST].drain(server.drain_seconds)
+
+
+@contextlib.asynccontextmanager
+async def listening(app: web.Application) -> AsyncIterator[int]:
+    """Answer requests while in the block, on the port that is given; connections are watched over.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    server = app[SERVER]
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S)
+    await runner.setup()
+    assert runner.server
+    factory = app[FRONT].connections.guard(runner.server)
+    try:
+        try:
+            listener = await asyncio.get_running_loop().create_server(factory, server.host, server.port)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {server.host}:{server.port} ({error.strerror}): choose another --port"
+            ) from error
+        try:
+            yield listener.sockets[0].getsockname()[1]
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()
 

@@ -39,6 +39,7 @@ from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.registry import Registry
+from signaling.serve import listening
 from signaling.settings import Access, Server, WebRtc
 from tools.demo_models.score import normalise
 from tools.live_line.client import LiveClient
@@ -347,14 +348,8 @@ async def run_gateway(
     webrtc = webrtc or WebRtc()
     host = Registry(borrowed, server, webrtc)
     app = create_app(host, server, access or ROOMY, webrtc, about, Metrics())
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        yield Gateway(f"http://127.0.0.1:{runner.addresses[0][1]}", app, borrowed)
-    finally:
-        await runner.cleanup()
+    async with listening(app) as port:
+        yield Gateway(f"http://127.0.0.1:{port}", app, borrowed)
 
 
 # ── Voices ────────────────────────────────────────────────────────────

@@ -1,0 +1,130 @@
+"""TCP connections of the HTTP server: how many there may be, and how long one may say nothing.
+
+aiohttp closes a connection that is idle between requests, and a body has its own time limit; but it waits for
+ever for the first request of a connection, and takes as many connections as there are descriptors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rtc_stt.instrument import Instrument
+from signaling.forwarding import Network, is_loopback, is_one_of
+
+__all__ = ["KEEPALIVE_S", "Connections"]
+
+HEAD_TIMEOUT_S = 10.0
+"""From the connection to the end of the first request's head."""
+
+KEEPALIVE_S = 30.0
+"""Between requests, their heads included. A page asks every few seconds or not at all."""
+
+MAX_CONNECTIONS = 512
+"""In all. Most systems give a process 1,024 descriptors, and a session takes two."""
+
+MAX_PER_ADDRESS = 64
+"""A browser opens six. Proxies and this machine itself are not held to it."""
+
+
+class Connections:
+    """Watches over all connections of one server.
+
+    Args:
+        proxies: see :class:`~signaling.keys.Front`.
+    """
+
+    def __init__(self, proxies: Sequence[Network], instrument: Instrument) -> None:
+        self._proxies = proxies
+        self._instrument = instrument
+        self._open: dict[asyncio.BaseTransport, _Connection] = {}
+        self._by_address: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def guard(self, factory: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """A protocol factory whose connections are counted and timed."""
+        return lambda: _Connection(factory, self)
+
+    def heard(self, transport: asyncio.BaseTransport | None) -> None:
+        """A request has come in on a connection, as a whole head."""
+        if transport is not None and (connection := self._open.get(transport)):
+            connection.stop_timer()
+
+    def _admit(self, transport: asyncio.Transport, connection: _Connection) -> bool:
+        address = _address(transport)
+        own = not is_loopback(address) and not is_one_of(address, self._proxies)
+        if len(self._open) >= MAX_CONNECTIONS or (own and self._by_address[address] >= MAX_PER_ADDRESS):
+            self._instrument.session_refused("connections")
+            return False
+        self._open[transport] = connection
+        self._by_address[address] += 1
+        return True
+
+    def _part(self, transport: asyncio.Transport) -> None:
+        if self._open.pop(transport, None):
+            address = _address(transport)
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+
+class _Connection(asyncio.Protocol):
+    """Hands everything on to the protocol behind it, if it is let in."""
+
+    def __init__(self, factory: Callable[[], asyncio.Protocol], owner: Connections) -> None:
+        self._factory = factory
+        self._owner = owner
+        self._inner: asyncio.Protocol | None = None
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection."""
+        if not self._owner._admit(transport, self):
+            transport.abort()
+            return
+        self._transport = transport
+        self._inner = self._factory()
+        self._inner.connection_made(transport)
+        # Gone without a word: who sends half a request reads no answer.
+        self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes."""
+        if self._inner:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """No more bytes."""
+        return self._inner.eof_received() if self._inner else None
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        if self._inner:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._inner:
+            self._inner.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The end."""
+        self.stop_timer()
+        if self._inner and self._transport:
+            self._owner._part(self._transport)
+            self._inner.connection_lost(error)
+
+    def stop_timer(self) -> None:
+        """A request has come."""
+        if self._timer:
+            self._timer.cancel()
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""

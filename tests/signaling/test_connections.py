@@ -1,0 +1,128 @@
+"""TCP connections: how many, and how long without a word."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rtc_stt.instrument import Instrument
+from signaling import connections as module
+from signaling.app import create_app
+from signaling.connections import Connections
+from signaling.forwarding import parse_proxies
+from signaling.keys import FRONT
+from signaling.page import About
+from signaling.serve import listening
+from signaling.settings import Access, Server, WebRtc
+from tests.signaling.front import FakeHost
+
+HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture
+async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, Connections]]:
+    monkeypatch.setattr(module, "HEAD_TIMEOUT_S", 0.2)
+    about = About(mode="serve", fast="tiny", accurate=None, languages=("en",))
+    app = create_app(FakeHost(), Server(port=0), Access(), WebRtc(), about)
+    async with listening(app) as port:
+        yield port, app[FRONT].connections
+    assert not len(app[FRONT].connections), "all are let go at the end"
+
+
+async def ends(reader: asyncio.StreamReader, seconds: float) -> bool:
+    """Whether the server hangs up in time; what it says before does not matter."""
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(seconds):
+            await reader.read()
+    return reader.at_eof() or reader.exception() is not None
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /v1/hea", HEALTH])
+async def test_who_never_finishes_a_request_is_not_waited_for(served, said):
+    port, connections = served
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    assert await ends(reader, 2)
+    assert not len(connections)
+    writer.close()
+
+
+async def test_drops_of_a_request_gain_no_time(served):
+    port, _ = served
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for byte in HEALTH * 3:
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0.02)
+        if reader.exception() or reader.at_eof():
+            break
+    else:
+        pytest.fail("the server has listened to it all")
+    writer.close()
+
+
+async def test_who_has_asked_once_may_ask_again_later(served):
+    port, connections = served
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(HEALTH + b"\r\n")
+        assert b"200 OK" in await reader.readuntil(b"\r\n")
+        await reader.readuntil(b"}")
+        await asyncio.sleep(0.3)
+    assert len(connections) == 1
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_there_are_no_more_than_there_may_be(served, monkeypatch):
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+    port, connections = served
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    assert await ends(opened[3][0], 1)
+    assert len(connections) == 3
+    for _, writer in opened:
+        writer.close()
+
+
+class Transport(asyncio.Transport):
+    """Somebody's."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__({"peername": (address, 1)})
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch):
+    monkeypatch.setattr(module, "MAX_PER_ADDRESS", 2)
+    refused: list[str] = []
+
+    class Watcher(Instrument):
+        def session_refused(self, reason: str) -> None:
+            refused.append(reason)
+
+    connections = Connections(parse_proxies(["10.0.0.0/8"]), Watcher())
+    factory = connections.guard(asyncio.Protocol)
+
+    def connect(address: str) -> tuple[asyncio.Protocol, Transport]:
+        protocol, transport = factory(), Transport(address)
+        protocol.connection_made(transport)
+        return protocol, transport
+
+    opened = [connect(address) for address in ("192.0.2.1", "192.0.2.1", "10.0.0.1", "10.0.0.1", "10.0.0.1")]
+    assert not any(transport.aborted for _, transport in opened)
+    stranger, transport = connect("192.0.2.1")
+    assert transport.aborted
+    stranger.data_received(b"late")
+    assert stranger.eof_received() is None
+    stranger.connection_lost(None)
+    assert refused == ["connections"]
+    opened[0][0].connection_lost(None)
+    assert not connect("192.0.2.1")[1].aborted
+    for protocol, _ in opened[1:]:
+        protocol.connection_lost(None)
+    assert len(connections) == 1
