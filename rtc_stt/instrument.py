@@ -62,7 +62,7 @@ class Instrument:
         """A tier's engine hangs, is broken, or is well again. Also told once at the start."""
 
     def session_refused(self, reason: str) -> None:
-        """A client was turned away: ``full``, ``load``, ``draining``, ``unhealthy`` or ``ports``."""
+        """A client was turned away: ``full``, ``rate``, ``token`` …; the HTTP reference has all."""
 
     def session_resumed(self, gap_s: float) -> None:
         """A client came back to its session after ``gap_s`` seconds without audio."""
