@@ -17,8 +17,8 @@ LINES = (
     "m=application 9 DTLS/SCTP x",
     "a=rtpmap:111 opus/48000/2", "a=rtpmap:111", "a=rtpmap:72 x/1", "a=fmtp:111 minptime=x", "a=fmtp:99 y",
     "a=rtcp-fb:* nack", "a=rtcp-fb:1", "a=mid:0", "a=mid:9", "a=mid:", "a=group:BUNDLE", "a=group:BUNDLE 9",
-    "a=group:LS 0 1", "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host", "a=candidate:", "a=end-of-candidates",
-    "a=candidate:1 1 udp 1 10.0.0.1 5000 typ srflx raddr x rport y", "a=ice-ufrag:x", "a=ice-pwd:y",
+    "a=group:LS 0 1", "a=candidate:1 1 udp 1 127.0.0.1 5000 typ host", "a=candidate:", "a=end-of-candidates",
+    "a=candidate:1 1 udp 1 127.0.0.2 5000 typ srflx raddr x rport y", "a=ice-ufrag:x", "a=ice-pwd:y",
     "a=ice-lite",
     "a=fingerprint:sha-256 00", "a=fingerprint:x", "a=setup:active", "a=setup:x",
     "a=sctp-port:x", "a=sctp-port:1",
@@ -33,7 +33,9 @@ LINES = (
 def spoiled_offer(seed: int) -> str:
     """An offer with one to six mistakes."""
     draw = random.Random(seed)
-    lines = OFFERS[draw.choice(sorted(OFFERS))].split("\r\n")
+    # What is knocked at is this machine.
+    offer = OFFERS[draw.choice(sorted(OFFERS))].replace("192.0.2.7", "127.0.0.1").replace("fd00::2", "::1")
+    lines = offer.split("\r\n")
     for _ in range(draw.randint(1, 6)):
         at = draw.randrange(len(lines))
         match draw.randrange(8):

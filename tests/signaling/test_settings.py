@@ -6,7 +6,7 @@ import pytest
 
 from rtc_stt.config_keys import Values, build
 from rtc_stt.errors import ConfigError
-from signaling.settings import Server
+from signaling.settings import Access, Server, WebRtc
 
 KEY = "a-key-of-sixteen-chars"
 
@@ -41,3 +41,22 @@ def test_keys_are_not_shown():
 def test_keys_are_a_comma_list():
     values = Values({"API_KEYS": (f"{KEY}, {KEY}-two", "environment")})
     assert build(Server, values).api_keys == (KEY, f"{KEY}-two")
+
+
+@pytest.mark.parametrize(
+    ("group", "settings", "key"),
+    [
+        (Access, {"token_secret": "short"}, "TOKEN_SECRET"),
+        (Access, {"redirect_url": "b.example.org"}, "REDIRECT_URL"),
+        (Access, {"redirect_url": "https://b.example.org/?x"}, "REDIRECT_URL"),
+        (Access, {"trusted_proxies": ("proxy",)}, "TRUSTED_PROXIES"),
+        (Access, {"allowed_origins": ("app.example.org",)}, "ALLOWED_ORIGINS"),
+        (WebRtc, {"ice_servers": ("x",)}, "ICE_SERVERS"),
+        (WebRtc, {"turn_url": ("turn:x",)}, "TURN_SECRET"),
+        (WebRtc, {"public_ip": ("here",)}, "PUBLIC_IP"),
+    ],
+)
+def test_what_cannot_be_is_told_by_its_key_before_anything_starts(group, settings, key):
+    with pytest.raises(ConfigError, match=key) as error:
+        group(**settings)
+    assert "short" not in str(error.value)
