@@ -80,14 +80,14 @@ class Access:
     max_half_open_per_key: int = key(
         "MAX_HALF_OPEN_PER_KEY",
         4,
-        "Likewise of one key, or where there are none of one address.",
+        "Likewise of one key, or where there are none of one address, this machine's excepted.",
         low=1,
         high=10_000,
     )
     rate_limit_rps: float = key(
         "RATE_LIMIT_RPS",
         5.0,
-        "Offers and tokens a second of one key, or without keys of one address.",
+        "Offers and tokens a second of one key, or without keys of one address, this machine's excepted.",
         low=0.01,
         high=10_000,
     )

@@ -100,7 +100,7 @@ def test_without_keys_addresses_are_told_apart_and_v6_by_subscriber():
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::1"])
 def test_clients_of_this_machine_are_not_taken_for_one(address):
-    door, _ = make(max_half_open_per_key=1, max_half_open=3)
+    door, _ = make(max_half_open_per_key=1, max_half_open=3, rate_limit_burst=1)
     for _ in range(3):
         door.admit(Caller("open", address), 0)
     with pytest.raises(Unavailable):

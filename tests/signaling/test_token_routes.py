@@ -103,10 +103,10 @@ async def test_an_open_server_gives_tokens_to_whom_it_may_concern():
 
 
 async def test_tokens_are_limited_in_rate():
-    gateway = await start(access={"rate_limit_burst": 2, "rate_limit_rps": 0.5})
+    gateway = await start(api_keys=(KEY,), access={"rate_limit_burst": 2, "rate_limit_rps": 0.5})
     for _ in range(2):
-        await token_of(gateway)
-    response = await gateway.client.post("/v1/tokens")
+        await token_of(gateway, Authorization=f"Bearer {KEY}")
+    response = await gateway.client.post("/v1/tokens", headers={"Authorization": f"Bearer {KEY}"})
     assert (response.status, response.headers["Retry-After"]) == (429, "2")
     assert gateway.refused("rate") == 1
     await gateway.client.close()

@@ -226,7 +226,7 @@ async def test_what_the_host_refuses_is_told_with_when_to_ask_again(gateway):
         ("half_open", 429, {"api_keys": (KEY,)}, {"max_half_open_per_key": 1}),
         ("key_limit", 429, {"api_keys": (KEY,)}, {"max_sessions_per_key": 1}),
         ("address_limit", 429, {}, {"max_sessions_per_address": 1}),
-        ("rate", 429, {}, {"rate_limit_burst": 1, "rate_limit_rps": 0.5}),
+        ("rate", 429, {"api_keys": (KEY,)}, {"rate_limit_burst": 1, "rate_limit_rps": 0.5}),
     ],
 )
 async def test_each_limit_has_its_status_and_reason(reason, status, server, access):
