@@ -11,7 +11,8 @@ from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import reference
 from rtc_stt.events import EVENT_TYPES, Decision, DropReason, Reason
 from rtc_stt.session import LOAD_WARNINGS
-from tools.live_line.table import README, with_table
+from tools.live_line.table import DOCUMENTS as WITH_TABLES
+from tools.live_line.table import with_table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tools/**/*.md")])
@@ -49,6 +50,6 @@ def test_the_design_names_every_module() -> None:
                 assert module.name in text, f"{package}/{module.name} has no line"
 
 
-def test_the_readme_shows_the_committed_results() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert text == with_table(text), "python -m tools.live_line table"
+@pytest.mark.parametrize("document", WITH_TABLES, ids=lambda path: path.name)
+def test_the_tables_show_the_committed_results(document: Path) -> None:
+    assert document.read_text(encoding="utf-8") == with_table(document), "python -m tools.live_line table"

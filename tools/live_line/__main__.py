@@ -25,7 +25,7 @@ from tools.live_line import measure
 from tools.live_line.detector import STREAMS, VARIANTS, detector
 from tools.live_line.server import Server, running
 from tools.live_line.speak import Turn, speak_all, speak_side_by_side
-from tools.live_line.table import README, with_table
+from tools.live_line.table import DOCUMENTS, with_table
 
 MIB = 1024 * 1024
 
@@ -48,7 +48,7 @@ def main() -> int:
             run_detector,
             "late starts of one speaker after another, with parts of the detector off",
         ),
-        ("table", run_table, "write the committed results into the README"),
+        ("table", run_table, "write the committed results into the documents"),
     ):
         command = commands.add_parser(name, help=help)
         command.set_defaults(run=run)
@@ -175,8 +175,9 @@ def run_detector(options: argparse.Namespace) -> int:
 
 
 def run_table(options: argparse.Namespace) -> int:
-    """The README's tables anew."""
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    """The tables of the documents anew."""
+    for document in DOCUMENTS:
+        document.write_text(with_table(document), encoding="utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The README's tables, made from the committed results: ``python -m tools.live_line table``."""
+"""Tables in the documents, made from the committed results: ``python -m tools.live_line table``."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BEGIN", "END", "README", "table", "with_table"]
+__all__ = ["DOCUMENTS", "with_table"]
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 RESULTS = ROOT / "docs" / "results"
 BEGIN, END = "<!-- results: python -m tools.live_line table -->", "<!-- end of results -->"
 
 
-def with_table(text: str) -> str:
-    """The README with its tables as the results are now."""
-    before, _, rest = text.partition(BEGIN)
+def with_table(document: Path) -> str:
+    """A document with its tables as the results are now."""
+    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{DOCUMENTS[document]()}\n{END}{after}"
 
 
-def table() -> str:
-    """Both tables, as markdown."""
+def _readme() -> str:
     latency, accuracy, soak = _read("latency"), _read("accuracy"), _read("soak")
     final, whole, first = (latency[key] for key in ("endpoint_to_final_ms", "ttfs_ms", "ttfp_ms"))
     rates, noisy = accuracy["word_error_rate_percent"], accuracy["routing"]["noisy"]
@@ -49,7 +47,8 @@ def table() -> str:
         f"| {name} | {row['utterances']} | {row['wer_fast_alone']} % | {row['wer_sent']} % |"
         for name, row in noisy.items()
     ]
-    return "\n".join([*lines, "", *_many_speakers(_read("decode"))])
+    lines += ["", *_many_speakers(_read("decode"))]
+    return "\n".join([*lines, "", *_bad_networks(_read("ingest"), _read("loss"))])
 
 
 def _many_speakers(decode: dict[str, Any]) -> list[str]:
@@ -83,9 +82,101 @@ def _many_speakers(decode: dict[str, Any]) -> list[str]:
     return [*head, "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
 
 
+def _bad_networks(ingest: dict[str, Any], loss: dict[str, Any]) -> list[str]:
+    """The receive path beside aiortc's: ``python -m tools.ingest receive`` and ``loss``."""
+    quiet, many, holes = (
+        {path: ingest[by][path][name] for path in ("stock", "own")}
+        for by, name in (("by_sessions", "1"), ("by_sessions", "20"), ("by_network", "loss_5"))
+    )
+    rates = {
+        path: [row[path]["word_error_rate_percent"] for row in loss["loss"].values()]
+        for path in ("stock", "ours")
+    }
+    lost = " / ".join(name.removesuffix("%") for name in loss["loss"])
+    rows = [
+        ("packet to 16 kHz audio, p50", *(f"{quiet[path]['delay_ms']['p50']:.1f} ms" for path in quiet)),
+        ("– at 5 % loss, p99", *(f"{holes[path]['delay_ms']['p99']:.0f} ms" for path in holes)),
+        (
+            "audio that arrives at 5 % loss",
+            *(f"{holes[path]['media_time_percent']['in_all']:.0f} %" for path in holes),
+        ),
+        (
+            "CPU of one of 20 sessions, % of a core",
+            *(f"{many[path]['cpu_percent_per_session']:.2f}" for path in many),
+        ),
+        (
+            f"word error rate at {lost} % loss",
+            *(" / ".join(f"{r:.1f}" for r in rates[path]) for path in rates),
+        ),
+    ]
+    head = ["On a bad network (`python -m tools.ingest`, [how](docs/ingest.md#how-it-is-tried)):", ""]
+    head += ["| | aiortc as it comes | rtc-stt |", "| --- | --- | --- |"]
+    return [*head, *(f"| {name} | {stock} | {own} |" for name, stock, own in rows)]
+
+
+def _ingest() -> str:
+    """Both receive paths side by side, at length."""
+    ingest, loss = _read("ingest"), _read("loss")
+    networks, crowds = ingest["by_network"], ingest["by_sessions"]
+    paths = ("stock", "own")
+
+    def delay(trial: dict[str, Any]) -> str:
+        return f"{trial['delay_ms']['p50']:.1f}, {trial['delay_ms']['p99']:.0f} ms"
+
+    def audio(trial: dict[str, Any]) -> str:
+        media = trial["media_time_percent"]
+        made_up = media["concealed"] + media["lost"]
+        return f"{media['in_all']:.0f}" + (f" ({made_up:.1f})" if made_up else "")
+
+    rates = {
+        path: [row[path]["word_error_rate_percent"] for row in loss["loss"].values()]
+        for path in ("stock", "ours")
+    }
+    rows = [
+        ("packet to 16 kHz audio, median and p99, 1 session", *(delay(crowds[path]["1"]) for path in paths)),
+        *(
+            (f"– {words}", *(delay(networks[path][name]) for path in paths))
+            for name, words in (
+                ("loss_5", "at 5 % loss"),
+                ("jitter_30_ms", "with 30 ms of jitter"),
+                ("jitter_30_ms_reordered", "with 30 ms of jitter, packets out of order"),
+            )
+        ),
+        (
+            "media time that arrives at 0, 1, 3, 5, 10 % loss, in % (of it made up)",
+            *(", ".join(audio(networks[path][f"loss_{n}"]) for n in (0, 1, 3, 5, 10)) for path in paths),
+        ),
+        (
+            "word error rate at 0, 1, 3, 5, 10 % loss ([demo models](results/loss.json)), in %",
+            *(", ".join(f"{rate:.1f}" for rate in rates[path]) for path in rates),
+        ),
+        (
+            f"% of a core per session at {', '.join(crowds['own'])} sessions",
+            *(
+                ", ".join(f"{t['cpu_percent_per_session']:.2f}" for t in crowds[path].values())
+                for path in paths
+            ),
+        ),
+        ("80 sessions: delay, median and p99", *(delay(crowds[path]["80"]) for path in paths)),
+        (
+            "– frames over 60 ms late, of all",
+            *(
+                f"{crowds[path]['80']['late_frames']} of {crowds[path]['80']['delay_ms']['n']}"
+                for path in paths
+            ),
+        ),
+    ]
+    lines = ["| | stock aiortc | rtc-stt |", "| --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {name} | {stock} | {own} |" for name, stock, own in rows)])
+
+
 def _ms(figures: dict[str, float]) -> str:
     return " / ".join(f"{v:.0f}" if v >= 10 else f"{v}" for v in (figures["p50"], figures["p95"])) + " ms"
 
 
 def _read(name: str) -> dict[str, Any]:
     return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+DOCUMENTS = {ROOT / "README.md": _readme, ROOT / "docs" / "ingest.md": _ingest}
+"""What makes the tables of each."""
