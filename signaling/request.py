@@ -95,9 +95,11 @@ async def _respond(
 
 def _check(request: web.Request, front: Front) -> None:
     """Where the request thinks it is, whose page sent it, and for what is not shared: its key."""
-    front.origins.check_host(request.host)
+    host = request.headers.get("Host", "")  # request.host would ask the resolver where there is none
+    if host:  # every browser sends one
+        front.origins.check_host(host)
     if _is_shared(request.path):
-        front.origins.check(request.headers.get("Origin"), request.host)
+        front.origins.check(request.headers.get("Origin"), host)
     elif request.path not in PAGES and not request.path.startswith(OPEN_PATHS):
         shown = front.authority.identify(request.headers.get("Authorization"))
         if shown.token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -204,6 +205,16 @@ async def test_a_rebound_name_is_refused_everywhere():
     assert (await locked.client.get("/v1/health", headers={"Host": "stt.example.org"})).status == 200
     for made in (gateway, locked):
         await made.client.close()
+
+
+async def test_a_probe_that_names_no_host_is_answered():
+    gateway = await start()
+    reader, writer = await asyncio.open_connection(gateway.client.host, gateway.client.port)
+    writer.write(b"GET /v1/health HTTP/1.0\r\n\r\n")
+    assert b"200 OK" in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    await gateway.client.close()
 
 
 async def test_callers_behind_a_proxy_are_told_apart_where_it_is_trusted():
