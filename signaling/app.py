@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -37,14 +37,12 @@ def create_app(
     webrtc: WebRtc,
     about: About,
     metrics: Metrics | None = None,
-    *,
-    close: Callable[[], Awaitable[None]] | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
     Args:
-        host: where calls end up; this application becomes its watcher.
-        close: called after the drain: ends what ``host`` was made of.
+        host: where calls end up; this application becomes its watcher. Whoever made it ends what it is made
+            of, after this.
 
     Raises:
         ConfigError: the keys contradict each other.
@@ -71,8 +69,6 @@ def create_app(
         yield
         lag.stop()
         await host.drain(server.drain_seconds)
-        if close:
-            await close()
 
     app.cleanup_ctx.append(life)
     return app

@@ -68,17 +68,13 @@ async def test_without_its_accurate_tier_it_is_ready_and_degraded(gateway):
     )
 
 
-async def test_at_its_end_it_drains_the_host_and_closes_what_is_behind():
-    host, closed = FakeHost(), []
-
-    async def close() -> None:
-        closed.append(list(host.drained_for))
-
+async def test_at_its_end_it_drains_the_host():
+    host = FakeHost()
     about = About(mode="serve", fast="tiny", accurate=None, languages=("en",))
-    server = TestServer(create_app(host, Server(drain_seconds=7), Access(), WebRtc(), about, close=close))
+    server = TestServer(create_app(host, Server(drain_seconds=7), Access(), WebRtc(), about))
     await server.start_server()
     await server.close()
-    assert closed == [[7]], "the sessions first, then what they stand on"
+    assert host.drained_for == [7]
 
 
 async def test_every_response_has_an_id_and_security_headers(gateway):
