@@ -146,7 +146,7 @@ class WebRtc:
         "TURN_SECONDS", 3600, "How long TURN credentials are good for.", low=60, high=86_400
     )
     udp_port_range: str = key(
-        "UDP_PORT_RANGE", "", "UDP ports of media, e.g. 50000-50999; two a session. Empty: any free ones."
+        "UDP_PORT_RANGE", "", "UDP ports of media, e.g. 50000-50999; one a session. Empty: any free ones."
     )
     public_ip: tuple[str, ...] = key(
         "PUBLIC_IP", (), "Comma list: the addresses under which clients reach this machine behind 1:1 NAT."

@@ -65,7 +65,7 @@ async def as_soon_as_there_is_room(url: str) -> Speaker:
 
 
 async def test_media_keep_to_the_range_of_ports(start_server: Start, sentences: list[Clip]) -> None:
-    """A connection that stands keeps one port. Where all are taken, the next client is told so."""
+    """A session takes one port on each address. Where all are taken, the next client is told so."""
     interfaces = 1 + len(get_host_addresses(use_ipv4=True, use_ipv6=True))  # and loopback
     ports = range(47_310, 47_310 + interfaces)
     server = start_server("demo", "--port", "0", UDP_PORT_RANGE=f"{ports[0]}-{ports[-1]}")
