@@ -70,6 +70,11 @@ class Instrument:
     def rtp_packets(self, result: str, count: int) -> None:
         """So many packets: ``received``, ``recovered``, ``concealed``, ``lost``, ``late`` or ``refused``."""
 
+    def line_measured(
+        self, codec: str, round_trip_s: float | None, jitter_s: float, bit_rate_kbps: float
+    ) -> None:
+        """How the line of a session is, every few seconds; no round trip where none was measured yet."""
+
     def jitter_delayed(self, seconds: float) -> None:
         """A packet waited so long in the jitter buffer for those before it."""
 

@@ -102,6 +102,22 @@ class Metrics(Instrument):
             "Wait of packets for those before them.",
             buckets=(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1),
         )
+        self._round_trip = self._histogram(
+            "rtc_stt_round_trip_seconds",
+            "To a client and back, looked at every ten seconds.",
+            buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6),
+        )
+        self._rtp_jitter = self._histogram(
+            "rtc_stt_rtp_jitter_seconds",
+            "Interarrival jitter of a stream (RFC 3550), looked at every ten seconds.",
+            buckets=(0.001, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16),
+        )
+        self._bit_rate = self._histogram(
+            "rtc_stt_rtp_bit_rate_kbps",
+            "Of the payload of a stream, looked at every ten seconds.",
+            "codec",
+            buckets=(8, 16, 24, 32, 48, 64, 128),
+        )
         self._resumed = counter("rtc_stt_sessions_resumed_total", "Clients that came back to their session.")
         self._messages_refused = counter(
             "rtc_stt_messages_refused_total", "What clients sent and was not taken.", "reason"
@@ -199,6 +215,15 @@ class Metrics(Instrument):
     def rtp_packets(self, result: str, count: int) -> None:
         """See :class:`Instrument`."""
         self._rtp_packets.labels(result).inc(count)
+
+    def line_measured(
+        self, codec: str, round_trip_s: float | None, jitter_s: float, bit_rate_kbps: float
+    ) -> None:
+        """See :class:`Instrument`."""
+        if round_trip_s is not None:
+            self._round_trip.observe(round_trip_s)
+        self._rtp_jitter.observe(jitter_s)
+        self._bit_rate.labels(codec).observe(bit_rate_kbps)
 
     def jitter_delayed(self, seconds: float) -> None:
         """See :class:`Instrument`."""

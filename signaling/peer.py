@@ -38,6 +38,9 @@ nothing, and simple clients send no pings. ICE notices most deaths earlier."""
 TICK_S = 1.0
 """For reports to the sender, figures, and a look at the clock."""
 
+MEASURE_EVERY = 10
+"""Ticks from one measurement of the line to the next."""
+
 FLUSH_TIMEOUT_S = 1.5
 """For the last events to arrive: a bit longer than SCTP waits before it sends again."""
 
@@ -93,6 +96,7 @@ class Peer:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._began_at = time.monotonic()
         self._connected = False
+        self._ticks = 0
 
     @property
     def has_opened(self) -> bool:
@@ -160,6 +164,7 @@ class Peer:
         if receiver := self._receiver:
             receiver.flush(time.monotonic())
             if self._is_live:
+                self._measure_line()
                 self._tell_figures()
                 self._figures.keep(self._own_figures())
             receiver.close()
@@ -268,9 +273,20 @@ class Peer:
             self._instrument.datagrams_refused(reason, count)
         if self._is_live:
             self._tell_figures()
+        self._ticks += 1
+        if self._ticks % MEASURE_EVERY == 0:
+            self._measure_line()
         heard_at = (self._began_at, self._receiver.last_rtp_at or 0.0, self._channel.last_message_at or 0.0)
         if now - max(heard_at) > SILENCE_S:
             self._lose("connection_lost")
+
+    def _measure_line(self) -> None:
+        assert self._receiver
+        stats = self._receiver.stats(time.monotonic())
+        if self._is_live and stats.codec:
+            self._instrument.line_measured(
+                stats.codec, self._transport.round_trip_s, stats.jitter_ms / 1000, stats.bit_rate_kbps
+            )
 
     def _tell_figures(self) -> None:
         self.session.update_stats(self._figures.with_connection(self._own_figures()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,17 @@ def metrics() -> Metrics:
     told.session_refused("full")
     told.queue_changed(Tier.FAST, 3, 1)
     told.session_closed("webrtc", 12.0)
+    told.session_resumed(1.5)
+    told.rtp_packets("lost", 3)
+    told.line_measured("opus", 0.03, 0.004, 23.0)
+    told.line_measured("PCMU", None, 0.004, 64.0)
+    told.jitter_delayed(0.03)
+    told.message_refused("rate")
+    told.datagrams_refused("stranger", 5)
+    told.loop_lagged(0.002)
+    told.half_open_changed(4)
+    told.workers_changed({"ready": 2, "lost": 1})
+    told.worker_scrape_failed()
     return told
 
 
@@ -112,6 +124,19 @@ def metrics() -> Metrics:
         'rtc_stt_engine_healthy{tier="fast"} 1.0',
         'rtc_stt_engine_healthy{tier="accurate"} 0.0',
         'rtc_stt_rejected_total{reason="full"} 1.0',
+        "rtc_stt_sessions_resumed_total 1.0",
+        'rtc_stt_rtp_packets_total{result="lost"} 3.0',
+        "rtc_stt_round_trip_seconds_count 1.0",
+        "rtc_stt_rtp_jitter_seconds_count 2.0",
+        'rtc_stt_rtp_bit_rate_kbps_sum{codec="opus"} 23.0',
+        'rtc_stt_rtp_bit_rate_kbps_count{codec="PCMU"} 1.0',
+        'rtc_stt_jitter_delay_seconds_bucket{le="0.04"} 1.0',
+        'rtc_stt_messages_refused_total{reason="rate"} 1.0',
+        'rtc_stt_datagrams_refused_total{reason="stranger"} 5.0',
+        'rtc_stt_loop_lag_seconds_bucket{le="0.005"} 1.0',
+        "rtc_stt_half_open 4.0",
+        'rtc_stt_workers{state="ready"} 2.0',
+        "rtc_stt_worker_scrapes_failed_total 1.0",
     ],
 )
 async def test_the_metrics_of_the_contract_are_there(metrics, line):
@@ -124,7 +149,16 @@ async def test_no_label_holds_what_a_user_said_or_is(metrics):
 
 async def test_labels_are_of_few_values(metrics):
     labels = set(re.findall(r'(\w+)="', await scrape(metrics)))
-    assert labels <= {"transport", "tier", "result", "decision", "reason", "le", "step", "direction"}
+    known = {"transport", "tier", "result", "decision", "reason", "le", "step", "direction", "codec", "state"}
+    assert labels <= known
+
+
+async def test_the_reference_names_every_metric(metrics):
+    """And no metric that is not there."""
+    names = set(re.findall(r"^# HELP (\S+) ", await scrape(metrics), re.M))
+    text = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(\w*stt_\w+)`", text))
+    assert {n for n in names if not n.endswith("_created")} == {n for n in told if "_gpu_" not in n}
 
 
 async def test_two_servers_in_one_process_count_for_themselves(metrics):

@@ -31,10 +31,14 @@ from signaling.settings import Server, WebRtc
 from tests.line import until
 
 
-class Refusals(Instrument):
+class Notes(Instrument):
     def __init__(self) -> None:
         self.reasons: list[str] = []
         self.resumed: list[float] = []
+        self.lines: list[tuple[Any, ...]] = []
+
+    def line_measured(self, *figures: Any) -> None:
+        self.lines.append(figures)
 
     def session_refused(self, reason: str) -> None:
         self.reasons.append(reason)
@@ -47,7 +51,7 @@ class Host:
     """A registry, and what it told its door."""
 
     def __init__(self, *, resume_seconds: float = 30.0, name: str = "") -> None:
-        self.instrument = Refusals()
+        self.instrument = Notes()
         self.engine = ScriptedEngine([])
         self.speech = Speech(
             VadBatcher(ScriptedVad([])),
@@ -167,6 +171,11 @@ async def test_a_client_comes_stops_and_its_figures_are_told(clients):
         assert (stats["rtp_packets_lost"], stats["connections"]) == (0, 1)
         assert 0 < stats["round_trip_ms"] < 1_000
         assert stats["bit_rate_kbps"] > 0
+        [(codec, round_trip_s, jitter_s, bit_rate_kbps)] = server.instrument.lines
+        assert codec == "opus"
+        assert 0 < round_trip_s < 1
+        assert 0 <= jitter_s < 1
+        assert bit_rate_kbps == stats["bit_rate_kbps"]
         await until(lambda: not len(server.registry))
         assert server.told[1:] == [(connected.session_id, "ended")]
 
