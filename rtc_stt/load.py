@@ -16,9 +16,10 @@ from __future__ import annotations
 import enum
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["FULL_EFFORT", "Effort", "Ladder", "Pressure", "Step", "effort_at"]
+__all__ = ["FULL_EFFORT", "LOAD_WARNINGS", "Effort", "Ladder", "Pressure", "Step", "effort_at"]
 
 RISE_S = 0.5
 """Overload for so long is no mere burst."""
@@ -60,6 +61,17 @@ class Step(enum.IntEnum):
     """The accurate tier is not asked (``redecode_shed``)."""
     REFUSE = 5
     """No new session is let in."""
+
+
+LOAD_WARNINGS: Mapping[Step, tuple[str, str]] = {
+    Step.NORMAL: ("load_normal", "the server has room again: everything is as asked"),
+    Step.SLOW_PARTIALS: ("load_partials_slow", "the server is busy: partials come more slowly"),
+    Step.FEW_PARTIALS: ("load_partials_few", "the server is busy: only those who speak longest get partials"),
+    Step.NO_EAGER: ("load_no_eager", "the server is busy: finals are not begun before the endpoint"),
+    Step.NO_REDECODE: ("load_no_redecode", "the server is busy: doubted finals are not decoded again"),
+    Step.REFUSE: ("load_full", "the server is full: new sessions are refused, this one goes on"),
+}
+"""Code and message of the ``warning`` that tells a step."""
 
 
 @dataclass(frozen=True, slots=True)

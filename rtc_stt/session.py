@@ -36,12 +36,12 @@ from rtc_stt.events import (
 )
 from rtc_stt.inbox import EndOfAudio, Inbox
 from rtc_stt.instrument import Instrument
-from rtc_stt.load import Step, effort_at
+from rtc_stt.load import LOAD_WARNINGS, Step, effort_at
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
-__all__ = ["LOAD_WARNINGS", "MAX_BACKLOG_S", "Session", "Speech"]
+__all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
 
 MAX_BACKLOG_S = 30
 """Audio that may wait for the detector. A live stream never gets there unless the machine is far too slow;
@@ -49,16 +49,6 @@ then it is better to say so than to fall behind for ever."""
 
 WINDOWS_A_GO = 64
 """Windows that are worked off before the loop gets its turn: two seconds of audio, about a millisecond."""
-
-LOAD_WARNINGS: Mapping[Step, tuple[str, str]] = {
-    Step.NORMAL: ("load_normal", "the server has room again: everything is as asked"),
-    Step.SLOW_PARTIALS: ("load_partials_slow", "the server is busy: partials come more slowly"),
-    Step.FEW_PARTIALS: ("load_partials_few", "the server is busy: only those who speak longest get partials"),
-    Step.NO_EAGER: ("load_no_eager", "the server is busy: finals are not begun before the endpoint"),
-    Step.NO_REDECODE: ("load_no_redecode", "the server is busy: doubted finals are not decoded again"),
-    Step.REFUSE: ("load_full", "the server is full: new sessions are refused, this one goes on"),
-}
-"""Code and message of the ``warning`` that tells a step."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import reference
 from rtc_stt.events import EVENT_TYPES, Decision, DropReason, Reason
-from rtc_stt.session import LOAD_WARNINGS
+from rtc_stt.load import LOAD_WARNINGS
 from tools.live_line.table import DOCUMENTS as WITH_TABLES
 from tools.live_line.table import with_table
 

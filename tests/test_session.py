@@ -22,8 +22,8 @@ from rtc_stt.events import (
     UtteranceDropped,
 )
 from rtc_stt.instrument import Instrument
-from rtc_stt.load import Step, effort_at
-from rtc_stt.session import LOAD_WARNINGS, MAX_BACKLOG_S
+from rtc_stt.load import LOAD_WARNINGS, Step, effort_at
+from rtc_stt.session import MAX_BACKLOG_S
 from rtc_stt.testing import Said
 from tests.calls import TIMEOUT_S, WORDS, Call
 from tests.harness import only, said, types
