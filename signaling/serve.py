@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from rtc_stt.errors import ConfigError
+from signaling.codecs import opus_backend
 from signaling.connections import KEEPALIVE_S
 from signaling.keys import FRONT, HOST, SERVER
 
@@ -39,6 +40,7 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
             loop.add_signal_handler(number, stop.set)
         _settle()
         host = "localhost" if server.is_loopback else server.host
+        log.info("Opus is decoded by %s", opus_backend())
         announce(f"http://{host}:{port}")
         await stop.wait()
         log.info("draining")
