@@ -117,7 +117,7 @@ def load_engines(decoding: Decoding) -> tuple[dict[Tier, Engine], int]:
             beam_size=decoding.beam_size if tier is Tier.ACCURATE else 1,
             context_policy=decoding.context_policy,
         )
-        engine.warm_up()
+        engine.warm_up(decoding.max_batch)
         engines[tier] = engine
     return engines, concurrency
 

@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 MAX_NEW_TOKENS = 224
 """Whisper's own limit for one window."""
 
+WARM_UP_S = 8.0
+"""Of each utterance in the full batch at the start: longer than most, and no longer than a slow machine can
+bear."""
+
 
 class WhisperEngine:
     """One model. ``decode`` and ``decode_batch`` may be called from ``workers`` threads at a time.
@@ -77,6 +81,7 @@ class WhisperEngine:
         )
         self._aligner = Aligner(self._model, self.name)
         self._workers = workers
+        self._warm_rows = 1
         self._beam_size = beam_size
         self._policy = context_policy
         self.languages = self._model.languages
@@ -127,21 +132,25 @@ class WhisperEngine:
             answers[item.index] = answer
         return [answers[index] for index in range(len(requests))]
 
-    def warm_up(self) -> None:
-        """Decode 30 s of silence on every worker.
+    def warm_up(self, rows: int | None = None) -> None:
+        """Decode 30 s of silence on every worker, and a call of ``rows`` utterances (None: as the last time).
 
         So the first speaker does not pay for lazy initialisation, and a machine that is too small for the
-        longest decode says so at the start and not at night.
+        longest decode, or for a full batch, says so at the start and not at night.
         """
+        self._warm_rows = rows or self._warm_rows
         prompt = [*self._model.any_tokenizer.sot_sequence]
-        silence = np.zeros((self._model.n_mels, FULL_FRAMES), np.float32)
 
-        def decode(_: int) -> None:
-            encoded = self._model.encode([silence], FULL_FRAMES)
-            self._model.generate(encoded, [0], [prompt], self._beam_size, MAX_NEW_TOKENS)
+        def decode(call: tuple[int, int, int]) -> None:
+            rows, frames, budget = call
+            silence = np.zeros((self._model.n_mels, frames), np.float32)
+            encoded = self._model.encode([silence] * rows, frames)
+            self._model.generate(encoded, [*range(rows)], [prompt] * rows, self._beam_size, budget)
 
-        with ThreadPoolExecutor(self._workers) as executor:
-            list(executor.map(decode, range(self._workers)))
+        utterance = context_frames(round(WARM_UP_S * 100), self._policy, self._model.n_mels)
+        for call in ((1, FULL_FRAMES, MAX_NEW_TOKENS), (self._warm_rows, utterance, _budget(WARM_UP_S))):
+            with ThreadPoolExecutor(self._workers) as executor:
+                list(executor.map(decode, [call] * self._workers))
 
     def reload(self) -> None:
         """Load the model anew after :class:`EngineBroken`, and warm it up. One thread at a time.
@@ -172,7 +181,7 @@ class WhisperEngine:
             mel=self._model.features(request.audio),
             prompt_tokens=len(build_prompt(self._model.any_tokenizer, request)),
             beam=self._beam_size if request.urgency is not Urgency.PARTIAL else 1,
-            budget=min(MAX_NEW_TOKENS, round(guard.TOKENS_FREE + guard.TOKENS_PER_SECOND * seconds) + 1),
+            budget=_budget(seconds),
             language=code or "",
         )
 
@@ -268,3 +277,8 @@ class WhisperEngine:
             tokens=len(tokens),
             model=self.name,
         )
+
+
+def _budget(seconds: float) -> int:
+    """Tokens that so much speech can be; the guard drops what has more."""
+    return min(MAX_NEW_TOKENS, round(guard.TOKENS_FREE + guard.TOKENS_PER_SECOND * seconds) + 1)

@@ -229,13 +229,18 @@ def test_prompt_and_hotwords_may_be_long_and_odd(fast, clip, text):
     assert heard.tokens <= TOKENS_FREE + TOKENS_PER_SECOND * len(audio) / SAMPLE_RATE + 1
 
 
-def test_warming_up_decodes_thirty_seconds_on_every_worker(fast, monkeypatch):
-    lengths, encode = [], fast._model.encode
+def test_warming_up_decodes_the_longest_window_and_a_full_batch_on_every_worker(fast, monkeypatch):
+    calls, encode = [], fast._model.encode
     monkeypatch.setattr(
-        fast._model, "encode", lambda mels, frames: lengths.append(frames) or encode(mels, frames)
+        fast._model,
+        "encode",
+        lambda mels, frames: calls.append((len(mels), frames)) or encode(mels, frames),
     )
-    fast.warm_up()
-    assert lengths == [FULL_FRAMES] * fast._workers
+    fast.warm_up(3)
+    longest, batch = calls[: fast._workers], calls[fast._workers :]
+    assert longest == [(1, FULL_FRAMES)] * fast._workers
+    assert len(batch) == fast._workers
+    assert all(rows == 3 and 800 <= frames < 1_200 for rows, frames in batch)
 
 
 def test_every_context_policy_decodes(clip):
