@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from rtc_stt.errors import BadRequest, ClientError, Forbidden, TooMany, Unauthorized, Unavailable
+from rtc_stt.errors import BadRequest, ClientError, Forbidden, TooMany, Unauthorized, Unavailable, trace
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
 from signaling.keys import FRONT, Front
@@ -88,8 +88,8 @@ async def _respond(
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    except Exception:
-        log.exception("request %s failed", request_id)
+    except Exception as error:  # its message may quote the request
+        log.error("request %s failed: %s", request_id, trace(error))
         return error_response(500, "internal", "the server made a mistake; its log has the id", request_id)
 
 

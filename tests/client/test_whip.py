@@ -64,5 +64,7 @@ async def test_the_resource_is_where_the_location_leads(whip, location, path):
     assert accepted.resource.endswith(path)
 
 
-async def test_a_server_that_is_gone_does_not_hinder_the_end(whip):
+async def test_a_server_that_is_gone_does_not_hinder_the_end(whip, caplog):
+    caplog.set_level("INFO", "rtc_stt.client")
     await whip.delete("http://127.0.0.1:9/whip/1")
+    assert "could not be deleted" in caplog.text

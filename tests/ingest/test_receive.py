@@ -67,7 +67,11 @@ def test_the_picture_is_well_formed_and_has_a_line_for_each_path() -> None:
 
 
 def test_a_chart_of_nothing_but_zeros_can_be_drawn() -> None:
-    ElementTree.fromstring(write([Chart("a & b", "<", ">", [Line("x", [(0, 0), (1, 0)])])]))  # noqa: S314
+    root = ElementTree.fromstring(write([Chart("a & b", "<", ">", [Line("x", [(0, 0), (1, 0)])])]))  # noqa: S314
+    space = "{http://www.w3.org/2000/svg}"
+    assert {"a & b", "<", ">", "x"} <= {text.text for text in root.findall(f".//{space}text")}
+    [line] = root.findall(f".//{space}polyline")
+    assert "nan" not in line.attrib["points"]
 
 
 def test_the_sessions_are_spread_over_a_frame_and_lose_their_own_packets() -> None:

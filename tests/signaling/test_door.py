@@ -168,6 +168,7 @@ def test_those_who_show_no_key_are_no_one_key():
     door, _ = make(max_sessions_per_key=1)
     connect(door, "a", caller(1))
     door.admit(caller(1), 0)
+    assert (door.sessions, door.half_open) == (2, 1)
 
 
 def test_requests_are_counted_by_caller():
