@@ -32,4 +32,6 @@ async def main(url: str, path: str) -> None:
                     print(f"-- session {event.session_id}")  # a second one where the first was gone
 
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 asyncio.run(main(*sys.argv[1:]))

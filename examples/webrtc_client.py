@@ -48,4 +48,6 @@ async def main(url: str, path: str) -> None:
     await connection.close()
 
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 asyncio.run(main(*sys.argv[1:]))
