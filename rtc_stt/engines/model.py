@@ -21,6 +21,7 @@ from rtc_stt.engines.encoded import Encoded
 from rtc_stt.engines.prompts import MAX_LENGTH
 from rtc_stt.engines.word_times import Mel
 from rtc_stt.errors import EngineBroken, ModelError
+from rtc_stt.priority import begin_behind
 
 __all__ = ["Model"]
 
@@ -146,7 +147,9 @@ class Model:
 
     def _load(self) -> WhisperModel:
         try:
-            return WhisperModel(str(self._path), **self._how)
+            if self._how.get("device") != "cpu" and ctranslate2.get_cuda_device_count():
+                return WhisperModel(str(self._path), **self._how)  # its threads only feed the device
+            return begin_behind(lambda: WhisperModel(str(self._path), **self._how))
         except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, tokenizers its own
             raise ModelError(f"the model in {self._path} cannot be loaded: {error}") from error
 

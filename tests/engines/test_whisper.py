@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from rtc_stt.errors import DecodeError, ModelError
 from rtc_stt.guard import TOKENS_FREE, TOKENS_PER_SECOND
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 from rtc_stt.media import read_audio
+from rtc_stt.priority import NICENESS
 from tests.harness import request
 
 CLIPS = Path(__file__).parents[1] / "clips"
@@ -55,6 +58,21 @@ def test_a_broken_model_is_an_error_that_names_it(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="cannot be loaded"):
         WhisperEngine(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness belongs to a thread on Linux only")
+def test_threads_that_decode_on_the_processor_come_behind_the_loop() -> None:
+    before = threads()
+    engine = load(demo_models.FAST)  # held: with it its threads would go
+    its = threads() - before
+    assert its
+    assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in its} == {NICENESS}
+    assert engine.device == "cpu"
+
+
+def threads() -> set[int]:
+    """Of this process, those of C++ too."""
+    return {int(task) for task in os.listdir("/proc/self/task")}
 
 
 # ── The demo models ──

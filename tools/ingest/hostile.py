@@ -69,6 +69,7 @@ async def _measure(
         base = Holdings.of(pid, begun)
         to = attacks.media_address(bystander.speaker.connection.remoteDescription.sdp)
         plan: dict[str, Coroutine[Any, Any, Any]] = {
+            "nothing": asyncio.sleep(options.seconds),  # what the others are compared with
             "offers of the field": _offers(url, good, other),
             "fuzzed offers": _fuzzed(url, good, other, options.offers),
             "half-open offers": attacks.half_open(url, good, options.half_open, other),
