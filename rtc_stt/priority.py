@@ -1,8 +1,8 @@
 """Who goes first on a busy processor: the loop, then decodes.
 
-A loop that is 50 ms late is late for everybody who speaks; a decode that is 50 ms late is so for one. Python's own
-threads keep their priority all the same: one that is put aside while it holds the interpreter's lock would hold
-up the loop.
+A loop that is 50 ms late is late for everybody who speaks; a decode that is 50 ms late is so for one.
+Python's own threads keep their priority all the same: one that is put aside while it holds the interpreter's
+lock would hold up the loop.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ NICENESS = 10
 def begin_behind(make: Callable[[], T]) -> T:
     """Call ``make`` so that the threads which it starts come behind those of this process that exist.
 
-    A thread inherits the niceness of the one that starts it, so ``make`` runs in a thread of its own, that is made
-    nicer and then ends. Niceness belongs to a thread on Linux only: elsewhere ``make`` is simply called.
+    A thread inherits the niceness of the one that starts it, so ``make`` runs in a thread of its own, that is
+    made nicer and then ends. Niceness belongs to a thread on Linux only: elsewhere ``make`` is simply called.
 
     Raises:
         Exception: what ``make`` raises.

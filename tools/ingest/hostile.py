@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import secrets
 import sys
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from tools.ingest import attacks
 from tools.ingest.bystander import Bystander
 from tools.ingest.soak import lines
+from tools.ingest.stalls import Stalls, watching
 from tools.ingest.watch import Holdings, metric
 from tools.live_line.server import running
 
@@ -27,6 +29,8 @@ HELP = (
     "fuzzed and half-open offers, slow requests, floods, abuse of channels and tokens, beside honest speech"
 )
 TOKEN_SECONDS = 5
+STALL_S = 0.025
+"""Half of what a loop may be late: what had piled up by then takes the rest."""
 SETTLE_S = 25.0
 """After the last attack: half-open connections have 15 s."""
 GROWTH_MIB = 24.0
@@ -56,11 +60,22 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with running(None, environment=environment) as server:
         if server.pid is None:
             sys.exit("hostile watches a process")
-        return asyncio.run(_measure(options, server.url, server.pid, honest, other))
+        with watching(_part(server.pid)) as stalls:
+            return asyncio.run(_measure(options, server.url, server.pid, honest, other, stalls))
+
+
+def _part(pid: int) -> int:
+    """Attackers are elsewhere: on a core of this machine where the server is not. Returns one of its cores."""
+    *cores, last = sorted(os.sched_getaffinity(0))
+    if cores:
+        os.sched_setaffinity(0, {last})
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), cores)
+    return (cores or [last])[0]
 
 
 async def _measure(
-    options: argparse.Namespace, url: str, pid: int, honest: str, other: str
+    options: argparse.Namespace, url: str, pid: int, honest: str, other: str, stalls: Stalls
 ) -> dict[str, Any]:
     (line,) = await lines(1, 4)
     good, begun = await attacks.offer(), time.monotonic()
@@ -86,14 +101,25 @@ async def _measure(
         with tqdm(plan.items()) as bar:
             for name, attack in bar:
                 bar.set_description(name)
+                since = time.monotonic()
                 calm = await bystander.during(attack)
-                told[name] = {"answers": _plain(calm.result), **calm.to_json()}
+                told[name] = {
+                    "answers": _plain(calm.result),
+                    **calm.to_json(),
+                    "machine_stalls": {
+                        "over_10_ms": stalls.over(0.01, since),
+                        "over_25_ms": stalls.over(STALL_S, since),
+                    },
+                }
         whole = await bystander.leave()
     await asyncio.sleep(SETTLE_S)
     after = Holdings.of(pid, begun)
     refused = await metric(url, "rtc_stt_rejected_total", honest)
     marks = {
-        "loop_never_later_than_50_ms": not any(phase["loop_lag"]["over_50_ms"] for phase in told.values()),
+        "loop_never_later_than_50_ms_but_where_the_machine_stood_still": all(
+            phase["loop_lag"]["over_50_ms"] <= phase["machine_stalls"]["over_25_ms"]
+            for phase in told.values()
+        ),
         "the_honest_one_is_understood": whole and not any(phase["clips_wrong"] for phase in told.values()),
         "memory_back_to_base": after.rss_mib <= base.rss_mib + GROWTH_MIB,
         "descriptors_back_to_base": after.descriptors <= base.descriptors,

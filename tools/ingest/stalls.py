@@ -1,0 +1,64 @@
+"""When the machine itself stood still: virtual ones are put aside by their host for tens of milliseconds.
+
+A process of the highest priority that is allowed asks to be woken every few milliseconds, on a core of the
+server's. When even that one is late, no loop on that core could have been in time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+__all__ = ["Stalls", "watching"]
+
+INTERVAL_S = 0.005
+LATE_S = 0.01
+"""Later than this is noted."""
+
+
+class Stalls:
+    """What the watcher has noted so far: when each stall ended, and how long it was."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def over(self, bound_s: float, since: float) -> int:
+        """How many stalls of at least so long ended after ``since`` (monotonic)."""
+        with open(self._path, encoding="ascii") as file:
+            noted = [line.split() for line in file if line.endswith("\n")]
+        return sum(float(end) > since and float(late) >= bound_s for end, late in noted)
+
+
+@contextlib.contextmanager
+def watching(core: int) -> Iterator[Stalls]:
+    """Watch one core meanwhile."""
+    with tempfile.NamedTemporaryFile("w+") as notes:
+        watcher = subprocess.Popen([sys.executable, "-m", __name__, str(core)], stdout=notes)
+        try:
+            yield Stalls(notes.name)
+        finally:
+            watcher.send_signal(signal.SIGKILL)
+            watcher.wait()
+
+
+def _watch(core: int) -> None:
+    os.sched_setaffinity(0, {core})
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    due = time.monotonic() + INTERVAL_S
+    while True:
+        time.sleep(max(0.0, due - time.monotonic()))
+        now = time.monotonic()
+        if now - due > LATE_S:
+            print(f"{now:.4f} {now - due:.4f}", flush=True)
+        due = now + INTERVAL_S
+
+
+if __name__ == "__main__":
+    _watch(int(sys.argv[1]))
