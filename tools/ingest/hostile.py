@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _part(pid: int) -> int:
-    """Attackers are elsewhere: on a core of this machine where the server is not. Returns one of its cores."""
+    """Attackers are elsewhere: on a core where the server is not. Returns one of the server's."""
     *cores, last = sorted(os.sched_getaffinity(0))
     if cores:
         os.sched_setaffinity(0, {last})
