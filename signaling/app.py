@@ -18,7 +18,7 @@ from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
-from signaling.keys import FRONT, HOST, SERVER, Front
+from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
 from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.origins import Origins
@@ -27,7 +27,7 @@ from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.settings import Access, Server, WebRtc
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "make_gate"]
 
 
 def create_app(
@@ -48,8 +48,10 @@ def create_app(
         ConfigError: the keys contradict each other.
     """
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
-    front = _make_front(host, server, access, webrtc, about, metrics or Instrument())
-    app[SERVER], app[HOST], app[FRONT] = server, host, front
+    gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
+    front = _make_front(host, server, access, webrtc, gate)
+    app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
+    app[HEALTH], app[DRAIN] = host.health, host.drain
     for room in (whip, offer, token_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
@@ -57,14 +59,14 @@ def create_app(
         app.router.add_get("/metrics", metrics.scrape)
 
     def watch(session_id: str, what: str) -> None:
-        front.door.watch(session_id, what)
+        gate.door.watch(session_id, what)
         if what == "ended":
             front.resources.end(session_id, asyncio.get_running_loop().time())
 
     host.watch = watch
 
     async def life(app: web.Application) -> AsyncIterator[None]:
-        lag = LoopLag(front.instrument.loop_lagged)
+        lag = LoopLag(gate.instrument.loop_lagged)
         lag.start()
         yield
         lag.stop()
@@ -74,30 +76,37 @@ def create_app(
     return app
 
 
-def _make_front(
-    host: Host, server: Server, access: Access, webrtc: WebRtc, about: About, instrument: Instrument
-) -> Front:
-    is_demo = about.mode == "demo"
+def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo: bool = False) -> Gate:
+    """What every request to a server of these settings passes.
+
+    Raises:
+        ConfigError: the keys contradict each other.
+    """
+    is_demo = is_demo and server.is_loopback
     secret = access.token_secret.encode() or secrets.token_bytes(32)
     proxies = parse_proxies(access.trusted_proxies)
-    own = frozenset(str(ipaddress.ip_address(address)) for address in webrtc.public_ip)
-    return Front(
-        host=host,
+    return Gate(
         door=Door(server, access, instrument),
-        authority=Authority(
-            server.api_keys, secret, token_seconds=access.token_seconds, demo=is_demo and server.is_loopback
-        ),
+        authority=Authority(server.api_keys, secret, token_seconds=access.token_seconds, demo=is_demo),
         # Who needs a key is not helped by a name that leads here; who needs none is.
         origins=Origins(
             access.allowed_origins, local_only=server.is_loopback and (is_demo or not server.api_keys)
         ),
-        ice=IceServers(webrtc.ice_servers, webrtc.turn_url, webrtc.turn_secret, webrtc.turn_seconds),
-        reach=Reach(loopback=server.is_loopback, own=own),
         proxies=proxies,
         instrument=instrument,
-        is_demo=is_demo and server.is_loopback,
+        connections=Connections(proxies, instrument),
+        is_demo=is_demo,
+    )
+
+
+def _make_front(host: Host, server: Server, access: Access, webrtc: WebRtc, gate: Gate) -> Front:
+    own = frozenset(str(ipaddress.ip_address(address)) for address in webrtc.public_ip)
+    return Front(
+        gate=gate,
+        host=host,
+        ice=IceServers(webrtc.ice_servers, webrtc.turn_url, webrtc.turn_secret, webrtc.turn_seconds),
+        reach=Reach(loopback=server.is_loopback, own=own),
         redirect_url=access.redirect_url,
         resources=Resources(),
-        connections=Connections(proxies, instrument),
         public_ips=webrtc.public_ip,
     )

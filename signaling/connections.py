@@ -33,7 +33,7 @@ class Connections:
     """Watches over all connections of one server.
 
     Args:
-        proxies: see :class:`~signaling.keys.Front`.
+        proxies: see :class:`~signaling.keys.Gate`.
     """
 
     def __init__(self, proxies: Sequence[Network], instrument: Instrument) -> None:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from rtc_stt import __version__
 from rtc_stt.errors import Unavailable
-from signaling.keys import HOST
+from signaling.keys import HEALTH
 
 __all__ = ["add_routes"]
 
@@ -22,7 +22,7 @@ async def ready(request: web.Request) -> web.Response:
 
     Under load it stays ready: a server that is taken out of the balance would lose the sessions it carries.
     """
-    health = request.app[HOST].health()
+    health = request.app[HEALTH]()
     if health.draining:
         raise Unavailable("the server is shutting down")
     if not health.ready:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from rtc_stt.instrument import Instrument
 from signaling.auth import Authority
-from signaling.calls import Host
+from signaling.calls import Health, Host
 from signaling.candidates import Reach
 from signaling.connections import Connections
 from signaling.door import Door
@@ -19,31 +19,45 @@ from signaling.origins import Origins
 from signaling.resources import Resources
 from signaling.settings import Server
 
-__all__ = ["FRONT", "HOST", "SERVER", "Front"]
+__all__ = ["DRAIN", "FRONT", "GATE", "HEALTH", "HOST", "SERVER", "Front", "Gate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What every request passes, whatever it wants."""
+
+    door: Door
+    authority: Authority
+    origins: Origins
+    proxies: Sequence[Network]
+    """Whose ``X-Forwarded-For`` is believed."""
+    instrument: Instrument
+    connections: Connections
+    is_demo: bool = False
+    """Whether its own page needs no key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """Everything that stands between a request and the host."""
+    """Everything that stands between an offer and the host."""
 
+    gate: Gate
     host: Host
-    door: Door
-    authority: Authority
-    origins: Origins
     ice: IceServers
     reach: Reach
-    proxies: Sequence[Network]
-    """Whose ``X-Forwarded-For`` is believed."""
-    instrument: Instrument
-    is_demo: bool
     redirect_url: str
     """Where a full server sends clients; empty: nowhere."""
     resources: Resources
-    connections: Connections
     public_ips: Sequence[str]
     """Under which clients reach this machine behind 1:1 NAT; empty: under those it has."""
 
 
-HOST: web.AppKey[Host] = web.AppKey("host", Host)
 SERVER = web.AppKey("server", Server)
+GATE = web.AppKey("gate", Gate)
+HEALTH: web.AppKey[Callable[[], Health]] = web.AppKey("health", Callable)  # type: ignore[arg-type]
+"""How the service is."""
+DRAIN: web.AppKey[Callable[[float], Awaitable[None]]] = web.AppKey("drain", Callable)  # type: ignore[arg-type]
+"""Begin nothing more and see out what is going on, within so many seconds."""
+HOST: web.AppKey[Host] = web.AppKey("host", Host)
+"""Where live sessions go; only in the gateway, as is …"""
 FRONT = web.AppKey("front", Front)

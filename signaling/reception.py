@@ -14,7 +14,7 @@ from rtc_stt.errors import BadRequest, ClientError, NotFound, SessionGone, Unava
 from signaling.auth import OPEN, Pass
 from signaling.calls import Call, Caller, Connected, Fragment, Resume
 from signaling.door import Redirect, Ticket
-from signaling.keys import FRONT, Front
+from signaling.keys import FRONT, GATE, Front
 from signaling.request import source_of
 from signaling.resources import Resource
 from signaling.sanitiser import Offer, clean_offer
@@ -48,7 +48,7 @@ class Answer:
 
 def identify(request: web.Request) -> Pass:
     """Who asks, by header or query. See :meth:`Authority.identify`."""
-    return request.app[FRONT].authority.identify(
+    return request.app[GATE].authority.identify(
         request.headers.get("Authorization"), request.query.get("access_token")
     )
 
@@ -85,7 +85,7 @@ def identify_caller(request: web.Request, resume: Resume | None) -> Pass:
         return Pass(OPEN)
     shown = identify(request)
     if shown.token:
-        request.app[FRONT].authority.tokens.check(shown.token, time.time())
+        request.app[GATE].authority.tokens.check(shown.token, time.time())
     return shown
 
 
@@ -100,22 +100,22 @@ async def answer_call(
         SessionGone: there is nothing to resume.
     """
     front = request.app[FRONT]
-    ticket = front.door.admit(caller_of(request, shown), _now(), resuming=resume is not None)
+    ticket = front.gate.door.admit(caller_of(request, shown), _now(), resuming=resume is not None)
     try:
         offer = _clean(front, sdp, reject_video=reject_video)
         connected = await _connect(front, ticket, shown, Call(offer.sdp, resume))
     except BaseException:
-        front.door.release(ticket)
+        front.gate.door.release(ticket)
         raise
     resource = front.resources.add(
         connected.peer_id, connected.session_id, offer, shown, resume.token if resume else None
     )
-    front.door.hold(ticket, connected.session_id)
+    front.gate.door.hold(ticket, connected.session_id)
     return _answer(front, connected, offer, resource, shown)
 
 
 async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Connected:
-    tokens = front.authority.tokens
+    tokens = front.gate.authority.tokens
     if shown.token:
         tokens.spend(shown.token, time.time())
     try:
@@ -127,10 +127,10 @@ async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Con
         if shown.token:
             tokens.unspend(shown.token)
         if isinstance(error, NotFound):
-            front.instrument.session_refused("gone")
+            front.gate.instrument.session_refused("gone")
             raise SessionGone("the session has ended, or never was: begin a new one") from error
         if isinstance(error, ClientError):
-            front.instrument.session_refused("offer")
+            front.gate.instrument.session_refused("offer")
         if isinstance(error, Unavailable) and front.redirect_url and not call.resume:
             raise Redirect(front.redirect_url) from error
         raise
@@ -146,7 +146,7 @@ async def answer_further(request: web.Request, resource: Resource, sdp: str) -> 
     """
     front = request.app[FRONT]
     shown = Pass(resource.key_id)
-    front.door.count(caller_of(request, shown), _now())
+    front.gate.door.count(caller_of(request, shown), _now())
     offer = _clean(front, sdp, reject_video=True, further=True)
     if offer.ufrag != resource.ufrag:
         raise Unprocessable("an ICE restart is not offered: make a new connection and resume the session")
@@ -163,7 +163,7 @@ def _clean(front: Front, sdp: str, *, reject_video: bool, further: bool = False)
     try:
         return clean_offer(sdp, front.reach, reject_video=reject_video, further=further)
     except ClientError:
-        front.instrument.session_refused("offer")
+        front.gate.instrument.session_refused("offer")
         raise
 
 
@@ -208,7 +208,7 @@ async def end_session(request: web.Request, resource: Resource, *, makes_room: b
     """
     front = request.app[FRONT]
     if makes_room and front.resources.latest(resource.session_id) is resource:
-        front.door.leave(resource.session_id)
+        front.gate.door.leave(resource.session_id)
     with contextlib.suppress(NotFound):
         await front.host.disconnect(resource.peer_id)
 

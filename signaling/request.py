@@ -12,7 +12,7 @@ from aiohttp import web
 from rtc_stt.errors import BadRequest, ClientError, Forbidden, TooMany, Unauthorized, Unavailable, trace
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
-from signaling.keys import FRONT, Front
+from signaling.keys import GATE, Gate
 from signaling.tokens import TokenExpired, TokenReplayed, TokenWrong
 
 __all__ = ["error_response", "middleware", "read_text", "source_of"]
@@ -48,7 +48,7 @@ async def middleware(
 ) -> web.StreamResponse:
     """Around every handler."""
     request_id = secrets.token_hex(8)
-    request.app[FRONT].connections.heard(request.transport)
+    request.app[GATE].connections.heard(request.transport)
     response = await _respond(request, handler, request_id)
     response.headers["X-Req-Id"] = request_id
     for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):
@@ -62,14 +62,14 @@ async def _respond(
     request_id: str,
 ) -> web.StreamResponse:
     """What the handler says, or what it raises in the contract's form."""
-    front = request.app[FRONT]
+    gate = request.app[GATE]
     try:
-        _check(request, front)
+        _check(request, gate)
         return await handler(request)
     except (ClientError, Unavailable) as error:
         response = error_response(error.status, error.type, str(error), request_id)
         if reason := _reason(error):
-            front.instrument.session_refused(reason)
+            gate.instrument.session_refused(reason)
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         if isinstance(error, TooMany | Unavailable):
@@ -93,15 +93,15 @@ async def _respond(
         return error_response(500, "internal", "the server made a mistake; its log has the id", request_id)
 
 
-def _check(request: web.Request, front: Front) -> None:
+def _check(request: web.Request, gate: Gate) -> None:
     """Where the request thinks it is, whose page sent it, and for what is not shared: its key."""
     host = request.headers.get("Host", "")  # request.host would ask the resolver where there is none
     if host:  # every browser sends one
-        front.origins.check_host(host)
+        gate.origins.check_host(host)
     if _is_shared(request.path):
-        front.origins.check(request.headers.get("Origin"), host)
+        gate.origins.check(request.headers.get("Origin"), host)
     elif request.path not in PAGES and not request.path.startswith(OPEN_PATHS):
-        shown = front.authority.identify(request.headers.get("Authorization"))
+        shown = gate.authority.identify(request.headers.get("Authorization"))
         if shown.token:
             raise Unauthorized("this needs a key; a token begins a session, no more")
 
@@ -123,7 +123,7 @@ def _sharing(request: web.Request) -> Mapping[str, str]:
     """Headers of cross-origin resource sharing."""
     if not _is_shared(request.path):
         return {}
-    origins = request.app[FRONT].origins
+    origins = request.app[GATE].origins
     told = dict(origins.headers(request.headers.get("Origin")))
     if request.method == "OPTIONS" and "Access-Control-Allow-Origin" in told:
         told |= origins.preflight_headers("GET, POST, PATCH, DELETE, OPTIONS")
@@ -136,7 +136,7 @@ def source_of(request: web.Request) -> Source:
         request.remote or "",
         request.headers.get("X-Forwarded-For"),
         any(name in request.headers for name in FORWARDING),
-        request.app[FRONT].proxies,
+        request.app[GATE].proxies,
     )
 
 

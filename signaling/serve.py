@@ -14,7 +14,7 @@ from aiohttp import web
 from rtc_stt.errors import ConfigError
 from signaling.codecs import opus_backend
 from signaling.connections import KEEPALIVE_S
-from signaling.keys import FRONT, HOST, SERVER
+from signaling.keys import DRAIN, GATE, SERVER
 
 __all__ = ["listening", "serve"]
 
@@ -45,7 +45,7 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         await stop.wait()
         log.info("draining")
         loop.remove_signal_handler(signal.SIGINT)  # who asks twice does not want to wait
-        await app[HOST].drain(server.drain_seconds)
+        await app[DRAIN](server.drain_seconds)
 
 
 @contextlib.asynccontextmanager
@@ -59,7 +59,7 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S)
     await runner.setup()
     assert runner.server
-    factory = app[FRONT].connections.guard(runner.server)
+    factory = app[GATE].connections.guard(runner.server)
     try:
         try:
             listener = await asyncio.get_running_loop().create_server(factory, server.host, server.port)

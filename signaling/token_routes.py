@@ -10,7 +10,7 @@ from aiohttp import web
 
 from rtc_stt.errors import Unauthorized
 from signaling.auth import DEMO, OPEN, Pass
-from signaling.keys import FRONT
+from signaling.keys import FRONT, GATE
 from signaling.reception import caller_of, identify
 from signaling.request import source_of
 from signaling.tokens import NONCE_BYTES
@@ -22,11 +22,11 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 async def post_token(request: web.Request) -> web.Response:
     """``POST /v1/tokens``: 201 with ``{token, expires_in}``, for one session within that many seconds."""
-    front = request.app[FRONT]
+    gate = request.app[GATE]
     shown = _owner(request)
-    front.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
-    token = front.authority.issue(shown.key_id, time.time(), secrets.token_bytes(NONCE_BYTES))
-    body = {"token": token, "expires_in": front.authority.tokens.seconds}
+    gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+    token = gate.authority.issue(shown.key_id, time.time(), secrets.token_bytes(NONCE_BYTES))
+    body = {"token": token, "expires_in": gate.authority.tokens.seconds}
     return web.json_response(body, status=201, headers=NO_STORE)
 
 
@@ -35,7 +35,7 @@ async def get_ice_servers(request: web.Request) -> web.Response:
     front = request.app[FRONT]
     shown = identify(request)
     if shown.token:
-        front.authority.tokens.check(shown.token, time.time())
+        front.gate.authority.tokens.check(shown.token, time.time())
     servers = front.ice.told(shown.key_id, time.time())
     body = {"iceServers": [server.as_mapping() for server in servers], "ttl_s": front.ice.seconds}
     return web.json_response(body, headers=NO_STORE)
@@ -49,15 +49,15 @@ async def options(request: web.Request) -> web.Response:
 
 def _owner(request: web.Request) -> Pass:
     """In whose name a token is made. A token makes no tokens: it would live for ever."""
-    front = request.app[FRONT]
+    gate = request.app[GATE]
     if "Authorization" not in request.headers:
-        if front.authority.is_open:
+        if gate.authority.is_open:
             return Pass(OPEN)
         # The demo's page on the machine itself. Requests of other pages were refused by their Origin, and
         # those that a proxy passes on are from who knows where.
-        if front.is_demo and source_of(request).is_local:
+        if gate.is_demo and source_of(request).is_local:
             return Pass(DEMO)
-    shown = front.authority.identify(request.headers.get("Authorization"))
+    shown = gate.authority.identify(request.headers.get("Authorization"))
     if shown.token:
         raise Unauthorized("a token makes no tokens: send a key")
     return shown

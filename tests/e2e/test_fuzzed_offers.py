@@ -17,7 +17,7 @@ from rtc_stt.session import Speech
 from rtc_stt.testing import ScriptedEngine, ScriptedVad
 from rtc_stt.vad import VadBatcher
 from signaling import peer
-from signaling.keys import FRONT, HOST
+from signaling.keys import GATE, HOST
 from signaling.settings import Access, WebRtc
 from tests.e2e import support
 from tests.e2e.support import until
@@ -77,7 +77,7 @@ async def test_two_thousand_spoiled_offers_leave_nothing(monkeypatch: pytest.Mon
         watch.cancel()
         assert await until(lambda: not gateway.app[HOST].health().sessions, 20)
         assert await until(lambda: len(asyncio.all_tasks()) <= tasks, 10)
-        assert gateway.app[FRONT].door.half_open == 0
+        assert gateway.app[GATE].door.half_open == 0
         gc.collect()
         assert await until(lambda: process.num_fds() <= files, 5)
     await speech.aclose()

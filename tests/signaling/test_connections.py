@@ -13,7 +13,7 @@ from signaling import connections as module
 from signaling.app import create_app
 from signaling.connections import Connections
 from signaling.forwarding import parse_proxies
-from signaling.keys import FRONT
+from signaling.keys import GATE
 from signaling.page import About
 from signaling.serve import listening
 from signaling.settings import Access, Server, WebRtc
@@ -28,8 +28,8 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, Co
     about = About(mode="serve", fast="tiny", accurate=None, languages=("en",))
     app = create_app(FakeHost(), Server(port=0), Access(), WebRtc(), about)
     async with listening(app) as port:
-        yield port, app[FRONT].connections
-    assert not len(app[FRONT].connections), "all are let go at the end"
+        yield port, app[GATE].connections
+    assert not len(app[GATE].connections), "all are let go at the end"
 
 
 async def ends(reader: asyncio.StreamReader, seconds: float) -> bool:
