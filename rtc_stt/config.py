@@ -7,6 +7,7 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from rtc_stt.config_keys import check_bounds, key, keys
 from rtc_stt.errors import ConfigError
@@ -15,6 +16,8 @@ __all__ = [
     "ContextPolicy",
     "Decoding",
     "Endpointing",
+    "Fallback",
+    "Recordings",
     "RedecodeMode",
     "Routing",
     "StreamOptions",
@@ -223,6 +226,59 @@ class Decoding:
         "CONTEXT_POLICY",
         ContextPolicy.PADDED,
         "full: 30 s for any weights; padded: short and checked; tight: only for weights made for it.",
+    )
+    server_commit: str = key(
+        "SERVER_COMMIT", "", "What is deployed, told in /v1/metrics; set it where you build."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """Other machines that decode for the accurate tier: ``rtc-stt fallback``."""
+
+    urls: tuple[str, ...] = key(
+        "FALLBACK_URL",
+        (),
+        "Comma list of fallback services, e.g. http://gpu-2:8082. Asked in this order where there is no "
+        "accurate tier here, or it fails.",
+    )
+    api_key: str = key("FALLBACK_API_KEY", "", "Their API key.", secret=True)
+    timeout_ms: int = key(
+        "FALLBACK_TIMEOUT_MS", 10_000, "How long one of them may take to answer.", low=100, high=600_000
+    )
+
+    def __post_init__(self) -> None:
+        for url in self.urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ConfigError(f"FALLBACK_URL: {url!r} is no URL like http://gpu-2:8082")
+            if parts.username or parts.password:
+                raise ConfigError("FALLBACK_URL: a key belongs into FALLBACK_API_KEY, not into the URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recordings:
+    """What may be sent to ``POST /v1/transcribe``, and how it is cut."""
+
+    max_upload_mb: float = key("MAX_UPLOAD_MB", 16, "Largest upload, in MiB.", low=0.01, high=4_096)
+    max_audio_s: float = key(
+        "MAX_AUDIO_S",
+        7_200,
+        "Longest recording once it is decoded: a few kB can hold hours.",
+        low=1,
+        high=864_000,
+    )
+    upload_seconds: float = key("UPLOAD_SECONDS", 60, "How long an upload may take.", low=1, high=3_600)
+    max_requests: int = key(
+        "MAX_REQUESTS", 64, "Recordings at a time; more are refused with 503.", low=1, high=100_000
+    )
+    segment_s: float = key(
+        "SEGMENT_S",
+        25,
+        "Recordings are cut at silences into stretches of at most so many seconds, which are decoded on "
+        "their own.",
+        low=3,
+        high=29,
     )
 
 

@@ -113,6 +113,23 @@ class Access:
     trusted_proxies: tuple[str, ...] = key(
         "TRUSTED_PROXIES", (), "Comma list of addresses or networks whose X-Forwarded-For is believed."
     )
+    api_keys_file: str = key(
+        "API_KEYS_FILE",
+        "",
+        "A file of further keys, one a line, with limits of their own; read again on SIGHUP.",
+    )
+    daily_audio_seconds: float = key(
+        "DAILY_AUDIO_SECONDS",
+        0,
+        "Audio that one key may have transcribed in a day (UTC), in seconds; 0: as much as it likes.",
+        low=0,
+        high=1e9,
+    )
+    usage_db: str = key(
+        "USAGE_DB",
+        "",
+        "SQLite file that remembers what each key has used. Empty: forgotten when the process ends.",
+    )
     redirect_url: str = key(
         "REDIRECT_URL",
         "",

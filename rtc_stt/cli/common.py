@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rtc_stt.config import Decoding, Endpointing, Routing, StreamOptions
+from rtc_stt.config import Decoding, Endpointing, Fallback, Recordings, Routing, StreamOptions
 from rtc_stt.config_keys import Values, build, keys, read_env_file, read_environment
 from rtc_stt.decode_pool import DecodePool, Engine
 from rtc_stt.engines import WhisperEngine
@@ -33,7 +33,9 @@ __all__ = [
     "stream_options",
 ]
 
-GROUPS: tuple[type, ...] = (Server, Access, WebRtc, Decoding, Routing, Endpointing, StreamOptions)
+GROUPS: tuple[type, ...] = (
+    Server, Access, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
+)  # fmt: skip
 """Every group of configuration keys."""
 
 T = TypeVar("T")
