@@ -1,0 +1,1 @@
+"""Whole recordings to transcripts: what ``POST /v1/transcribe`` does, without the HTTP."""
