@@ -14,6 +14,7 @@
     │   ├── RequestTimeout                                                    408
     │   ├── PreconditionFailed                                                412
     │   ├── AudioTooLong                                                      413
+    │   ├── TooLarge                                                          413
     │   ├── UnsupportedMedia                                                  415
     │   ├── Unprocessable                                                     422
     │   ├── PreconditionRequired                                              428
@@ -21,6 +22,7 @@
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
     ├── DecodeFailed           ours: a recording could not be decoded          500
+    ├── FallbackFailed         another server's: the second opinion            502
     ├── Gone                   nobody's: the client does not wait any more
     ├── Unreachable            the network's: told by the client SDK
     └── DecodeError            ours: the engine failed on one request
@@ -44,6 +46,7 @@ __all__ = [
     "DecodeError",
     "DecodeFailed",
     "EngineBroken",
+    "FallbackFailed",
     "Forbidden",
     "Gone",
     "ModelError",
@@ -53,6 +56,7 @@ __all__ = [
     "RequestTimeout",
     "RtcSttError",
     "SessionGone",
+    "TooLarge",
     "TooMany",
     "Unauthorized",
     "Unavailable",
@@ -97,6 +101,13 @@ class AudioTooLong(ClientError):
 
     status = 413
     type = "audio_too_long"
+
+
+class TooLarge(ClientError):
+    """The body has more bytes than the server takes."""
+
+    status = 413
+    type = "too_large"
 
 
 class Unauthorized(ClientError):
@@ -188,6 +199,13 @@ class DecodeFailed(RtcSttError):
 
     status = 500
     type = "decode_failed"
+
+
+class FallbackFailed(RtcSttError):
+    """A second opinion was wanted on a recording, and no fallback gave one."""
+
+    status = 502
+    type = "fallback_failed"
 
 
 class Gone(RtcSttError):
