@@ -16,6 +16,7 @@
     │   ├── Unprocessable                                                     422
     │   ├── PreconditionRequired                                              428
     │   ├── TooMany            carries ``retry_after_s``                      429
+    │   │   └── QuotaExceeded                                                 429
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
     ├── Unreachable            the network's: told by the client SDK
@@ -43,6 +44,7 @@ __all__ = [
     "NotFound",
     "PreconditionFailed",
     "PreconditionRequired",
+    "QuotaExceeded",
     "RtcSttError",
     "SessionGone",
     "TooMany",
@@ -134,6 +136,12 @@ class TooMany(ClientError):
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(TooMany):
+    """This key has had all the audio that it may have in a day."""
+
+    type = "quota_exceeded"
 
 
 class UnsupportedMedia(ClientError):

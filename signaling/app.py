@@ -26,6 +26,7 @@ from signaling.page import About
 from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.settings import Access, Server, WebRtc
+from signaling.usage import Usage
 
 __all__ = ["create_app", "make_gate"]
 
@@ -95,6 +96,7 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
         proxies=proxies,
         instrument=instrument,
         connections=Connections(proxies, instrument),
+        usage=Usage(daily_audio_s=access.daily_audio_seconds, has_store=bool(access.usage_db)),
         is_demo=is_demo,
     )
 

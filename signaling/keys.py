@@ -18,6 +18,7 @@ from signaling.ice import IceServers
 from signaling.origins import Origins
 from signaling.resources import Resources
 from signaling.settings import Server
+from signaling.usage import Usage
 
 __all__ = ["DRAIN", "FRONT", "GATE", "HEALTH", "HOST", "SERVER", "Front", "Gate"]
 
@@ -33,6 +34,8 @@ class Gate:
     """Whose ``X-Forwarded-For`` is believed."""
     instrument: Instrument
     connections: Connections
+    usage: Usage
+    """What each key has used; asked before audio is taken, told of what was."""
     is_demo: bool = False
     """Whether its own page needs no key."""
 

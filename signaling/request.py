@@ -9,7 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from rtc_stt.errors import BadRequest, ClientError, Forbidden, TooMany, Unauthorized, Unavailable, trace
+from rtc_stt.errors import (
+    BadRequest,
+    ClientError,
+    Forbidden,
+    QuotaExceeded,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    trace,
+)
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
 from signaling.keys import GATE, Gate
@@ -112,6 +121,8 @@ def _reason(error: Exception) -> str | None:
         return "token"
     if isinstance(error, Unauthorized):
         return "key"
+    if isinstance(error, QuotaExceeded):
+        return "quota"
     return "origin" if isinstance(error, Forbidden) else None
 
 
