@@ -18,6 +18,7 @@ from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
+from signaling.keyring import Keyring, load_keys
 from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
 from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
@@ -46,7 +47,7 @@ def create_app(
             of, after this.
 
     Raises:
-        ConfigError: the keys contradict each other.
+        ConfigError: see :func:`make_gate`.
     """
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
     gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
@@ -81,22 +82,24 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
     """What every request to a server of these settings passes.
 
     Raises:
-        ConfigError: the keys contradict each other.
+        ConfigError: the keys cannot be read, or there are none where there should be.
     """
     is_demo = is_demo and server.is_loopback
     secret = access.token_secret.encode() or secrets.token_bytes(32)
     proxies = parse_proxies(access.trusted_proxies)
+    keys = load_keys(server, access)
+    authority = Authority(keys, secret, token_seconds=access.token_seconds, demo=is_demo)
+    usage = Usage(daily_audio_s=access.daily_audio_seconds, has_store=bool(access.usage_db))
     return Gate(
         door=Door(server, access, instrument),
-        authority=Authority(server.api_keys, secret, token_seconds=access.token_seconds, demo=is_demo),
+        authority=authority,
+        keyring=Keyring(server, access, authority, usage),
         # Who needs a key is not helped by a name that leads here; who needs none is.
-        origins=Origins(
-            access.allowed_origins, local_only=server.is_loopback and (is_demo or not server.api_keys)
-        ),
+        origins=Origins(access.allowed_origins, local_only=server.is_loopback and (is_demo or not keys)),
         proxies=proxies,
         instrument=instrument,
         connections=Connections(proxies, instrument),
-        usage=Usage(daily_audio_s=access.daily_audio_seconds, has_store=bool(access.usage_db)),
+        usage=usage,
         is_demo=is_demo,
     )
 

@@ -15,6 +15,7 @@ from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import Network
 from signaling.ice import IceServers
+from signaling.keyring import Keyring
 from signaling.origins import Origins
 from signaling.resources import Resources
 from signaling.settings import Server
@@ -29,6 +30,8 @@ class Gate:
 
     door: Door
     authority: Authority
+    keyring: Keyring
+    """Where its keys come from."""
     origins: Origins
     proxies: Sequence[Network]
     """Whose ``X-Forwarded-For`` is believed."""

@@ -13,6 +13,7 @@ from rtc_stt.config_keys import Values, build
 from rtc_stt.logs import LogOptions
 from rtc_stt.session import Speech
 from signaling.app import create_app
+from signaling.keyring import load_keys
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.serve import serve
@@ -68,7 +69,7 @@ def run_gateway(
     """Serve with these values until told to stop."""
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
-    if not server.api_keys:
+    if not load_keys(server, access, warn=False):
         whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
         print(f"No API_KEYS: open to {whom}.", flush=True)
     metrics = Metrics()
