@@ -148,6 +148,7 @@ def make_speech(values: Values, instrument: Instrument | None = None, *, live: b
             queue_limit_mb=decoding.queue_limit_mb,
             hang_s=decoding.decode_hang_s,
             patience_s=patience_s if live else None,
+            fallback=build(Fallback, values),
             adaptive=live,
             instrument=instrument,
         ),

@@ -17,6 +17,7 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
+from rtc_stt.failover import Outcome, State
 from rtc_stt.gpu import GpuReading
 from rtc_stt.hypothesis import DecodeFailure, Tier, Urgency
 from rtc_stt.load import Step
@@ -88,6 +89,8 @@ def metrics() -> Metrics:
     told.half_open_changed(4)
     told.workers_changed({"ready": 2, "lost": 1})
     told.worker_scrape_failed()
+    told.fallback_attempted(1, Outcome.OK, 0.75)
+    told.fallback_circuit_changed(1, State.OPEN)
     return told
 
 
@@ -137,6 +140,9 @@ def metrics() -> Metrics:
         "rtc_stt_half_open 4.0",
         'rtc_stt_workers{state="ready"} 2.0',
         "rtc_stt_worker_scrapes_failed_total 1.0",
+        'rtc_stt_fallback_attempts_total{outcome="ok",place="1"} 1.0',
+        'rtc_stt_fallback_attempt_seconds_sum{place="1"} 0.75',
+        'rtc_stt_fallback_circuit{place="1"} 2.0',
     ],
 )
 async def test_the_metrics_of_the_contract_are_there(metrics, line):
@@ -150,7 +156,7 @@ async def test_no_label_holds_what_a_user_said_or_is(metrics):
 async def test_labels_are_of_few_values(metrics):
     labels = set(re.findall(r'(\w+)="', await scrape(metrics)))
     known = {"transport", "tier", "result", "decision", "reason", "le", "step", "direction", "codec", "state"}
-    assert labels <= known
+    assert labels <= known | {"place", "outcome"}
 
 
 async def test_the_reference_names_every_metric(metrics):
