@@ -20,7 +20,7 @@ __all__ = ["MAX_OVERHEAD_BYTES", "STALL_S", "Limits", "Upload", "receive"]
 log = logging.getLogger(__name__)
 
 STALL_S = 10.0
-"""Without a byte. By the limit on the whole upload alone who sends nothing could stay for a minute."""
+"""Without headway. By the limit on the whole upload alone who sends nothing could stay for a minute."""
 
 MEMORY_BYTES = 1024 * 1024
 """Of a recording that are kept in memory: half a minute of WAV, minutes of anything else. The rest of those
@@ -28,6 +28,10 @@ that are longer goes to a temporary file."""
 
 MAX_OVERHEAD_BYTES = 64 * 1024
 """Of a body beyond its recording: fields, boundaries, heads of parts."""
+
+MAX_LINES = 256
+"""Of a form: boundaries, heads of parts, and what stands before the first. aiohttp's reader takes lines that
+have come one by one without a turn for anybody else: a megabyte of empty ones would hold the loop for seconds."""
 
 CHUNK_BYTES = 64 * 1024
 
@@ -186,11 +190,15 @@ class _Body:
         self._content = content
         self._limits = limits
         self._left = limits.recording_bytes + MAX_OVERHEAD_BYTES
+        self._lines = 0
 
     async def read(self, size: int = -1) -> bytes:
         return await self._count(self._content.read(size))
 
     async def readline(self, *, max_line_length: int | None = None) -> bytes:
+        self._lines += 1
+        if self._lines > MAX_LINES:
+            raise ValueError("too many lines")
         return await self._count(self._content.readline(max_line_length=max_line_length))
 
     def unread_data(self, data: bytes) -> None:
@@ -205,7 +213,7 @@ class _Body:
             async with asyncio.timeout(self._limits.stall_s):
                 data: bytes = await reading
         except TimeoutError:
-            raise RequestTimeout(f"no byte of the upload came for {self._limits.stall_s:g} s") from None
+            raise RequestTimeout(f"the upload stood still for {self._limits.stall_s:g} s") from None
         self._left -= len(data)
         if self._left < 0:
             raise _too_large(self._limits)
