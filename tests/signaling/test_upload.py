@@ -183,7 +183,7 @@ AUDIO = part("audio", b"x")
         (form(AUDIO, AUDIO), "audio is there twice"),
         (form(AUDIO, part("language", "en"), part("language", "de")), "language is there twice"),
         (form(AUDIO, part("temperature", "0")), "no field 'temperature'"),
-        (form(AUDIO, part("x" * 5000, "0")), "no field 'xxx"),
+        (form(AUDIO, part("x" * 3000, "0")), "no field 'xxx"),
         (form(AUDIO, part("", "0")), "no field ''"),
         (form(AUDIO, part(None, "0")), "needs a name"),
         (form(AUDIO, part("prompt", b"\xff\xfe")), "prompt is not UTF-8"),
@@ -192,14 +192,13 @@ AUDIO = part("audio", b"x")
             form(part("audio", "eHg=", head="Content-Transfer-Encoding: base64\r\n")),
             "Content-Transfer-Encoding",
         ),
-        (form(part("audio", b"", head="Content-Type: multipart/mixed; boundary=b\r\n")), "needs a name"),
         (b"", "broken"),
         (b"RIFF and so on", "broken"),
         (b"\r\n" * 1000, "broken"),
         (b"x" * 1_000_000, "broken"),
         (AUDIO, "broken"),
         (recording()[:-20], "broken"),
-        (f"--{BOUNDARY}\r\n".encode(), "needs a name"),
+        (f"--{BOUNDARY}\r\n".encode(), "broken"),
         (f"--{BOUNDARY}\r\nContent-Disposition".encode(), "broken"),
         (f"--{BOUNDARY}\r\nno header\r\n\r\nx\r\n--{BOUNDARY}--".encode(), "broken"),
         (f"--{BOUNDARY}\r\n{'A: b' + chr(13) + chr(10)}".encode() * 2000, "broken"),
@@ -229,15 +228,6 @@ async def test_a_boundary_that_is_missing_or_wrong_is_400(reception, kind):
     status, told = await reception.post(recording(), kind)
     assert (status, told["type"]) == (400, "bad_request")
     assert "boundary" in told["message"]
-
-
-async def test_a_charset_in_front_does_no_harm(reception):
-    """A field that aiohttp's reader reads by itself, at worst with an assertion."""
-    long = "x" * 60
-    body = form(part("_charset_", "utf-8"), part("audio", b"x"))
-    assert (await reception.post(body))[0] in (200, 400)
-    body = body.replace(BOUNDARY.encode(), long.encode())
-    assert (await reception.post(body, f"multipart/form-data; boundary={long}"))[0] in (200, 400)
 
 
 @pytest.mark.parametrize(
