@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from rtc_stt.instrument import Instrument
-from signaling import health, offer, page, token_routes, whip
+from signaling import health, offer, page, token_routes, usage_routes, whip
 from signaling.auth import Authority
+from signaling.bookkeeper import Bookkeeper
 from signaling.calls import Host
 from signaling.candidates import Reach
 from signaling.connections import Connections
@@ -54,7 +55,7 @@ def create_app(
     front = _make_front(host, server, access, webrtc, gate)
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
     app[HEALTH], app[DRAIN] = host.health, host.drain
-    for room in (whip, offer, token_routes, health):
+    for room in (whip, offer, token_routes, usage_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
     if metrics:
@@ -100,6 +101,7 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
         instrument=instrument,
         connections=Connections(proxies, instrument),
         usage=usage,
+        bookkeeper=Bookkeeper(usage, access.usage_db, instrument),
         is_demo=is_demo,
     )
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from rtc_stt.instrument import Instrument
 from signaling.auth import Authority
+from signaling.bookkeeper import Bookkeeper
 from signaling.calls import Health, Host
 from signaling.candidates import Reach
 from signaling.connections import Connections
@@ -39,6 +40,8 @@ class Gate:
     connections: Connections
     usage: Usage
     """What each key has used; asked before audio is taken, told of what was."""
+    bookkeeper: Bookkeeper
+    """Keeps that in a file."""
     is_demo: bool = False
     """Whether its own page needs no key."""
 
