@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
+import time
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -27,6 +28,7 @@ from signaling.origins import Origins
 from signaling.page import About
 from signaling.request import middleware
 from signaling.resources import Resources
+from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
 from signaling.settings import Access, Server, WebRtc
 from signaling.usage import Usage
 
@@ -66,7 +68,11 @@ def create_app(
         if what == "ended":
             front.resources.end(session_id, asyncio.get_running_loop().time())
 
-    host.watch = watch
+    def hear(session_id: str, seconds: float) -> None:
+        if gate.session_usage.hear(session_id, seconds):
+            host.expel(session_id, OVER_CODE, OVER_MESSAGE)
+
+    host.watch, host.meter = watch, hear
 
     async def life(app: web.Application) -> AsyncIterator[None]:
         lag = LoopLag(gate.instrument.loop_lagged)
@@ -91,8 +97,9 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
     keys = load_keys(server, access)
     authority = Authority(keys, secret, token_seconds=access.token_seconds, demo=is_demo)
     usage = Usage(daily_audio_s=access.daily_audio_seconds, has_store=bool(access.usage_db))
+    session_usage = SessionUsage(usage, time.time)
     return Gate(
-        door=Door(server, access, instrument),
+        door=Door(server, access, instrument, session_usage),
         authority=authority,
         keyring=Keyring(server, access, authority, usage),
         # Who needs a key is not helped by a name that leads here; who needs none is.
@@ -101,6 +108,7 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
         instrument=instrument,
         connections=Connections(proxies, instrument),
         usage=usage,
+        session_usage=session_usage,
         bookkeeper=Bookkeeper(usage, access.usage_db, instrument),
         is_demo=is_demo,
     )

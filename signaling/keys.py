@@ -19,6 +19,7 @@ from signaling.ice import IceServers
 from signaling.keyring import Keyring
 from signaling.origins import Origins
 from signaling.resources import Resources
+from signaling.session_usage import SessionUsage
 from signaling.settings import Server
 from signaling.usage import Usage
 
@@ -40,6 +41,8 @@ class Gate:
     connections: Connections
     usage: Usage
     """What each key has used; asked before audio is taken, told of what was."""
+    session_usage: SessionUsage
+    """Counts it for live sessions."""
     bookkeeper: Bookkeeper
     """Keeps that in a file."""
     is_demo: bool = False
