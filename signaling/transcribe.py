@@ -144,6 +144,7 @@ def add_routes(app: web.Application, transcriber: Transcriber, recordings: Recor
         seconds=recordings.upload_seconds,
         field_bytes=MAX_FIELD_BYTES,
     )
+    app[GATE].connections.make_room(recordings.max_requests)
     app[IN_FLIGHT] = InFlight(recordings.max_requests, app[GATE].instrument.session_refused)
     app.router.add_post(PATH, post_transcribe, expect_handler=_let_in_first)
 
