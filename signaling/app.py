@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from rtc_stt.instrument import Instrument
-from signaling import health, offer, page, token_routes, whip
+from signaling import health, offer, page, token_routes, websocket, whip
 from signaling.auth import Authority
 from signaling.calls import Host
 from signaling.candidates import Reach
@@ -23,6 +23,7 @@ from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.origins import Origins
 from signaling.page import About
+from signaling.registry import Registry
 from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.settings import Access, Server, WebRtc
@@ -37,12 +38,15 @@ def create_app(
     webrtc: WebRtc,
     about: About,
     metrics: Metrics | None = None,
+    *,
+    streams: Registry | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
     Args:
         host: where calls end up; this application becomes its watcher. Whoever made it ends what it is made
             of, after this.
+        streams: carries WebSockets; it is ``host``, or ends with it. None: there is no ``/v1/stream``.
 
     Raises:
         ConfigError: the keys contradict each other.
@@ -55,6 +59,8 @@ def create_app(
     for room in (whip, offer, token_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
+    if streams is not None:
+        websocket.add_routes(app, streams)
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
 
@@ -70,9 +76,13 @@ def create_app(
         lag.start()
         yield
         lag.stop()
+
+    async def drain(app: web.Application) -> None:
+        """While its handlers still run: a WebSocket is a request that lasts."""
         await host.drain(server.drain_seconds)
 
     app.cleanup_ctx.append(life)
+    app.on_shutdown.append(drain)
     return app
 
 

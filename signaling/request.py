@@ -26,7 +26,7 @@ OPEN_PATHS = ("/web/", "/v1/health", "/v1/ready")
 PAGES = ("/", "/diagnose")
 """What needs no key."""
 
-SHARED_PATHS = ("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers")
+SHARED_PATHS = ("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers", "/v1/stream")
 """What pages of other origins may use, if they are allowed. These look at keys and tokens themselves."""
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -50,6 +50,8 @@ async def middleware(
     request_id = secrets.token_hex(8)
     request.app[GATE].connections.heard(request.transport)
     response = await _respond(request, handler, request_id)
+    if response.prepared:  # a WebSocket that is over
+        return response
     response.headers["X-Req-Id"] = request_id
     for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):
         response.headers.setdefault(name, value)

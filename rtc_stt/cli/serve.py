@@ -76,8 +76,9 @@ def run_gateway(
 
     async def run() -> None:
         try:
-            async with hosting(speech, server, webrtc, metrics, setups) as host:
-                await serve(create_app(host, server, access, webrtc, about(speech), metrics), announce)
+            async with hosting(speech, server, webrtc, metrics, setups) as (host, streams):
+                app = create_app(host, server, access, webrtc, about(speech), metrics, streams=streams)
+                await serve(app, announce)
         finally:
             await speech.aclose()
 
