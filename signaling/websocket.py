@@ -39,8 +39,11 @@ STREAMS = web.AppKey("streams", Registry)
 """Who carries WebSockets: this process, also where media workers carry the rest."""
 
 
-class _Pending(set[web.WebSocketResponse]):
+class _Pending:
     """Those that have not said yet what they want."""
+
+    def __init__(self) -> None:
+        self.sockets: set[web.WebSocketResponse] = set()
 
 
 PENDING = web.AppKey("pending", _Pending)
@@ -120,7 +123,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def _open(request: web.Request, ws: web.WebSocketResponse, attempt: _Attempt) -> StreamSocket | None:
     """From the upgrade to a session. Whatever goes wrong is told over the WebSocket: HTTP is over."""
-    pending, instrument = request.app[PENDING], request.app[FRONT].gate.instrument
+    pending, instrument = request.app[PENDING].sockets, request.app[FRONT].gate.instrument
     pending.add(ws)
     try:
         opening = await _read_first(ws)
@@ -193,7 +196,7 @@ async def _refuse(ws: web.WebSocketResponse, code: str, message: str) -> None:
 
 async def _close_pending(app: web.Application) -> None:
     """The server ends: who has not said anything yet need not."""
-    await asyncio.gather(*(ws.close(code=close_code("drained")) for ws in set(app[PENDING])))
+    await asyncio.gather(*(ws.close(code=close_code("drained")) for ws in set(app[PENDING].sockets)))
 
 
 def add_routes(app: web.Application, streams: Registry) -> None:
