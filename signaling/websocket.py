@@ -98,7 +98,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     resumes = request.query.get("resume") == "1"
     shown = identify(request) if resumes else identify_caller(request, None)
     ws = web.WebSocketResponse(
-        timeout=CLOSE_TIMEOUT_S, autoping=False, compress=False, max_msg_size=MAX_AUDIO_BYTES
+        timeout=CLOSE_TIMEOUT_S, autoping=False, compress=False, max_msg_size=MAX_AUDIO_BYTES + 1
     )
     if not ws.can_prepare(request):
         raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
