@@ -238,10 +238,9 @@ class StreamClient(SessionPump):
         """What a new session does not know and nobody is about to say."""
         pending = self._replay.pending()
         waiting = {command.id for command in pending if isinstance(command, Finalize)}
-        first: list[Command] = [Finalize(id) for id in self._finalizing if id not in waiting]
-        if self._muted and not any(isinstance(command, Mute) for command in pending):
-            first.append(Mute(True))
-        self._replay.say_first(first)
+        is_known = not self._muted or any(isinstance(command, Mute) for command in pending)
+        first: list[Command] = [] if is_known else [Mute(True)]
+        self._replay.say_first([*first, *(Finalize(id) for id in self._finalizing if id not in waiting)])
 
     def _give_up(self, lost: int) -> None:
         if lost:
