@@ -13,7 +13,7 @@ from rtc_stt.events import Event, Finalized, SessionEnded, TranscriptFinal, Utte
 from rtc_stt.wire import encode_event
 from signaling.message_gate import MessageGate
 
-__all__ = ["LABEL", "MAX_OUTSTANDING_BYTES", "TICK", "EventChannel"]
+__all__ = ["LABEL", "LASTING", "MAX_OUTSTANDING_BYTES", "TICK", "EventChannel"]
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
 from rtc_stt.token_bucket import TokenBucket
 from rtc_stt.wire import encode_event
-from signaling.data_channel import MAX_OUTSTANDING_BYTES
+from signaling.data_channel import LASTING, MAX_OUTSTANDING_BYTES
 from signaling.line import Line
 from signaling.message_gate import MessageGate
 from signaling.stream_audio import StreamAudio, pieces
@@ -110,6 +110,10 @@ class StreamSocket:
 
     def send(self, event: Event) -> None:
         """See :class:`~signaling.line.Carrier`."""
+        if isinstance(event, LASTING) and "received" in self._timers:
+            # Who has the final has to know that its audio arrived: a new session is not to hear it again.
+            self._timers["received"].cancel()
+            self._tell_received()
         self._outbox.put(encode_event(event))
 
     def drop(self, reason: str) -> None:
@@ -193,10 +197,13 @@ class StreamSocket:
     async def _take_audio(self, message: bytes) -> None:
         """Hand audio on, at the pace that is allowed: what is not read stays with its sender."""
         form = self._opening.audio
-        await asyncio.sleep(self._flow.wait_s(0.0, time.monotonic(), messages=1))
         found, self._rest = pieces(form, self._rest + message)
-        for piece in found:
-            await asyncio.sleep(self._flow.wait_s(len(piece) / form.bytes_per_second, time.monotonic()))
+        if wait_s := self._flow.wait_s(0.0, time.monotonic(), messages=1):
+            await asyncio.sleep(wait_s)
+        for number, piece in enumerate(found):
+            wait_s = self._flow.wait_s(len(piece) / form.bytes_per_second, time.monotonic())
+            if wait_s or number:  # between two pieces others have their turn
+                await asyncio.sleep(wait_s)
             while self._session.backlog_s > MAX_BACKLOG_S and not self._gone.done():
                 await asyncio.sleep(LOOK_S)
             if not self._is_live:

@@ -20,7 +20,7 @@ import time
 from aiohttp import WSMsgType, web
 
 from rtc_stt.errors import BadRequest, ClientError, SessionGone, Unavailable, trace
-from rtc_stt.events import SessionError
+from rtc_stt.events import PROTOCOL, SessionError
 from rtc_stt.wire import encode_event
 from signaling.auth import Pass
 from signaling.door import Ticket
@@ -98,8 +98,13 @@ async def stream(request: web.Request) -> web.StreamResponse:
     resumes = request.query.get("resume") == "1"
     shown = identify(request) if resumes else identify_caller(request, None)
     ws = web.WebSocketResponse(
-        timeout=CLOSE_TIMEOUT_S, autoping=False, compress=False, max_msg_size=MAX_AUDIO_BYTES + 1
+        timeout=CLOSE_TIMEOUT_S,
+        protocols=(PROTOCOL,),
+        autoping=False,
+        compress=False,
+        max_msg_size=MAX_AUDIO_BYTES + 1,
     )
+    _check_protocol(request)
     if not ws.can_prepare(request):
         raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
     if not resumes:
@@ -119,6 +124,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
     if socket:
         await socket.read()
     return ws
+
+
+def _check_protocol(request: web.Request) -> None:
+    offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    if offered != [""] and PROTOCOL not in offered:
+        raise BadRequest(f"this server speaks the subprotocol {PROTOCOL}; or offer none")
 
 
 async def _open(request: web.Request, ws: web.WebSocketResponse, attempt: _Attempt) -> StreamSocket | None:

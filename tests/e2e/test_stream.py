@@ -134,12 +134,12 @@ async def test_no_word_is_lost_when_the_connection_is_cut_in_mid_utterance(
     """Cut again and again, while speaking, with finals on their way, and within a pending finalize."""
     heard: list[Event] = []
     states: list[State] = []
-    said = sentences[:3]
+    said = sentences[:2]
     async with StreamClient(cable.url, on_state=states.append) as live, asyncio.timeout(60):
         reading = asyncio.create_task(read(live, heard))
 
         async def cut_now_and_then() -> None:
-            for seconds in (1.1, 0.7, 1.3, 1.9, 0.4):
+            for seconds in (1.1, 0.7, 1.3, 0.4):
                 await asyncio.sleep(seconds)
                 cable.cut()
 
@@ -155,11 +155,11 @@ async def test_no_word_is_lost_when_the_connection_is_cut_in_mid_utterance(
     assert [final.text for final in support.finals(heard)] == [clip.text for clip in said]
     assert all(final.lost_ms == 0 for final in support.finals(heard))
     assert len(of(heard, SessionStarted)) == 1
-    assert len(of(heard, SessionResumed)) == cable.connections - 1 >= 5
+    assert len(of(heard, SessionResumed)) == cable.connections - 1 >= 4
     assert [e.seq for e in heard] == sorted({e.seq for e in heard}), "each event once, in order"
     assert not [e for e in heard if e.type == "warning"]
     begun = [e.utterance_id for e in heard if isinstance(e, SpeechStarted)]
-    assert begun == support.conclusions(heard) == [1, 2, 3]
+    assert begun == support.conclusions(heard) == [1, 2]
     assert [e.type for e in heard].count("finalized") == 1
     assert states[-1] is State.ENDED
 
@@ -253,15 +253,87 @@ async def test_a_server_that_dies_gets_the_rest_in_a_new_session(
     heard: list[Event] = []
     server = start_server("demo", "--port", "0")
     url = await asyncio.to_thread(server.url)
-    async with StreamClient(url) as live, asyncio.timeout(60):
+    async with StreamClient(url, is_live=False) as live, asyncio.timeout(60):
         reading = asyncio.create_task(read(live, heard))
         await live.send(spoken(sentences[0]))
         assert await until(lambda: of(heard, TranscriptFinal))
         server.kill()
-        talking = asyncio.create_task(live.send(spoken(sentences[1])))
+        await live.send(spoken(sentences[1]))
         start_server("demo", "--port", url.rsplit(":", 1)[1])
-        await talking
         assert await until(lambda: len(of(heard, SessionStarted)) == 2, 40)
         await live.stop()
         await reading
     assert [final.text for final in support.finals(heard)] == [clip.text for clip in sentences[:2]]
+
+
+# ── Those who mean no good ──
+
+
+async def test_who_speaks_does_not_notice_those_who_break_every_rule(
+    demo: str, sentences: list[Clip]
+) -> None:
+    """Garbage, silence, too much, too long, too fast, and nobody who reads; four sockets each."""
+    stream = f"{demo}/v1/stream"
+    configure = {"type": "configure", "audio": PCM}
+
+    async def garbage(ws: aiohttp.ClientWebSocketResponse) -> None:
+        await ws.send_bytes(bytes(range(256)) * 100)
+        await ws.receive()
+
+    async def silence_only(ws: aiohttp.ClientWebSocketResponse) -> None:
+        await asyncio.sleep(3)
+
+    async def too_long(ws: aiohttp.ClientWebSocketResponse) -> None:
+        await ws.send_json(configure)
+        await ws.send_bytes(bytes(1024 * 1024))
+        await ws.receive()
+
+    async def too_fast(ws: aiohttp.ClientWebSocketResponse) -> None:
+        await ws.send_json(configure)
+        while True:
+            await ws.send_bytes(bytes(250 * 1024))
+
+    async def too_many(ws: aiohttp.ClientWebSocketResponse) -> None:
+        await ws.send_json(configure)
+        while True:
+            await ws.send_str('{"type":"ping","id":"' + "x" * 100 + '"}')
+            await asyncio.sleep(0)
+
+    async def deaf(ws: aiohttp.ClientWebSocketResponse) -> None:
+        await ws.send_json(configure)
+        ws._response.connection.transport.pause_reading()  # type: ignore[union-attr]
+        while True:
+            await ws.send_str("no command")
+            await asyncio.sleep(0.01)
+
+    async def attack(act: Any) -> None:
+        async with aiohttp.ClientSession() as http:
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                ws = await http.ws_connect(stream, timeout=aiohttp.ClientWSTimeout(ws_close=0.1))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(3):
+                        await act(ws)
+                ws._response.connection and ws._response.connection.transport.abort()  # type: ignore[union-attr]
+
+    heard: list[Event] = []
+    acts = [garbage, silence_only, too_long, too_fast, too_many, deaf]
+    async with StreamClient(demo) as live, asyncio.timeout(40):
+        reading = asyncio.create_task(read(live, heard))
+        attacks = [asyncio.create_task(attack(act)) for act in acts for _ in range(4)]
+        await live.send(spoken(sentences[0]))
+        await asyncio.gather(*attacks)
+        await live.stop()
+        await reading
+    assert [final.text for final in support.finals(heard)] == [sentences[0].text]
+    assert len(of(heard, SessionStarted)) == 1
+    assert not of(heard, SessionResumed)
+
+    async with aiohttp.ClientSession() as http:
+
+        async def sample(name: str) -> float:
+            async with http.get(f"{demo}/metrics") as response:
+                lines = (await response.text()).splitlines()
+            return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+        assert await sample("rtc_stt_half_open") == 0
+        assert await sample('rtc_stt_rejected_total{reason="configure"}') >= 4

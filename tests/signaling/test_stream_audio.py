@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -59,6 +60,18 @@ def test_how_it_is_cut_makes_no_difference(form, data):
     other, audio = decode(form, cuts)
     assert np.array_equal(one, other)
     assert audio.received == len(whole) // form.frame_bytes
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=str)
+def test_a_piece_costs_the_loop_little(form):
+    """Under five milliseconds, whatever comes in a message: the rest waits until others had their turn."""
+    audio, costs = StreamAudio(form), []
+    found, _ = pieces(form, bytes(256 * 1024))
+    for piece in found[:8]:
+        begun = time.perf_counter()
+        audio.push(piece)
+        costs.append(time.perf_counter() - begun)
+    assert min(costs[1:]) < 0.002
 
 
 def test_two_channels_become_their_mean():

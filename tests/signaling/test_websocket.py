@@ -148,6 +148,22 @@ async def test_the_answer_has_an_id_and_no_compression(gateway):
     await ws.close()
 
 
+async def test_what_lasts_comes_after_the_word_that_its_audio_arrived(gateway, monkeypatch):
+    monkeypatch.setattr(stream_socket, "RECEIVED_S", 30.0)
+    ws, _ = await gateway.begin()
+    await ws.receive_json()
+    await ws.send_bytes(SECOND)
+    await ws.send_json({"type": "finalize", "id": "f"})
+    assert await ws.receive_json() == {"type": "received", "samples": 16_000}
+    assert (await ws.receive_json())["type"] == "finalized"
+
+
+async def test_a_subprotocol_may_be_offered(gateway):
+    async with gateway.connect(protocols=("other", "rtc-stt.v1")) as ws:
+        assert ws.protocol == "rtc-stt.v1"
+    assert await gateway.refusal(**{"Sec-WebSocket-Protocol": "other"}) == (400, "bad_request")
+
+
 async def test_without_an_upgrade_it_is_a_bad_request(gateway):
     response = await gateway.client.get("/v1/stream")
     assert response.status == 400
