@@ -40,7 +40,7 @@ from rtc_stt.load import FULL_EFFORT
 from rtc_stt.segment import Segment
 from rtc_stt.utterance import Utterance
 
-__all__ = ["Recognizer", "Speculations"]
+__all__ = ["STALL_S", "Recognizer", "Speculations"]
 
 STALL_S = 1.0
 """An open utterance whose audio stops arriving for so long is finalised with what was heard: a track that
@@ -90,6 +90,7 @@ class Recognizer:
         self._hole: list[AudioFrame] = []  # lost within an utterance; how to take them depends on how many
         self._hole_is_long = False
         self._last_audio_at = 0.0
+        self._stall_s: float | None = STALL_S
         self._requests: list[DecodeRequest] = []
         self._events: list[Event] = []
 
@@ -169,6 +170,14 @@ class Recognizer:
             self._stop_speech(now)
         self._muted = on
 
+    def expect_audio(self, within_s: float | None, now: float) -> None:
+        """How long audio may stop from here on before an open utterance is finalised, instead of ``STALL_S``.
+
+        None: for as long as it takes. A client that sends again what did not arrive leaves no hole: what it
+        was saying goes on when it is back.
+        """
+        self._stall_s, self._last_audio_at = within_s, now
+
     def configure(self, options: StreamOptions) -> None:
         """Use other options from here on; requests already made keep theirs."""
         self._options = options
@@ -186,7 +195,7 @@ class Recognizer:
 
     def handle_timer(self, now: float) -> None:
         """Act on every deadline that has passed."""
-        if self._current and now >= self._last_audio_at + STALL_S:
+        if self._stalls_at is not None and now >= self._stalls_at:
             self._stop_speech(now)
         for utterance in list(self._closing):
             if utterance.deadline is None or now < utterance.deadline:
@@ -216,9 +225,15 @@ class Recognizer:
     def next_deadline(self) -> float | None:
         """When ``handle_timer`` wants to be called next, on the clock of ``now``."""
         deadlines = [u.deadline for u in self._closing if u.deadline is not None]
-        if self._current:
-            deadlines.append(self._last_audio_at + STALL_S)
+        if self._stalls_at is not None:
+            deadlines.append(self._stalls_at)
         return min(deadlines, default=None)
+
+    @property
+    def _stalls_at(self) -> float | None:
+        """When the open utterance ends for want of audio."""
+        waits = self._current is not None and self._stall_s is not None
+        return self._last_audio_at + self._stall_s if waits else None  # type: ignore[operator]
 
     def requests_to_decode(self) -> list[DecodeRequest]:
         """The requests since the last call. One that repeats a name with more urgency promotes it."""

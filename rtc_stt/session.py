@@ -262,7 +262,12 @@ class Session:
             self._deliver = None
             self.log.info("detached")
 
-    def attach(self, deliver: Callable[[Event], None], last_seq: int) -> None:
+    def expect_audio(self, within_s: float | None) -> None:
+        """How long audio may stop before an open utterance is finalised; None: for as long as it takes."""
+        self._recognizer.expect_audio(within_s, self._clock())
+        self._set_timer()
+
+    def attach(self, deliver: Callable[[Event], None], last_seq: int, *, replays: bool = False) -> None:
         """Go on with a client that came back, over a new connection.
 
         Events after ``last_seq`` are told again as they were, then ``session.resumed``. The audio that is
@@ -271,6 +276,7 @@ class Session:
         Args:
             deliver: as in the constructor; takes the place of the one before.
             last_seq: number of the last event that the client has seen; any number will do.
+            replays: whether the client sends the audio again that did not arrive: then none is missing.
         """
         self._deliver = deliver
         last_seq = max(0, last_seq)
@@ -280,7 +286,7 @@ class Session:
             deliver(event)
         if self.ended.done():
             return
-        gap_s = self._inbox.resume(self._clock())
+        gap_s = 0.0 if replays else self._inbox.resume(self._clock())
         self.log.info("attached again, %d events sent again, %.1f s without audio", len(missed.events), gap_s)
         self._speech.instrument.session_resumed(gap_s)
         self._tell(

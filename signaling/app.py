@@ -13,7 +13,18 @@ from aiohttp import web
 from rtc_stt.config import Recordings
 from rtc_stt.instrument import Instrument
 from rtc_stt.service.transcriber import Transcriber
-from signaling import health, offer, openapi, page, snapshot, token_routes, transcribe, usage_routes, whip
+from signaling import (
+    health,
+    offer,
+    openapi,
+    page,
+    snapshot,
+    token_routes,
+    transcribe,
+    usage_routes,
+    websocket,
+    whip,
+)
 from signaling.auth import Authority
 from signaling.bookkeeper import Bookkeeper
 from signaling.calls import Host
@@ -28,6 +39,7 @@ from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.origins import Origins
 from signaling.page import About
+from signaling.registry import Registry
 from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
@@ -49,6 +61,7 @@ def create_app(
     recordings: Recordings | None = None,
     transcriber: Transcriber | None = None,
     service: Service | None = None,
+    streams: Registry | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
@@ -57,6 +70,7 @@ def create_app(
             of, after this.
         recordings, transcriber: what may be sent to ``/v1/transcribe``, and who answers it; None: nobody.
         service: what ``/v1/metrics`` tells of the server; None: it is not there.
+        streams: carries WebSockets; it is ``host``, or ends with it. None: there is no ``/v1/stream``.
 
     Raises:
         ConfigError: see :func:`make_gate`.
@@ -71,6 +85,8 @@ def create_app(
     page.add_routes(app, about)
     if transcriber:
         transcribe.add_routes(app, transcriber, recordings or Recordings())
+    if streams is not None:
+        websocket.add_routes(app, streams)
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
     if metrics and service:
@@ -99,9 +115,13 @@ def create_app(
         lag.start()
         yield
         lag.stop()
+
+    async def see_out(_: web.Application) -> None:
+        """While its handlers still run: a WebSocket is a request that lasts."""
         await drain(server.drain_seconds)
 
     app.cleanup_ctx.append(life)
+    app.on_shutdown.append(see_out)
     return app
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from rtc_stt.errors import trace
 from rtc_stt.events import Event, Finalized, SessionEnded, TranscriptFinal, UtteranceDropped
-from rtc_stt.token_bucket import TokenBucket
 from rtc_stt.wire import encode_event
+from signaling.message_gate import MessageGate
 
-__all__ = ["LABEL", "TICK", "EventChannel"]
+__all__ = ["LABEL", "LASTING", "MAX_OUTSTANDING_BYTES", "TICK", "EventChannel"]
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +25,6 @@ MAX_WAITING = 1_024
 MAX_OUTSTANDING_BYTES = 1024 * 1024
 """Sent and not yet received by the client, as far as is known. One so far behind does not read any more.
 Several times what a session keeps for a client that comes back, which is sent at once."""
-
-MAX_MESSAGE_BYTES = 16 * 1024
-
-MESSAGE_RATE, MESSAGE_BURST = 20, 40
-"""Messages a second that a client may send; an honest one sends a ping every few seconds."""
-
-ACK_RATE, ACK_BURST = 50, 200
-"""Likewise of ``ack``, which may follow every event."""
 
 TICK = '{"type":"tick"}'
 """No event: a client ignores it. SCTP sends a lost message again once three later ones have arrived (RFC 9260
@@ -65,17 +57,13 @@ class EventChannel:
         outstanding: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
-        self._receive = receive
-        self._complain = complain
+        self._gate = MessageGate(receive, complain, refuse)
         self._give_up = give_up
         self._refuse = refuse
         self._outstanding = outstanding
         self._clock = clock
         self._channel: Any = None
         self._waiting: deque[str] = deque()
-        self._messages = TokenBucket(MESSAGE_RATE, MESSAGE_BURST)
-        self._acks = TokenBucket(ACK_RATE, ACK_BURST)
-        self._complaints = TokenBucket(1, 1)
         self._ticks_due = 0
         self._tick_timer: asyncio.TimerHandle | None = None
         self.last_message_at: float | None = None
@@ -156,23 +144,6 @@ class EventChannel:
         try:
             now = self._clock()
             self.last_message_at = now
-            is_ack = len(message) < 64 and isinstance(message, str) and '"ack"' in message
-            if not (self._acks if is_ack else self._messages).take(now):
-                self._refuse("rate")
-                if self._complaints.take(now):
-                    self._complain(
-                        "rate_limited", f"at most {MESSAGE_RATE} messages a second; some were skipped"
-                    )
-            elif _is_too_long(message):
-                self._refuse("size")
-                self._complain("message_too_long", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
-            else:
-                self._receive(message)
+            self._gate.take(message, now)
         except Exception as error:
             log.error("a message of the client could not be handled: %s", trace(error))
-
-
-def _is_too_long(message: str | bytes) -> bool:
-    if len(message) > MAX_MESSAGE_BYTES:
-        return True
-    return isinstance(message, str) and len(message.encode("utf-8", "surrogatepass")) > MAX_MESSAGE_BYTES

@@ -4,16 +4,55 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from rtc_stt.events import Event
+from rtc_stt.recognizer import STALL_S
 from rtc_stt.session import Session
 from signaling.figures import Figures
-from signaling.peer import RESUMABLE, Peer
+from signaling.stream_audio import StreamAudio
 
-__all__ = ["Line"]
+__all__ = ["RESUMABLE", "Carrier", "Line"]
 
 FINISH_TIMEOUT_S = 10.0
 """For the last final of a client that has gone."""
+
+RESUMABLE = ("connection_lost", "data_channel_closed", "replaced")
+"""Reasons for which a client may come back."""
+
+
+class Carrier(Protocol):
+    """A connection, whatever it is made of: a WebRTC peer, a WebSocket. It carries a session and does not own
+    it."""
+
+    @property
+    def id(self) -> str:
+        """Names it; whoever knows it may end the session."""
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether its client has ever been able to hear, and so may know the token to come back with."""
+
+    def take_over(self, last_seq: int) -> None:
+        """Carry the session from here on: audio in, and events out from the one after ``last_seq``."""
+
+    def send(self, event: Event) -> None:
+        """Where the session delivers."""
+
+    def drop(self, reason: str) -> None:
+        """End the connection, not the session. What follows from it happens later."""
+
+    def play_out(self) -> None:
+        """Hand over the audio that waits: the session is about to end."""
+
+    async def wait(self) -> str | None:
+        """Until it is over: the reason, or None where the session has ended."""
+
+    def stop(self) -> None:
+        """Carry nothing any more. May be called again."""
+
+    async def close(self, *, flush: bool) -> None:
+        """Close the connection within some seconds; with ``flush`` the last events may arrive first."""
 
 
 class Line:
@@ -36,9 +75,11 @@ class Line:
     ) -> None:
         self.session = make_session(self._deliver)
         self.figures = Figures()
-        self.peer: Peer | None = None
+        self.audio: StreamAudio | None = None
+        """What a WebSocket made of its bytes; the next one goes on where it stopped."""
+        self.peer: Carrier | None = None
         """The connection that carries it; None while its client is lost."""
-        self.trying: Peer | None = None
+        self.trying: Carrier | None = None
         """A connection that would take over, and is not there yet."""
         self.is_waiting = False
         """For its client to come back."""
@@ -58,20 +99,20 @@ class Line:
         before, self._told_s = self._told_s, self.session.heard_s
         return self._told_s - before
 
-    def start(self, peer: Peer) -> None:
+    def start(self, peer: Carrier) -> None:
         """With its first connection."""
         self.peer = peer
         self.session.ended.add_done_callback(self._leave)
         self.session.start()
 
-    def try_again(self, peer: Peer) -> None:
+    def try_again(self, peer: Carrier) -> None:
         """A further connection was answered: the one before, if it is not there yet, will not be needed."""
         if self.trying:
             self.trying.drop("replaced")
         self.trying = peer
 
-    def take_over(self, peer: Peer, last_seq: int) -> None:
-        """Its data channel is open: from here on it carries the session."""
+    def take_over(self, peer: Carrier, last_seq: int) -> None:
+        """It is there: from here on it carries the session."""
         if self.trying is not peer or not self.may_resume:
             peer.drop("replaced")
             return
@@ -83,9 +124,11 @@ class Line:
             old.drop("replaced")
             old.stop()
         self.session.detach()
+        if self.audio:  # the WebSocket before may have asked for patience
+            self.session.expect_audio(STALL_S)
         peer.take_over(last_seq)
 
-    def part(self, peer: Peer, reason: str) -> None:
+    def part(self, peer: Carrier, reason: str) -> None:
         """A connection is over. Where it carried the session, this waits for its client, or ends it."""
         if self.trying is peer:
             self.trying = None

@@ -20,10 +20,10 @@ from signaling.reception import (
     find_resource,
     identify,
     identify_caller,
-    read_resume,
     trickle,
 )
 from signaling.request import read_text
+from signaling.resume import read_resume
 from signaling.sdp import MAX_OFFER_BYTES
 from signaling.trickle import MAX_FRAGMENT_BYTES, MAX_VALUES, read_candidates
 

@@ -23,7 +23,7 @@ from signaling.figures import Figure, Figures
 from signaling.receiver import AudioReceiver
 from signaling.transport import Transport
 
-__all__ = ["RESUMABLE", "Peer"]
+__all__ = ["Peer"]
 
 CONNECT_TIMEOUT_S = 15.0
 """From the answer to a connection. aiortc would wait for ever for a client that never sends."""
@@ -44,12 +44,9 @@ MEASURE_EVERY = 10
 FLUSH_TIMEOUT_S = 1.5
 """For the last events to arrive: a bit longer than SCTP waits before it sends again."""
 
-RESUMABLE = ("connection_lost", "data_channel_closed", "replaced")
-"""Reasons for which a client may come back."""
-
 
 class Peer:
-    """See above.
+    """A :class:`~signaling.line.Carrier`, see above.
 
     Args:
         peer_id: names it; whoever knows it may end the session.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from rtc_stt.errors import BadRequest, ClientError, NotFound, SessionGone, Unavailable, Unprocessable
+from rtc_stt.errors import ClientError, NotFound, SessionGone, Unavailable, Unprocessable
 from signaling.auth import OPEN, Pass
 from signaling.calls import Call, Caller, Connected, Fragment, Resume
 from signaling.door import Redirect, Ticket
@@ -29,12 +28,9 @@ __all__ = [
     "find_resource",
     "identify",
     "identify_caller",
-    "read_resume",
+    "make_room",
     "trickle",
 ]
-
-RESUME_TOKEN = re.compile(r"[!-~]{1,256}")
-MAX_SEQ = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +52,6 @@ def identify(request: web.Request) -> Pass:
 def caller_of(request: web.Request, shown: Pass) -> Caller:
     """Whom limits are held against."""
     return Caller(shown.key_id, source_of(request).address)
-
-
-def read_resume(token: object, last_seq: object) -> Resume | None:
-    """The wish to go on with a session, from headers or a body.
-
-    Raises:
-        BadRequest: malformed.
-    """
-    if token is None:
-        return None
-    text = str(last_seq if last_seq is not None else 0)
-    if not isinstance(token, str) or not RESUME_TOKEN.fullmatch(token):
-        raise BadRequest("the resume token is malformed: send it as session.started told it")
-    if not (text.isascii() and text.isdigit() and len(text) <= 16) or int(text) > MAX_SEQ:
-        raise BadRequest("resume from the seq of the last event that was seen, a number from 0")
-    return Resume(token, int(text))
 
 
 def identify_caller(request: web.Request, resume: Resume | None) -> Pass:
@@ -119,9 +99,7 @@ async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Con
     if shown.token:
         tokens.spend(shown.token, time.time())
     try:
-        if ticket.evicted and (waiting := front.resources.latest(ticket.evicted)):
-            with contextlib.suppress(NotFound):
-                await front.host.disconnect(waiting.peer_id)
+        await make_room(front, ticket)
         return await front.host.connect(call)
     except BaseException as error:
         if shown.token:
@@ -134,6 +112,13 @@ async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Con
         if isinstance(error, Unavailable) and front.redirect_url and not call.resume:
             raise Redirect(front.redirect_url) from error
         raise
+
+
+async def make_room(front: Front, ticket: Ticket) -> None:
+    """End the session that has to go for this one, if there is any."""
+    if ticket.evicted and (waiting := front.resources.latest(ticket.evicted)):
+        with contextlib.suppress(NotFound):
+            await front.host.disconnect(waiting.peer_id)
 
 
 async def answer_further(request: web.Request, resource: Resource, sdp: str) -> Answer:

@@ -8,18 +8,20 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from rtc_stt.decoding import Decoder
 from rtc_stt.errors import NotFound, SessionGone, Unavailable, trace
 from rtc_stt.events import Event
 from rtc_stt.session import Session, Speech
 from signaling.calls import Call, Connected, Fragment, Health, Meter, Resume, Watcher
-from signaling.line import Line
+from signaling.line import Carrier, Line
 from signaling.peer import Peer
 from signaling.settings import Server, WebRtc
 
 __all__ = ["Registry"]
+
+C = TypeVar("C", bound=Carrier)
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class Registry:
         self._webrtc = webrtc
         self._prefix = f"{name}-" if name else ""
         self._lines: dict[str, Line] = {}  # by resume token
-        self._peers: dict[str, tuple[Line, Peer]] = {}
+        self._peers: dict[str, tuple[Line, Carrier]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._metering: asyncio.TimerHandle | None = None  # while there are sessions
         self._answering = 0
@@ -78,7 +80,7 @@ class Registry:
         """Answer an offer. See :class:`~signaling.calls.Host`."""
         line = self._find(call.resume) if call.resume else None
         if line is None:
-            self._check_admission()
+            self.check_admission()
             return await self._begin(call)
         assert call.resume
         return await self._resume(call, call.resume, line)
@@ -89,7 +91,12 @@ class Registry:
             raise SessionGone("the session has ended, or there never was one: begin a new one")
         return line
 
-    def _check_admission(self) -> None:
+    def check_admission(self) -> None:
+        """Whether a new session may begin now.
+
+        Raises:
+            Unavailable: it may not.
+        """
         if self.draining:
             raise self._refusal("draining", "the server is shutting down; connect again in a moment")
         if not self.pool.is_ready:
@@ -102,11 +109,27 @@ class Registry:
         return Unavailable(message)
 
     async def _begin(self, call: Call) -> Connected:
+        line = self._make_line("webrtc")
+        peer = self._make_peer(line, is_live=True)
+        self._answering += 1
+        try:
+            answer = await self._answer(peer, call.sdp)
+        finally:
+            self._answering -= 1
+        if self.draining:
+            await peer.close(flush=False)
+            raise self._refusal("draining", "the server is shutting down; connect again in a moment")
+        self._lines[line.session.resume_token] = line
+        line.start(peer)
+        self._carry(line, peer)
+        return Connected(peer.id, line.session.id, answer)
+
+    def _make_line(self, transport: str) -> Line:
         def make_session(deliver: Callable[[Event], None]) -> Session:
             return Session(
                 self._speech,
                 deliver,
-                transport="webrtc",
+                transport=transport,
                 limits={
                     "max_sessions": self._server.max_sessions,
                     "resume_seconds": round(self._webrtc.resume_seconds),
@@ -121,18 +144,7 @@ class Registry:
             on_lost=lambda: self._tell(line, "lost"),
             on_ended=lambda: self._let_go(line),
         )
-        peer = self._make_peer(line, is_live=True)
-        self._answering += 1
-        try:
-            answer = await self._answer(peer, call.sdp)
-        finally:
-            self._answering -= 1
-        if self.draining:
-            await peer.close(flush=False)
-            raise self._refusal("draining", "the server is shutting down; connect again in a moment")
-        self._lines[line.session.resume_token] = line
-        line.start(peer)
-        return self._carry(line, peer, answer)
+        return line
 
     async def _resume(self, call: Call, resume: Resume, line: Line) -> Connected:
         peer = self._make_peer(
@@ -143,7 +155,8 @@ class Registry:
             await peer.close(flush=False)
             raise SessionGone("the session has just ended: begin a new one")
         line.try_again(peer)
-        return self._carry(line, peer, answer)
+        self._carry(line, peer)
+        return Connected(peer.id, line.session.id, answer)
 
     def _make_peer(self, line: Line, *, is_live: bool, on_open: Callable[[Peer], None] | None = None) -> Peer:
         return Peer(
@@ -164,15 +177,14 @@ class Registry:
             self._speech.instrument.session_refused("ports")
             raise
 
-    def _carry(self, line: Line, peer: Peer, answer: str) -> Connected:
+    def _carry(self, line: Line, peer: Carrier) -> None:
         self._peers[peer.id] = line, peer
         task = asyncio.get_running_loop().create_task(
             self._see_out(line, peer), name=f"peer-{line.session.id}"
         )
         self._tasks[peer.id] = task
-        return Connected(peer.id, line.session.id, answer)
 
-    async def _see_out(self, line: Line, peer: Peer) -> None:
+    async def _see_out(self, line: Line, peer: Carrier) -> None:
         """Be with a connection to its end."""
         reason = None
         self._metering = self._metering or self._after_meter()
@@ -188,6 +200,35 @@ class Registry:
             del self._peers[peer.id], self._tasks[peer.id]
             self._remember(peer.id, line)
 
+    # ── WebSockets ────────────────────────────────────────────────────────────
+
+    def carry(self, make: Callable[[str, Line], C], resume: Resume | None) -> tuple[C, Session]:
+        """Let a WebSocket that stands carry a session: a new one, or the one that it resumes.
+
+        Args:
+            make: makes the carrier, given its id and what it is to carry.
+
+        Raises:
+            SessionGone: there is nothing to resume.
+            Unavailable: overloaded, out of order, or draining.
+        """
+        if resume:
+            line = self._find(resume)
+        else:
+            self.check_admission()
+            line = self._make_line("websocket")
+        socket = make(self._prefix + secrets.token_urlsafe(16), line)
+        if resume:
+            line.try_again(socket)
+            line.take_over(socket, resume.last_seq)
+        else:
+            self._lines[line.session.resume_token] = line
+            line.start(socket)
+        self._carry(line, socket)
+        # Later: the door is to hear first whose session it is.
+        asyncio.get_running_loop().call_soon(self._tell, line, "connected")
+        return socket, line.session
+
     # ── Connections that stand ────────────────────────────────────────────────────────────
 
     async def trickle(self, peer_id: str, fragment: Fragment) -> None:
@@ -200,9 +241,14 @@ class Registry:
         return Connected(peer_id, peer.session.id, await peer.renegotiate(sdp))
 
     def _peer(self, peer_id: str) -> Peer:
-        if peer_id not in self._peers:
+        _, peer = self._peers.get(peer_id, (None, None))
+        if not isinstance(peer, Peer):
             raise NotFound("there is no such connection, or it has ended")
-        return self._peers[peer_id][1]
+        return peer
+
+    def knows(self, peer_id: str) -> bool:
+        """Whether a connection is, or was not long ago, one of this process."""
+        return peer_id in self._peers or peer_id in self._past
 
     async def disconnect(self, peer_id: str) -> None:
         """End the session of a connection. See :class:`~signaling.calls.Host`.

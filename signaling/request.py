@@ -49,7 +49,7 @@ OPEN_PATHS = ("/web/", "/v1/health", "/v1/ready", "/openapi.json")
 PAGES = ("/", "/diagnose")
 """What needs no key."""
 
-SHARED_PATHS = ("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers")
+SHARED_PATHS = ("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers", "/v1/stream")
 """What pages of other origins may use, if they are allowed. These look at keys and tokens themselves."""
 
 COUNTED = ("/v1/transcribe",)
@@ -87,6 +87,8 @@ async def middleware(
         gate.instrument.request_failed(endpoint, response.headers["X-Error-Type"], response.status)
     if response.status >= 400 and not request.content.is_eof():
         response.force_close()  # what is still to come of the body is of no use
+    if response.prepared:  # a WebSocket that is over
+        return response
     response.headers["X-Req-Id"] = request_id
     response.headers.update(told(request))
     for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):

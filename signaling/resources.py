@@ -90,20 +90,20 @@ class Resources:
         self,
         peer_id: str,
         session_id: str,
-        offer: Offer,
+        offer: Offer | None,
         shown: Pass,
         resume_token: str | None = None,
     ) -> Resource:
-        """A new connection. One that resumes a session belongs to whom the session belongs to."""
+        """A new connection; a WebSocket has no offer. One that resumes belongs to whom the session does."""
         earlier = self._by_session.setdefault(session_id, [])
         resource = Resource(
             peer_id,
             session_id,
-            offer.ufrag,
+            offer.ufrag if offer else "",
             earlier[0].key_id if earlier else shown.key_id,
             earlier[0].nonce if earlier else shown.token.nonce if shown.token else None,
             _digest(resume_token) if resume_token else None,
-            offer.candidates,
+            offer.candidates if offer else 0,
         )
         earlier.append(resource)
         self._by_peer[peer_id] = resource

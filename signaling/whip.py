@@ -15,11 +15,11 @@ from signaling.reception import (
     end_session,
     find_resource,
     identify_caller,
-    read_resume,
     trickle,
 )
 from signaling.request import read_text
 from signaling.resources import Resource
+from signaling.resume import read_resume
 from signaling.sdp import MAX_OFFER_BYTES
 from signaling.trickle import MAX_FRAGMENT_BYTES, read_fragment
 

@@ -428,6 +428,18 @@ def test_a_stalled_track_is_finalised_after_a_second():
     assert WORDS.startswith(final.text)
 
 
+def test_audio_that_is_sent_again_may_be_waited_for():
+    heard = line()
+    heard.hear(1_500)
+    heard.recognizer.expect_audio(None, heard.now)
+    assert heard.wait(100) == []
+    heard.recognizer.expect_audio(5.0, heard.now)
+    assert heard.wait(4.9) == []
+    heard.hear(1_600)
+    assert heard.wait(4.9) == []
+    assert types(heard.wait(0.2)) == ["speech.stopped"]
+
+
 def test_audio_that_comes_back_after_a_stall_is_a_new_utterance_without_a_gap():
     heard = line()
     heard.hear(1_500)

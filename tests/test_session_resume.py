@@ -212,6 +212,27 @@ async def test_a_short_gap_goes_through_the_midst_of_an_utterance(call, clock):
     assert warning.code == "audio_gap"
 
 
+async def test_audio_that_is_sent_again_leaves_no_gap(call, clock):
+    """An utterance goes on over half a minute without a connection, as if nothing had been."""
+    call.engine.text = lambda request: "word"
+    call.session.expect_audio(None)
+    call.say(1_100)
+    await call.settled()
+    call.session.detach()
+    clock.now += 30
+    heard: list[Event] = []
+    call.session.attach(heard.append, 1, replays=True)
+    call.session.expect_audio(15.0)
+    call.say(4_000)
+    call.session.finish("done")
+    await call.end()
+    assert only(heard, SessionResumed)[0].gap_ms == 0
+    [final] = only(heard, TranscriptFinal)
+    assert final.audio_end_ms > 2_300
+    assert final.lost_ms == 0
+    assert not only(heard, SessionWarning)
+
+
 async def test_a_long_gap_ends_the_utterance_as_silence_does(call, clock):
     call.engine.text = lambda request: "word"
     call.say(1_100)

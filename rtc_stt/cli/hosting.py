@@ -17,7 +17,7 @@ from signaling.settings import Server, WebRtc
 from signaling.udp import parse_port_range
 from signaling.workers import worker
 from signaling.workers.fleet import Fleet
-from signaling.workers.plan import split_ports
+from signaling.workers.plan import FRONT_NAME, split_ports
 
 __all__ = ["hosting", "worker_setups"]
 
@@ -37,20 +37,24 @@ def worker_setups(values: Values, webrtc: WebRtc, logs: LogOptions) -> list[dict
 @contextlib.asynccontextmanager
 async def hosting(
     speech: Speech, server: Server, webrtc: WebRtc, metrics: Metrics, setups: list[dict[str, Any]]
-) -> AsyncIterator[Host]:
-    """A host that is ready. At the end of the block its workers end; drain it before.
+) -> AsyncIterator[tuple[Host, Registry]]:
+    """A host that is ready, and where WebSockets go: a part of it, and always in this process.
+
+    At the end of the block its workers end; drain it before.
 
     Raises:
         ConfigError: a worker cannot be started.
     """
     if not setups:
-        yield Registry(speech, server, webrtc)
+        registry = Registry(speech, server, webrtc)
+        yield registry, registry
         return
     assert isinstance(speech.pool, DecodePool), "the models are in this process"
-    fleet = Fleet(speech.pool, setups, instrument=metrics)
+    own = Registry(speech, server, webrtc, name=FRONT_NAME)
+    fleet = Fleet(speech.pool, setups, own=own, instrument=metrics)
     metrics.others = fleet.collect_figures
     try:
         await fleet.start()
-        yield fleet
+        yield fleet, own
     finally:
         await fleet.aclose()

@@ -89,7 +89,7 @@ def run_gateway(
 
     async def run() -> None:
         try:
-            async with hosting(speech, server, webrtc, metrics, setups) as host:
+            async with hosting(speech, server, webrtc, metrics, setups) as (host, streams):
                 app = create_app(
                     host,
                     server,
@@ -97,6 +97,7 @@ def run_gateway(
                     webrtc,
                     told := about(speech),
                     metrics,
+                    streams=streams,
                     recordings=recordings,
                     transcriber=Transcriber(speech, recordings),
                     service=Service(told.mode, commit, pool.snapshot),

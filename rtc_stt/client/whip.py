@@ -12,7 +12,7 @@ import aiohttp
 
 from rtc_stt.client.reconnect import Answer
 
-__all__ = ["Accepted", "Whip"]
+__all__ = ["Accepted", "Whip", "read_answer"]
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +58,10 @@ class Whip:
             headers |= {"Resume-Token": resume[0], "Resume-From": str(resume[1])}
         async with self._http.post(url, data=offer, headers=headers, allow_redirects=False) as response:
             body = await _body(response)
-            location = response.headers.get("Location")
-            answer = Answer(
-                response.status, _message(body), _seconds(response.headers.get("Retry-After")), location
-            )
+            answer = _answer(response, body)
             if response.status != 201:
                 return answer, None
-            return answer, Accepted(body, urljoin(url, location or ""))
+            return answer, Accepted(body, urljoin(url, answer.location or ""))
 
     async def delete(self, resource: str) -> None:
         """End a session. That the server may be gone is no error: it will notice by itself."""
@@ -98,6 +95,18 @@ class Whip:
             return []
         self._ice_servers = servers
         return servers
+
+
+async def read_answer(response: aiohttp.ClientResponse) -> Answer:
+    """What a server said to a request for a session."""
+    return _answer(response, await _body(response))
+
+
+def _answer(response: aiohttp.ClientResponse, body: str) -> Answer:
+    headers = response.headers
+    return Answer(
+        response.status, _message(body), _seconds(headers.get("Retry-After")), headers.get("Location")
+    )
 
 
 async def _body(response: aiohttp.ClientResponse) -> str:

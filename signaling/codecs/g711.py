@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from rtc_stt.audio import Samples
+from rtc_stt.companding import Law, expand
 from signaling.codecs.repetition import Repetition
 
 __all__ = ["G711Decoder", "Upsampler"]
@@ -17,25 +17,6 @@ _TAPS = 16
 
 MAX_PAYLOAD = 1600
 """Bytes, 200 ms: no one packs more."""
-
-
-def _mu_law() -> Samples:
-    """ITU-T G.711 table 2, as float."""
-    code = ~np.arange(256) & 0xFF
-    exponent, mantissa = code >> 4 & 7, code & 15
-    magnitude = ((mantissa * 2 + 33) << exponent) - 33
-    return np.asarray(np.where(code & 0x80, -magnitude, magnitude) / 8192, np.float32)
-
-
-def _a_law() -> Samples:
-    """ITU-T G.711 table 1, as float."""
-    code = np.arange(256) ^ 0x55
-    exponent, mantissa = code >> 4 & 7, code & 15
-    magnitude = np.where(exponent == 0, mantissa * 2 + 1, (mantissa * 2 + 33) << np.maximum(exponent - 1, 0))
-    return np.asarray(np.where(code & 0x80, magnitude, -magnitude) / 4096, np.float32)
-
-
-_TABLES = {"PCMU": _mu_law(), "PCMA": _a_law()}
 
 
 def _half_sample_filter() -> Samples:
@@ -77,7 +58,7 @@ class G711Decoder:
     clock_rate = 8_000
 
     def __init__(self, law: Literal["PCMU", "PCMA"]) -> None:
-        self._table: npt.NDArray[np.float32] = _TABLES[law]
+        self._law: Law = "mulaw" if law == "PCMU" else "alaw"
         self._upsampler = Upsampler()
         self._repetition = Repetition(8_000)
 
@@ -91,7 +72,7 @@ class G711Decoder:
 
     def decode(self, payload: bytes) -> Samples | None:
         """See :class:`signaling.codecs.Decoder`."""
-        return self._upsampler.push(self._repetition.heard(self._table[np.frombuffer(payload, np.uint8)]))
+        return self._upsampler.push(self._repetition.heard(expand(payload, self._law)))
 
     def recover(self, payload: bytes, samples: int) -> Samples | None:
         """See :class:`signaling.codecs.Decoder`: G.711 has no error correction."""

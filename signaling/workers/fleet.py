@@ -22,6 +22,7 @@ from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import ConfigError, NotFound, RtcSttError, SessionGone, Unavailable, trace
 from rtc_stt.instrument import Instrument
 from signaling.calls import Call, Connected, Fragment, Health, Meter, Watcher
+from signaling.registry import Registry
 from signaling.workers import figures, plan
 from signaling.workers.member import Lost, Member, Spawn, spawn
 from signaling.workers.messages import connected_from, fragment_to, state_of, state_to
@@ -65,6 +66,8 @@ class Fleet:
     Args:
         pool: decodes for all of them.
         setups: what each worker is told at its start, see :func:`signaling.workers.worker.main`; one each.
+        own: sessions that this process carries itself, those of WebSockets: without SRTP and codecs there is
+            little to share out, and their audio would cross a socket once more.
     """
 
     def __init__(
@@ -72,12 +75,16 @@ class Fleet:
         pool: DecodePool,
         setups: Sequence[dict[str, Any]],
         *,
+        own: Registry | None = None,
         instrument: Instrument | None = None,
         spawn: Spawn = spawn,
     ) -> None:
         self.watch: Watcher | None = None
         self.meter: Meter | None = None
         self.draining = False
+        self._own = own
+        if own is not None:
+            own.watch, own.meter = self._tell_watcher, self._tell_meter
         self._pool = pool
         self._instrument = instrument or Instrument()
         self._spawn = spawn
@@ -138,10 +145,15 @@ class Fleet:
 
     async def disconnect(self, peer_id: str) -> None:
         """See :class:`signaling.calls.Host`."""
+        if self._own is not None and self._own.knows(peer_id):
+            await self._own.disconnect(peer_id)
+            return
         await self._call(peer_id, "disconnect", {})
 
     def expel(self, session_id: str, code: str, message: str) -> None:
         """See :class:`signaling.calls.Host`."""
+        if self._own is not None:
+            self._own.expel(session_id, code, message)
         if member := self._owner(session_id):
             member.expel(session_id, code, message)
 
@@ -151,7 +163,10 @@ class Fleet:
         timeout = seconds + DRAIN_MARGIN_S
         members = self._ready()
         calls = [member.call("drain", {"seconds": seconds}, timeout) for member in members]
+        own = asyncio.ensure_future(self._own.drain(seconds)) if self._own is not None else None
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        if own:
+            await own
         for member, outcome in zip(members, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 log.warning("%s did not drain: %s", member.name, outcome)
@@ -159,10 +174,11 @@ class Fleet:
     def health(self) -> Health:
         """See :class:`signaling.calls.Host`. One worker is enough to be ready."""
         lost = [slot.name for slot in self._slots if slot.state != "ready"]
+        own = len(self._own) if self._own is not None else 0
         troubles = [*self._pool.troubles, *(f"the media worker {name} is being started" for name in lost)]
         return Health(
             ready=self._pool.is_ready and len(lost) < len(self._slots) and not self.draining,
-            sessions=sum(slot.member.sessions for slot in self._slots if slot.member),
+            sessions=sum(slot.member.sessions for slot in self._slots if slot.member) + own,
             load=self._pool.step.name.lower(),
             troubles=troubles,
             draining=self.draining,

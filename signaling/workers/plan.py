@@ -7,7 +7,10 @@ from typing import Protocol, TypeVar
 
 from rtc_stt.errors import ConfigError
 
-__all__ = ["Carrier", "least_loaded", "owner", "restart_delay", "split_ports", "worker_name"]
+__all__ = ["FRONT_NAME", "Carrier", "least_loaded", "owner", "restart_delay", "split_ports", "worker_name"]
+
+FRONT_NAME = "front"
+"""What the ids of the sessions begin with that the front carries itself; no worker's name."""
 
 PORTS_PER_SESSION = 2
 

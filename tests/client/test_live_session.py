@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rtc_stt.client import LiveSession, State, live_session, reconnect
+from rtc_stt.client import LiveSession, State, live_session, reconnect, session_pump
 from rtc_stt.client.pulse import Heartbeat
 from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.errors import Forbidden, NotFound, Unauthorized, Unavailable, Unreachable
@@ -182,7 +182,7 @@ async def test_a_final_is_acknowledged_at_once_and_pongs_are_not_shown(server):
 
 
 async def test_who_does_not_read_is_told(server, monkeypatch):
-    monkeypatch.setattr(live_session, "MAX_WAITING_EVENTS", 10)
+    monkeypatch.setattr(session_pump, "MAX_WAITING_EVENTS", 10)
     async with session(server) as live:
         for seq in range(2, 20):
             Line.made[0].tell(warning(seq))
@@ -263,7 +263,7 @@ async def test_a_lost_connection_is_made_anew_with_the_token_and_the_last_number
 
 
 async def test_a_server_that_says_nothing_is_lost(server, monkeypatch):
-    monkeypatch.setattr(live_session, "Heartbeat", partial(Heartbeat, ping_s=0.05, lost_s=0.12))
+    monkeypatch.setattr(session_pump, "Heartbeat", partial(Heartbeat, ping_s=0.05, lost_s=0.12))
     async with session(server):
         line = await next_line(2)
         assert Line.made[0].of(Ping)

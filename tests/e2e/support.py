@@ -347,7 +347,7 @@ async def run_gateway(
     about = About(mode="demo", fast="fast", accurate="accurate", languages=("en",))
     webrtc = webrtc or WebRtc()
     host = Registry(borrowed, server, webrtc)
-    app = create_app(host, server, access or ROOMY, webrtc, about, Metrics())
+    app = create_app(host, server, access or ROOMY, webrtc, about, Metrics(), streams=host)
     async with listening(app) as port:
         yield Gateway(f"http://127.0.0.1:{port}", app, borrowed)
 

@@ -40,3 +40,9 @@ def test_a_live_session_is_a_dozen_lines(demo: str) -> None:
     assert lines[0].startswith("-- session ")
     assert lines[-1].startswith("Can I book a table for eight people")
     assert any(line.startswith("   Can") for line in lines[1:-1]), "partials come before the final"
+
+
+def test_so_is_one_over_a_websocket(demo: str) -> None:
+    lines = run("examples/stream_client.py", demo, SAMPLE)
+    assert lines[-1].startswith("Can I book a table for eight people")
+    assert any(line.startswith("   Can") for line in lines[:-1]), "partials come before the final"

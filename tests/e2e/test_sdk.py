@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rtc_stt.audio import Samples
-from rtc_stt.client import LiveSession, State, live_session
+from rtc_stt.client import LiveSession, State, session_pump
 from rtc_stt.client.pulse import Heartbeat
 from rtc_stt.events import Event, SessionEnded, SessionResumed, SessionStarted, SpeechStarted, TranscriptFinal
 from tests.e2e import support
@@ -87,7 +87,7 @@ async def test_audio_that_is_given_is_paced_and_commands_are_obeyed(demo: str, s
 async def test_a_server_that_dies_and_starts_again_gets_a_new_session(
     start_server: Callable[..., support.Process], sentences: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_session, "Heartbeat", partial(Heartbeat, ping_s=0.5, lost_s=1.5))
+    monkeypatch.setattr(session_pump, "Heartbeat", partial(Heartbeat, ping_s=0.5, lost_s=1.5))
     heard: list[Event] = []
     clip = np.concatenate([support.silence(0.3), sentences[0].audio, support.silence(0.9)])
     server = start_server("demo", "--port", "0")

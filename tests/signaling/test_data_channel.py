@@ -11,16 +11,14 @@ import pytest
 
 from rtc_stt.events import DropReason, Pong, UtteranceDropped
 from signaling.data_channel import (
-    ACK_BURST,
     LABEL,
-    MAX_MESSAGE_BYTES,
     MAX_OUTSTANDING_BYTES,
     MAX_WAITING,
-    MESSAGE_BURST,
     TICK,
     TICK_INTERVAL_S,
     EventChannel,
 )
+from signaling.message_gate import ACK_BURST, MAX_MESSAGE_BYTES, MESSAGE_BURST
 
 
 class Wire:

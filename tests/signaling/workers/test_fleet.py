@@ -508,3 +508,41 @@ async def test_a_method_that_there_is_not_is_a_mistake_and_no_more(yard: Yard) -
     with pytest.raises(RuntimeError):
         await yard.fleet._ready()[0].call("dance", {})
     assert len(yard.workers) == 2
+
+
+class Own:
+    """The sessions that the front carries itself. Empty, it is false, as a registry is."""
+
+    def __init__(self) -> None:
+        self.watch: Watcher | None = None
+        self.sessions: set[str] = set()
+        self.asked: list[tuple[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def knows(self, peer_id: str) -> bool:
+        return peer_id == "front-peer"
+
+    async def disconnect(self, peer_id: str) -> None:
+        self.asked.append(("disconnect", peer_id))
+
+    async def drain(self, seconds: float) -> None:
+        self.asked.append(("drain", seconds))
+
+
+async def test_sessions_of_the_front_itself_are_part_of_it(yard: Yard) -> None:
+    own = Own()
+    fleet = Fleet(yard.pool, [], own=own)  # type: ignore[arg-type]
+    fleet.watch = lambda session_id, what: yard.watched.append((session_id, what))
+    assert own.watch
+    own.watch("front-session", "connected")
+    assert yard.watched == [("front-session", "connected")]
+    await fleet.disconnect("front-peer")
+    with pytest.raises(NotFound):
+        await fleet.disconnect("front-other")
+    own.sessions = {"front-session"}
+    assert fleet.health().sessions == 1
+    own.sessions = set()
+    await fleet.drain(3.0)
+    assert own.asked == [("disconnect", "front-peer"), ("drain", 3.0)]

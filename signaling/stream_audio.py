@@ -1,0 +1,52 @@
+"""Bytes of a WebSocket to 16 kHz mono, in pieces of any length: how they are cut makes no difference."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+
+from rtc_stt.audio import SAMPLE_RATE, Samples
+from rtc_stt.companding import expand
+from rtc_stt.media import MonoResampler
+from signaling.stream_protocol import AudioFormat
+
+__all__ = ["PIECE_S", "StreamAudio", "pieces"]
+
+PIECE_S = 0.25
+"""What is worked off in one go: well under a millisecond of the loop's time, whatever the format."""
+
+
+class StreamAudio:
+    """One stream of audio, over all connections that bring it: position and filter go on where they were.
+
+    The filter holds back about a millisecond; nothing waits for that.
+    """
+
+    def __init__(self, form: AudioFormat) -> None:
+        self.form = form
+        self.received = 0
+        """Samples of each channel so far: where its client goes on after a loss."""
+        self._resampler = MonoResampler() if form.sample_rate != SAMPLE_RATE else None
+
+    def push(self, payload: bytes) -> Samples:
+        """Take whole frames; gives 16 kHz mono, shape ``(n,)``. Two channels become their mean."""
+        form = self.form
+        if form.encoding == "pcm_s16le":
+            samples = np.frombuffer(payload, "<i2").astype(np.float32) / np.float32(32768)
+        else:
+            samples = expand(payload, "mulaw" if form.encoding == "mulaw" else "alaw")
+        if form.channels == 2:
+            samples = samples.reshape(-1, 2).mean(axis=1)
+        self.received += len(samples)
+        if self._resampler is None or not len(samples):
+            return samples
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate = form.sample_rate
+        return self._resampler.push(frame)
+
+
+def pieces(form: AudioFormat, data: bytes) -> tuple[list[bytes], bytes]:
+    """Cut bytes into pieces of whole frames, ``PIECE_S`` at most; and what is left, a broken frame."""
+    size = form.frame_bytes * int(form.sample_rate * PIECE_S)
+    whole = len(data) - len(data) % form.frame_bytes
+    return [data[start : min(start + size, whole)] for start in range(0, whole, size)], data[whole:]

@@ -1,0 +1,222 @@
+"""``GET /v1/stream``: who may open a WebSocket, and what its first message makes of it.
+
+::
+
+    key, origin, limits ──▶ 401, 403, 429, 503 as JSON, before the upgrade
+        │
+    upgrade, half-open ──10 s, or a wrong first message──▶ error, close 44xx
+        │ configure
+    a session, new or resumed ──▶ :class:`~signaling.stream_socket.StreamSocket`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+
+from aiohttp import WSMsgType, web
+
+from rtc_stt.errors import BadRequest, ClientError, SessionGone, Unavailable, trace
+from rtc_stt.events import PROTOCOL, SessionError
+from rtc_stt.wire import encode_event
+from signaling.auth import Pass
+from signaling.door import Ticket
+from signaling.keys import FRONT, Front
+from signaling.line import Line
+from signaling.reception import caller_of, identify, identify_caller, make_room
+from signaling.registry import Registry
+from signaling.stream_protocol import CONFIGURE_TIMEOUT_S, MAX_AUDIO_BYTES, Opening, close_code, read_opening
+from signaling.stream_socket import CLOSE_TIMEOUT_S, StreamSocket
+
+__all__ = ["STREAMS", "add_routes"]
+
+log = logging.getLogger(__name__)
+
+STREAMS = web.AppKey("streams", Registry)
+"""Who carries WebSockets: this process, also where media workers carry the rest."""
+
+
+class _Pending:
+    """Those that have not said yet what they want."""
+
+    def __init__(self) -> None:
+        self.sockets: set[web.WebSocketResponse] = set()
+
+
+PENDING = web.AppKey("pending", _Pending)
+
+
+MAX_PINGS = 8
+"""That may come before the first message."""
+
+
+class _ClientLeft(Exception):
+    """Before it said what it wants."""
+
+
+class _Attempt:
+    """What was taken for a connection that may come to nothing."""
+
+    def __init__(self, front: Front, ticket: Ticket, shown: Pass) -> None:
+        self.ticket = ticket
+        self.shown = shown
+        self._front = front
+        self._spent = False
+
+    def spend(self) -> None:
+        """Use up the token, where one was shown.
+
+        Raises:
+            TokenExpired, TokenReplayed, TooMany: it is good for no session.
+        """
+        if self.shown.token:
+            self._front.gate.authority.tokens.spend(self.shown.token, time.time())
+            self._spent = True
+
+    def resume(self) -> None:
+        """It goes on with a session that is counted already, whose token has been spent."""
+        self.ticket.resuming = True
+        self._unspend()
+
+    def undo(self) -> None:
+        """It came to nothing."""
+        self._front.gate.door.release(self.ticket)
+        self._unspend()
+
+    def _unspend(self) -> None:
+        if self._spent and self.shown.token:
+            self._front.gate.authority.tokens.unspend(self.shown.token)
+        self._spent = False
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """See above. With ``?resume=1`` the first message names a session: no new one is counted."""
+    front, streams = request.app[FRONT], request.app[STREAMS]
+    resumes = request.query.get("resume") == "1"
+    shown = identify(request) if resumes else identify_caller(request, None)
+    ws = web.WebSocketResponse(
+        timeout=CLOSE_TIMEOUT_S,
+        protocols=(PROTOCOL,),
+        autoping=False,
+        compress=False,
+        max_msg_size=MAX_AUDIO_BYTES + 1,
+    )
+    _check_protocol(request)
+    if not ws.can_prepare(request):
+        raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
+    if not resumes:
+        streams.check_admission()
+    ticket = front.gate.door.admit(caller_of(request, shown), _now(), resuming=resumes)
+    attempt, socket = _Attempt(front, ticket, shown), None
+    try:
+        if not resumes:
+            attempt.spend()
+        await make_room(front, ticket)
+        ws.headers["X-Req-Id"] = secrets.token_hex(8)
+        await ws.prepare(request)
+        socket = await _open(request, ws, attempt)
+    finally:
+        if socket is None:
+            attempt.undo()
+    if socket:
+        await socket.read()
+    return ws
+
+
+def _check_protocol(request: web.Request) -> None:
+    offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    if offered != [""] and PROTOCOL not in offered:
+        raise BadRequest(f"this server speaks the subprotocol {PROTOCOL}; or offer none")
+
+
+async def _open(request: web.Request, ws: web.WebSocketResponse, attempt: _Attempt) -> StreamSocket | None:
+    """From the upgrade to a session. Whatever goes wrong is told over the WebSocket: HTTP is over."""
+    pending, instrument = request.app[PENDING].sockets, request.app[FRONT].gate.instrument
+    pending.add(ws)
+    try:
+        opening = await _read_first(ws)
+        return _carry(request, ws, attempt, opening)
+    except _ClientLeft:
+        return None
+    except TimeoutError:
+        instrument.session_refused("configure")
+        await _refuse(ws, "configure_timeout", f"no configure came within {CONFIGURE_TIMEOUT_S:g} s")
+    except (ClientError, Unavailable) as error:
+        if isinstance(error, ClientError):
+            instrument.session_refused("gone" if isinstance(error, SessionGone) else "configure")
+        await _refuse(ws, error.type, str(error))
+    except Exception as error:
+        log.error("a WebSocket could not be opened: %s", trace(error))
+        await _refuse(ws, "server_error", "the server made a mistake")
+    finally:
+        pending.discard(ws)
+    return None
+
+
+async def _read_first(ws: web.WebSocketResponse) -> Opening:
+    async with asyncio.timeout(CONFIGURE_TIMEOUT_S):
+        for _ in range(MAX_PINGS):
+            message = await ws.receive()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                return read_opening(message.data)
+            if message.type is WSMsgType.PING:
+                await ws.pong(message.data)
+            elif message.type is not WSMsgType.PONG:
+                raise _ClientLeft
+    raise BadRequest("pings are no configure")
+
+
+def _carry(
+    request: web.Request, ws: web.WebSocketResponse, attempt: _Attempt, opening: Opening
+) -> StreamSocket:
+    """A session for it, new or resumed.
+
+    Raises:
+        BadRequest, SessionGone, Unavailable: there is none for it.
+    """
+    front, resume = request.app[FRONT], opening.resume
+    if resume:
+        attempt.resume()
+    elif attempt.ticket.resuming:
+        raise BadRequest("?resume=1 goes with a first message that has a resume_token")
+    transport = request.transport
+    if transport is None:
+        raise _ClientLeft
+
+    def make(socket_id: str, line: Line) -> StreamSocket:
+        return StreamSocket(socket_id, ws, transport, line, opening, front.gate.instrument)
+
+    socket, session = request.app[STREAMS].carry(make, resume)
+    front.resources.add(socket.id, session.id, None, attempt.shown, resume.token if resume else None)
+    front.gate.door.hold(attempt.ticket, session.id)
+    socket.begin()
+    return socket
+
+
+async def _refuse(ws: web.WebSocketResponse, code: str, message: str) -> None:
+    """An error as events have it, without a number since there is no session; then the end."""
+    error = SessionError(at_ms=0, code=code, message=message, fatal=True)
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+            await ws.send_str(encode_event(error))
+            await ws.close(code=close_code(code), message=code.encode())
+
+
+async def _close_pending(app: web.Application) -> None:
+    """The server ends: who has not said anything yet need not."""
+    await asyncio.gather(*(ws.close(code=close_code("drained")) for ws in set(app[PENDING].sockets)))
+
+
+def add_routes(app: web.Application, streams: Registry) -> None:
+    """Add the WebSocket."""
+    app[STREAMS] = streams
+    app[PENDING] = _Pending()
+    app.router.add_get("/v1/stream", stream, allow_head=False)
+    app.on_shutdown.append(_close_pending)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
