@@ -19,6 +19,7 @@
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
     ├── Unreachable            the network's: told by the client SDK
+    ├── ServerError            the server's: told by the client SDK            5xx
     └── DecodeError            ours: the engine failed on one request
         └── EngineBroken       ours: the engine will fail on the next one too
 
@@ -44,6 +45,7 @@ __all__ = [
     "PreconditionFailed",
     "PreconditionRequired",
     "RtcSttError",
+    "ServerError",
     "SessionGone",
     "TooMany",
     "Unauthorized",
@@ -57,6 +59,9 @@ __all__ = [
 
 class RtcSttError(Exception):
     """Base of all errors of this library."""
+
+    request_id: str | None = None
+    """``X-Req-Id`` of a refused request, told by the client SDK: what to look for in the server's log."""
 
 
 class ConfigError(RtcSttError):
@@ -163,6 +168,13 @@ class Unavailable(RtcSttError):
 
 class Unreachable(RtcSttError):
     """Told by the client SDK: no connection to the server came about for as long as it was to be tried."""
+
+
+class ServerError(RtcSttError):
+    """Told by the client SDK: the server failed, or a proxy before it. ``status`` and ``type`` as it says."""
+
+    status = 500
+    type = "internal"
 
 
 class DecodeError(RtcSttError):
