@@ -11,13 +11,17 @@
     │   ├── Forbidden                                                         403
     │   ├── NotFound                                                          404
     │   │   └── SessionGone                                                   404
+    │   ├── RequestTimeout                                                    408
     │   ├── PreconditionFailed                                                412
+    │   ├── AudioTooLong                                                      413
     │   ├── UnsupportedMedia                                                  415
     │   ├── Unprocessable                                                     422
     │   ├── PreconditionRequired                                              428
     │   ├── TooMany            carries ``retry_after_s``                      429
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
+    ├── DecodeFailed           ours: a recording could not be decoded          500
+    ├── Gone                   nobody's: the client does not wait any more
     ├── Unreachable            the network's: told by the client SDK
     ├── ServerError            the server's: told by the client SDK            5xx
     └── DecodeError            ours: the engine failed on one request
@@ -33,17 +37,21 @@ from __future__ import annotations
 import traceback
 
 __all__ = [
+    "AudioTooLong",
     "BadAudio",
     "BadRequest",
     "ClientError",
     "ConfigError",
     "DecodeError",
+    "DecodeFailed",
     "EngineBroken",
     "Forbidden",
+    "Gone",
     "ModelError",
     "NotFound",
     "PreconditionFailed",
     "PreconditionRequired",
+    "RequestTimeout",
     "RtcSttError",
     "ServerError",
     "SessionGone",
@@ -89,6 +97,13 @@ class BadAudio(ClientError):
     type = "bad_audio"
 
 
+class AudioTooLong(ClientError):
+    """The recording is longer than the server takes, however small the file is."""
+
+    status = 413
+    type = "audio_too_long"
+
+
 class Unauthorized(ClientError):
     """The key is missing or wrong."""
 
@@ -114,6 +129,13 @@ class SessionGone(NotFound):
     """The session that was to be resumed has ended, or never was: begin a new one."""
 
     type = "session_gone"
+
+
+class RequestTimeout(ClientError):
+    """The request did not arrive in time (RFC 9110 §15.5.9)."""
+
+    status = 408
+    type = "timeout"
 
 
 class PreconditionFailed(ClientError):
@@ -164,6 +186,17 @@ class Unavailable(RtcSttError):
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DecodeFailed(RtcSttError):
+    """A recording has no transcript: the fast tier failed on a part of it, and nobody can stand in."""
+
+    status = 500
+    type = "decode_failed"
+
+
+class Gone(RtcSttError):
+    """Who asked does not wait for the answer any more; there is nobody to tell."""
 
 
 class Unreachable(RtcSttError):
