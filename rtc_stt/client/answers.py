@@ -31,6 +31,9 @@ __all__ = ["Refusal", "error_of", "read_refusal", "seconds_to_wait"]
 MAX_TEXT = 300
 """Of a message; of a type and an id it is far more than any honest one."""
 
+MAX_BODY = 64 * 1024
+"""A longer one is not in that form."""
+
 MAX_RETRY_AFTER_S = 7 * 86_400.0
 """What is told beyond it is as good as never."""
 
@@ -66,6 +69,8 @@ class Refusal:
 
 def read_refusal(body: str | bytes) -> Refusal:
     """What can be read of a body; a proxy's page gives an empty one."""
+    if len(body) > MAX_BODY:
+        return Refusal()
     try:
         error = json.loads(body)["error"]
         told = (error.get(name) for name in ("type", "message", "request_id"))

@@ -137,6 +137,11 @@ class Form:
             "Content-Length": str(len(self._head) + recording.size + len(self._tail)),
         }
 
+    @property
+    def error(self) -> BadAudio | None:
+        """Why the recording cannot be read any more; None while it can."""
+        return self._recording.error
+
     async def body(self) -> AsyncIterator[bytes]:
         """All of it, in pieces; once for each attempt.
 

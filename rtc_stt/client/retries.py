@@ -16,7 +16,7 @@ come all at once ("full jitter": Exponential Backoff And Jitter, AWS Architectur
 doubles from 0.25 s to 8 s. ``Retry-After`` is waited for, and such a time added to it.
 
 There are at most so many attempts; all of them and the waits between them have to fit into ``patience_s``.
-A random time takes at most half of what is left of it, so that there is time for the attempt after it. A server
+A random time takes at most half of what is left, so that there is time for the attempt after it. A server
 that wants to be asked later than that is not asked again.
 """
 
