@@ -14,13 +14,16 @@
     │   ├── RequestTimeout                                                    408
     │   ├── PreconditionFailed                                                412
     │   ├── AudioTooLong                                                      413
+    │   ├── TooLarge                                                          413
     │   ├── UnsupportedMedia                                                  415
     │   ├── Unprocessable                                                     422
     │   ├── PreconditionRequired                                              428
     │   ├── TooMany            carries ``retry_after_s``                      429
+    │   │   └── QuotaExceeded                                                 429
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
     ├── DecodeFailed           ours: a recording could not be decoded          500
+    ├── FallbackFailed         another server's: the second opinion            502
     ├── Gone                   nobody's: the client does not wait any more
     ├── Unreachable            the network's: told by the client SDK
     ├── ServerError            the server's: told by the client SDK            5xx
@@ -45,16 +48,19 @@ __all__ = [
     "DecodeError",
     "DecodeFailed",
     "EngineBroken",
+    "FallbackFailed",
     "Forbidden",
     "Gone",
     "ModelError",
     "NotFound",
     "PreconditionFailed",
     "PreconditionRequired",
+    "QuotaExceeded",
     "RequestTimeout",
     "RtcSttError",
     "ServerError",
     "SessionGone",
+    "TooLarge",
     "TooMany",
     "Unauthorized",
     "Unavailable",
@@ -102,6 +108,13 @@ class AudioTooLong(ClientError):
 
     status = 413
     type = "audio_too_long"
+
+
+class TooLarge(ClientError):
+    """The body has more bytes than the server takes."""
+
+    status = 413
+    type = "too_large"
 
 
 class Unauthorized(ClientError):
@@ -163,6 +176,12 @@ class TooMany(ClientError):
         self.retry_after_s = retry_after_s
 
 
+class QuotaExceeded(TooMany):
+    """This key has had all the audio that it may have in a day."""
+
+    type = "quota_exceeded"
+
+
 class UnsupportedMedia(ClientError):
     """The body is not of a type this endpoint reads."""
 
@@ -193,6 +212,13 @@ class DecodeFailed(RtcSttError):
 
     status = 500
     type = "decode_failed"
+
+
+class FallbackFailed(RtcSttError):
+    """A second opinion was wanted on a recording, and no fallback gave one."""
+
+    status = 502
+    type = "fallback_failed"
 
 
 class Gone(RtcSttError):
