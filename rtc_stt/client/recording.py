@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from rtc_stt.audio import Samples
-from rtc_stt.errors import BadAudio
+from rtc_stt.errors import BadAudio, BadRequest
 from rtc_stt.wav import to_wav
 
 __all__ = ["Audio", "Form", "Recording", "open_recording"]
@@ -116,7 +116,11 @@ def _reason(error: Exception) -> str:
 
 
 class Form:
-    """A recording and what is asked of it as ``multipart/form-data`` (RFC 7578)."""
+    """A recording and what is asked of it as ``multipart/form-data`` (RFC 7578).
+
+    Raises:
+        BadRequest: a field is no text.
+    """
 
     def __init__(self, recording: Recording, fields: Mapping[str, str]) -> None:
         self._recording = recording
@@ -130,7 +134,10 @@ class Form:
             f'--{boundary}\r\nContent-Disposition: form-data; name="audio"; filename="audio"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         )
-        self._head = "".join(parts).encode()
+        try:
+            self._head = "".join(parts).encode()
+        except UnicodeEncodeError:
+            raise BadRequest(f"half characters in {', '.join(fields)}: that is no text") from None
         self._tail = f"\r\n--{boundary}--\r\n".encode()
         self.headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",
