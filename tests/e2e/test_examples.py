@@ -40,3 +40,18 @@ def test_a_live_session_is_a_dozen_lines(demo: str) -> None:
     assert lines[0].startswith("-- session ")
     assert lines[-1].startswith("Can I book a table for eight people")
     assert any(line.startswith("   Can") for line in lines[1:-1]), "partials come before the final"
+
+
+def test_a_recording_becomes_a_transcript(demo: str) -> None:
+    lines = run("examples/transcribe_file.py", demo, SAMPLE)
+    assert "Can I book a table for eight people" in lines[0]
+    assert lines[-1].startswith("-- ")
+
+
+def test_many_recordings_go_through_a_pool(demo: str) -> None:
+    lines = run("examples/transcribe_many.py", f"{demo},{demo}", SAMPLE, "README.md", SAMPLE)
+    assert [line.startswith(f"{SAMPLE}: Can I book a table for eight people") for line in lines] == [
+        True, False, True, False,
+    ]  # fmt: skip
+    assert lines[1].startswith("README.md: -- BadAudio: ")
+    assert lines[-1].startswith("-- 2 recordings, p50 ")
