@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import re
 import subprocess
 import sys
 
@@ -55,3 +58,22 @@ def test_many_recordings_go_through_a_pool(demo: str) -> None:
     ]  # fmt: skip
     assert lines[1].startswith("README.md: -- BadAudio: ")
     assert lines[-1].startswith("-- 2 recordings, p50 ")
+
+
+GUIDE = ROOT / "docs/guides/http-client.md"
+SNIPPETS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+async def test_the_guide_to_recordings_runs_as_it_is_written(
+    demo: str, snippet: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for the addresses and the recording."""
+    written = re.sub(r"http://(localhost|gpu-\d):8081", demo, snippet)
+    written = written.replace("call.wav", str(ROOT / SAMPLE)).replace("README.md", str(ROOT / "README.md"))
+    code = compile(written, "http-client.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    running = await asyncio.to_thread(eval, code, {"KEY": None})
+    if running is not None:
+        await running
+    told = capsys.readouterr().out
+    assert "Can I book a table for eight people" in told or "no audio:" in told or " 200 " in told
