@@ -16,7 +16,7 @@ import numpy as np
 
 from rtc_stt.audio import Samples
 from rtc_stt.errors import BadAudio, BadRequest
-from rtc_stt.wav import to_wav
+from rtc_stt.wav import wav_pieces
 
 __all__ = ["Audio", "Form", "Recording", "open_recording"]
 
@@ -91,12 +91,20 @@ def _open(audio: Audio) -> BinaryIO:
             if audio.dtype.kind != "f":
                 raise BadAudio(f"samples are float32 in [-1, 1], not {audio.dtype}")
             try:
-                return io.BytesIO(to_wav(audio.astype(np.float32, copy=False)))
+                return _as_file(audio.astype(np.float32, copy=False))
             except ValueError as error:
                 raise BadAudio(str(error)) from error
     if not hasattr(audio, "seek"):
         raise TypeError(f"audio is a path, bytes, a file or an array of samples, not {type(audio).__name__}")
     return audio
+
+
+def _as_file(samples: Samples) -> BinaryIO:
+    file = io.BytesIO()
+    for piece in wav_pieces(samples):
+        file.write(piece)
+    file.seek(0)
+    return file
 
 
 def _measure(file: BinaryIO) -> Recording:

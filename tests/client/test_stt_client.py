@@ -12,6 +12,8 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from rtc_stt.client import SttClient, Telemetry, exchange, retries
 from rtc_stt.client.recording import PIECE
@@ -230,6 +232,15 @@ async def test_a_server_that_dies_in_the_midst_of_an_answer_is_asked_again():
     assert [t.status for t in told] == [None, None, 200]
 
 
+async def test_a_server_that_dies_while_the_recording_is_sent_is_asked_again(tmp_path: Path):
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * (100 * PIECE))
+    server = ScriptedServer(without_reading(dies), says())
+    async with serving(server), SttClient(server.url) as client:
+        assert (await client.transcribe(path)).attempts == 2
+    assert server.asked[1].size == 100 * PIECE
+
+
 async def test_a_server_that_starts_late_is_found():
     server, told = ScriptedServer(), list[Telemetry]()
     async with SttClient(server.url, on_request=told.append, attempts=20) as client:
@@ -364,6 +375,19 @@ async def test_health_readiness_metrics_and_usage():
             await client.usage()
         with pytest.raises(Unreachable, match="not that of an rtc-stt"):
             await client.usage()
+
+
+async def test_another_server_that_answers_is_not_ready():
+    """A web server that has a page for every path."""
+
+    async def page(_request: web.Request) -> web.Response:
+        return web.Response(text="<html>welcome</html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", page)
+    async with TestServer(app) as server, SttClient(str(server.make_url("/"))) as client:
+        assert not await client.ready()
+        assert not await client.health()
 
 
 async def test_a_session_that_is_given_is_used_and_stays_open():
