@@ -1,8 +1,25 @@
-"""The SDK for Python programs: live sessions that hold when the network does not, by WebRTC or WebSocket."""
+"""The SDK for Python programs: recordings over HTTP, and live sessions over WebRTC or a WebSocket that hold."""
 
 from __future__ import annotations
 
 from rtc_stt.client.live_session import LiveSession, State
+from rtc_stt.client.recording import Audio
+from rtc_stt.client.result import Result, Telemetry
 from rtc_stt.client.stream_client import StreamClient
+from rtc_stt.client.stt_client import SttClient
+from rtc_stt.client.stt_pool import ServerState, SttPool
+from rtc_stt.client.sync import SttClientSync, SttPoolSync
 
-__all__ = ["LiveSession", "State", "StreamClient"]
+__all__ = [
+    "Audio",
+    "LiveSession",
+    "Result",
+    "ServerState",
+    "State",
+    "StreamClient",
+    "SttClient",
+    "SttClientSync",
+    "SttPool",
+    "SttPoolSync",
+    "Telemetry",
+]

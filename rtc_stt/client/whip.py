@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
 
+from rtc_stt.client.answers import read_refusal, seconds_to_wait
 from rtc_stt.client.reconnect import Answer
 
 __all__ = ["Accepted", "Whip", "read_answer"]
@@ -104,9 +106,8 @@ async def read_answer(response: aiohttp.ClientResponse) -> Answer:
 
 def _answer(response: aiohttp.ClientResponse, body: str) -> Answer:
     headers = response.headers
-    return Answer(
-        response.status, _message(body), _seconds(headers.get("Retry-After")), headers.get("Location")
-    )
+    retry_after_s = seconds_to_wait(headers.get("Retry-After"), time.time())
+    return Answer(response.status, read_refusal(body).message, retry_after_s, headers.get("Location"))
 
 
 async def _body(response: aiohttp.ClientResponse) -> str:
@@ -117,16 +118,3 @@ async def _body(response: aiohttp.ClientResponse) -> str:
         if len(body) > MAX_BODY:
             break
     return body[:MAX_BODY].decode(errors="replace")
-
-
-def _message(body: str) -> str:
-    try:
-        message = json.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return str(message)[:300]
-
-
-def _seconds(header: str | None) -> float | None:
-    """``Retry-After`` in seconds; the form with a date is not used by this server."""
-    return float(header) if header and header.isdecimal() else None
