@@ -66,7 +66,7 @@ def no_audio(flac: bytes, m4a: bytes) -> Iterator[Body]:
         "one byte": b"R",
         "text called a WAV": b"Dear Sir or Madam,\r\n" * 40,
         "HTML": b"<!doctype html><title>502</title>" * 20,
-        "JSON": b'{"audio": "UklGRg=="}' * 20,
+        "a JSON body": b'{"audio": "UklGRg=="}' * 20,
         "a picture": b"\x89PNG\r\n\x1a\n" + chance.randbytes(2_000),
         "an archive": _zipped(flac),
         "zeros": bytes(100_000),
