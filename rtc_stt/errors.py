@@ -11,13 +11,19 @@
     │   ├── Forbidden                                                         403
     │   ├── NotFound                                                          404
     │   │   └── SessionGone                                                   404
+    │   ├── RequestTimeout                                                    408
     │   ├── PreconditionFailed                                                412
+    │   ├── AudioTooLong                                                      413
+    │   ├── TooLarge                                                          413
     │   ├── UnsupportedMedia                                                  415
     │   ├── Unprocessable                                                     422
     │   ├── PreconditionRequired                                              428
     │   ├── TooMany            carries ``retry_after_s``                      429
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
+    ├── DecodeFailed           ours: a recording could not be decoded          500
+    ├── FallbackFailed         another server's: the second opinion            502
+    ├── Gone                   nobody's: the client does not wait any more
     ├── Unreachable            the network's: told by the client SDK
     └── DecodeError            ours: the engine failed on one request
         └── EngineBroken       ours: the engine will fail on the next one too
@@ -32,19 +38,25 @@ from __future__ import annotations
 import traceback
 
 __all__ = [
+    "AudioTooLong",
     "BadAudio",
     "BadRequest",
     "ClientError",
     "ConfigError",
     "DecodeError",
+    "DecodeFailed",
     "EngineBroken",
+    "FallbackFailed",
     "Forbidden",
+    "Gone",
     "ModelError",
     "NotFound",
     "PreconditionFailed",
     "PreconditionRequired",
+    "RequestTimeout",
     "RtcSttError",
     "SessionGone",
+    "TooLarge",
     "TooMany",
     "Unauthorized",
     "Unavailable",
@@ -84,6 +96,20 @@ class BadAudio(ClientError):
     type = "bad_audio"
 
 
+class AudioTooLong(ClientError):
+    """The recording is longer than the server takes, however small the file is."""
+
+    status = 413
+    type = "audio_too_long"
+
+
+class TooLarge(ClientError):
+    """The body has more bytes than the server takes."""
+
+    status = 413
+    type = "too_large"
+
+
 class Unauthorized(ClientError):
     """The key is missing or wrong."""
 
@@ -109,6 +135,13 @@ class SessionGone(NotFound):
     """The session that was to be resumed has ended, or never was: begin a new one."""
 
     type = "session_gone"
+
+
+class RequestTimeout(ClientError):
+    """The request did not arrive in time (RFC 9110 §15.5.9)."""
+
+    status = 408
+    type = "timeout"
 
 
 class PreconditionFailed(ClientError):
@@ -159,6 +192,24 @@ class Unavailable(RtcSttError):
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DecodeFailed(RtcSttError):
+    """A recording has no transcript: the fast tier failed on a part of it, and nobody can stand in."""
+
+    status = 500
+    type = "decode_failed"
+
+
+class FallbackFailed(RtcSttError):
+    """A second opinion was wanted on a recording, and no fallback gave one."""
+
+    status = 502
+    type = "fallback_failed"
+
+
+class Gone(RtcSttError):
+    """Who asked does not wait for the answer any more; there is nobody to tell."""
 
 
 class Unreachable(RtcSttError):

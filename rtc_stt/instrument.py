@@ -1,5 +1,5 @@
-"""Where a watcher may look in. The hooks fire in ``session``, ``decode_pool`` and where sessions are
-admitted, on the event loop.
+"""Where a watcher may look in. The hooks fire in ``session``, ``decode_pool`` and where sessions and requests
+are admitted, on the event loop.
 
 Subclass :class:`Instrument` and override what you need; every hook does nothing by default. A hook must be
 quick and must not raise.
@@ -95,3 +95,16 @@ class Instrument:
 
     def worker_scrape_failed(self) -> None:
         """A media worker did not tell its figures in time."""
+
+    def request_begun(self, endpoint: str) -> None:
+        """A request has come to one of the endpoints that do the work, ``/v1/transcribe`` …"""
+
+    def request_done(self, endpoint: str, stages: Mapping[str, float]) -> None:
+        """It was answered with what it asked for. Seconds by stage: ``total``, and where they apply
+        ``queue_wait``, ``primary_infer``, ``fallback_infer``."""
+
+    def request_failed(self, endpoint: str, kind: str, status: int) -> None:
+        """It was answered with an error of this type and status, or its client went (499)."""
+
+    def fallback_decided(self, result: str) -> None:
+        """What became of the second opinion on a recording: ``used``, ``skipped`` or ``failed``."""

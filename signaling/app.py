@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
+from rtc_stt.config import Recordings
 from rtc_stt.instrument import Instrument
-from signaling import health, offer, page, token_routes, whip
+from rtc_stt.service.transcriber import Transcriber
+from signaling import health, offer, openapi, page, snapshot, token_routes, transcribe, whip
 from signaling.auth import Authority
 from signaling.calls import Host
 from signaling.candidates import Reach
@@ -18,7 +20,7 @@ from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
-from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
+from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, IN_FLIGHT, SERVER, Front, Gate
 from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.origins import Origins
@@ -26,6 +28,7 @@ from signaling.page import About
 from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.settings import Access, Server, WebRtc
+from signaling.snapshot import Service
 
 __all__ = ["create_app", "make_gate"]
 
@@ -37,12 +40,18 @@ def create_app(
     webrtc: WebRtc,
     about: About,
     metrics: Metrics | None = None,
+    *,
+    recordings: Recordings | None = None,
+    transcriber: Transcriber | None = None,
+    service: Service | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
     Args:
         host: where calls end up; this application becomes its watcher. Whoever made it ends what it is made
             of, after this.
+        recordings, transcriber: what may be sent to ``/v1/transcribe``, and who answers it; None: nobody.
+        service: what ``/v1/metrics`` tells of the server; None: it is not there.
 
     Raises:
         ConfigError: the keys contradict each other.
@@ -51,12 +60,18 @@ def create_app(
     gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
     front = _make_front(host, server, access, webrtc, gate)
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
-    app[HEALTH], app[DRAIN] = host.health, host.drain
+    app[HEALTH] = host.health
+    if transcriber:
+        transcribe.add_routes(app, transcriber, recordings or Recordings())
+    app[DRAIN] = drain = _drain(app, host)
     for room in (whip, offer, token_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
+    if metrics and service:
+        snapshot.add_routes(app, service, metrics)
+    openapi.add_routes(app)
 
     def watch(session_id: str, what: str) -> None:
         gate.door.watch(session_id, what)
@@ -70,10 +85,19 @@ def create_app(
         lag.start()
         yield
         lag.stop()
-        await host.drain(server.drain_seconds)
+        await drain(server.drain_seconds)
 
     app.cleanup_ctx.append(life)
     return app
+
+
+def _drain(app: web.Application, host: Host) -> Callable[[float], Awaitable[None]]:
+    async def drain(seconds: float) -> None:
+        """Live sessions and recordings end side by side."""
+        recordings = [app[IN_FLIGHT].drain(seconds)] if IN_FLIGHT in app else []
+        await asyncio.gather(host.drain(seconds), *recordings)
+
+    return drain
 
 
 def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo: bool = False) -> Gate:

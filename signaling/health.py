@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from rtc_stt import __version__
 from rtc_stt.errors import Unavailable
-from signaling.keys import HEALTH
+from signaling.keys import HEALTH, IN_FLIGHT
 
 __all__ = ["add_routes"]
 
@@ -27,7 +29,9 @@ async def ready(request: web.Request) -> web.Response:
         raise Unavailable("the server is shutting down")
     if not health.ready:
         raise Unavailable(", ".join(health.troubles))
-    told = {"ok": True, "sessions": health.sessions, "load": health.load}
+    told: dict[str, Any] = {"ok": True, "sessions": health.sessions, "load": health.load}
+    if IN_FLIGHT in request.app:
+        told["requests"] = len(request.app[IN_FLIGHT])
     if health.troubles:
         told["degraded"] = list(health.troubles)
     return web.json_response(told)

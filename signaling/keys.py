@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from rtc_stt.instrument import Instrument
+from rtc_stt.service.transcriber import Transcriber
 from signaling.auth import Authority
 from signaling.calls import Health, Host
 from signaling.candidates import Reach
@@ -15,11 +16,25 @@ from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import Network
 from signaling.ice import IceServers
+from signaling.in_flight import InFlight
 from signaling.origins import Origins
 from signaling.resources import Resources
 from signaling.settings import Server
+from signaling.upload import Limits
 
-__all__ = ["DRAIN", "FRONT", "GATE", "HEALTH", "HOST", "SERVER", "Front", "Gate"]
+__all__ = [
+    "DRAIN",
+    "FRONT",
+    "GATE",
+    "HEALTH",
+    "HOST",
+    "IN_FLIGHT",
+    "SERVER",
+    "TRANSCRIBER",
+    "UPLOADS",
+    "Front",
+    "Gate",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,12 @@ HEALTH: web.AppKey[Callable[[], Health]] = web.AppKey("health", Callable)  # typ
 """How the service is."""
 DRAIN: web.AppKey[Callable[[float], Awaitable[None]]] = web.AppKey("drain", Callable)  # type: ignore[arg-type]
 """Begin nothing more and see out what is going on, within so many seconds."""
+TRANSCRIBER = web.AppKey("transcriber", Transcriber)
+"""What makes transcripts of recordings …"""
+UPLOADS = web.AppKey("uploads", Limits)
+"""… how large they may be …"""
+IN_FLIGHT = web.AppKey("in_flight", InFlight)
+"""… and those that it has to do with."""
 HOST: web.AppKey[Host] = web.AppKey("host", Host)
 """Where live sessions go; only in the gateway, as is …"""
 FRONT = web.AppKey("front", Front)

@@ -12,8 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from rtc_stt.events import Event, TranscriptFinal, TranscriptPartial, UtteranceDropped
 from rtc_stt.gpu import GpuMonitor
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
-from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step
+from signaling.http_metrics import HttpMetrics
 from signaling.workers import figures
 from signaling.workers.figures import Figures
 
@@ -23,17 +23,18 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32)
 LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 
 
-class Metrics(Instrument):
+class Metrics(HttpMetrics):
     """Counts what the hooks tell. Owns its registry, so that several servers fit into one process."""
 
     def __init__(self, gpus: GpuMonitor | None = None) -> None:
         self.registry = CollectorRegistry()
-        self._gpus = gpus or GpuMonitor()
+        self.gpus = gpus or GpuMonitor()
         self._gpu_gauges: tuple[Gauge, Gauge, Gauge] | None = None  # made when there is something to show
         self._make_speech_metrics()
         self._make_decode_metrics()
         self._make_ingest_metrics()
         self._make_worker_metrics()
+        self._make_http_metrics()
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
         """Asks other processes for theirs; ``/metrics`` tells the sum."""
 
@@ -274,7 +275,7 @@ class Metrics(Instrument):
         return generate_latest(merged)
 
     async def _read_gpus(self) -> None:
-        readings = await asyncio.get_running_loop().run_in_executor(None, self._gpus.read)
+        readings = await asyncio.get_running_loop().run_in_executor(None, self.gpus.read)
         if not readings and self._gpu_gauges is None:
             return
         if self._gpu_gauges is None:

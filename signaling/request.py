@@ -9,25 +9,53 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from rtc_stt.errors import BadRequest, ClientError, Forbidden, TooMany, Unauthorized, Unavailable, trace
+from rtc_stt.errors import (
+    BadRequest,
+    ClientError,
+    DecodeFailed,
+    FallbackFailed,
+    Forbidden,
+    Gone,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    trace,
+)
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
 from signaling.keys import GATE, Gate
 from signaling.tokens import TokenExpired, TokenReplayed, TokenWrong
 
-__all__ = ["error_response", "middleware", "read_text", "source_of"]
+__all__ = [
+    "COUNTED",
+    "error_response",
+    "header_safe",
+    "id_of",
+    "middleware",
+    "read_text",
+    "source_of",
+    "told",
+]
 
 log = logging.getLogger(__name__)
 
 BODY_TIMEOUT_S = 5.0
 """aiohttp has no limit of its own for the time that a body takes."""
 
-OPEN_PATHS = ("/web/", "/v1/health", "/v1/ready")
+MAX_HEADER_CHARS = 500
+
+OPEN_PATHS = ("/web/", "/v1/health", "/v1/ready", "/openapi.json")
 PAGES = ("/", "/diagnose")
 """What needs no key."""
 
 SHARED_PATHS = ("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers")
 """What pages of other origins may use, if they are allowed. These look at keys and tokens themselves."""
+
+COUNTED = ("/v1/transcribe",)
+"""Endpoints that do the work: their requests are in the metrics."""
+
+_ID = web.RequestKey("id", str)
+_TOLD: web.RequestKey[dict[str, str]] = web.RequestKey("told", dict)
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 """Headers that tell of a proxy."""
@@ -47,13 +75,32 @@ async def middleware(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Around every handler."""
-    request_id = secrets.token_hex(8)
-    request.app[GATE].connections.heard(request.transport)
+    request_id = request[_ID] = secrets.token_hex(8)
+    request[_TOLD] = {}
+    gate, endpoint = request.app[GATE], request.path if request.path in COUNTED else None
+    gate.connections.heard(request.transport)
+    if endpoint:
+        gate.instrument.request_begun(endpoint)
     response = await _respond(request, handler, request_id)
+    if endpoint and response.status >= 400:
+        gate.instrument.request_failed(endpoint, response.headers["X-Error-Type"], response.status)
+    if response.status >= 400 and not request.content.is_eof():
+        response.force_close()  # what is still to come of the body is of no use
     response.headers["X-Req-Id"] = request_id
+    response.headers.update(told(request))
     for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):
         response.headers.setdefault(name, value)
     return response
+
+
+def id_of(request: web.Request) -> str:
+    """What ``X-Req-Id`` will say."""
+    return request[_ID]
+
+
+def told(request: web.Request) -> dict[str, str]:
+    """Headers that the answer will carry, whatever it is: a handler adds what it knows before it may fail."""
+    return request[_TOLD]
 
 
 async def _respond(
@@ -66,7 +113,9 @@ async def _respond(
     try:
         _check(request, gate)
         return await handler(request)
-    except (ClientError, Unavailable) as error:
+    except Gone:  # told to the log and the metrics only
+        return error_response(499, "client_gone", "the client did not wait", request_id)
+    except (ClientError, Unavailable, DecodeFailed, FallbackFailed) as error:
         response = error_response(error.status, error.type, str(error), request_id)
         if reason := _reason(error):
             gate.instrument.session_refused(reason)
@@ -143,7 +192,13 @@ def source_of(request: web.Request) -> Source:
 def error_response(status: int, kind: str, message: str, request_id: str) -> web.Response:
     """An error as the contract has it."""
     body = {"error": {"type": kind, "message": message, "request_id": request_id}}
-    return web.json_response(body, status=status)
+    headers = {"X-Error-Type": kind, "X-Error-Message": header_safe(message)}
+    return web.json_response(body, status=status, headers=headers)
+
+
+def header_safe(text: str) -> str:
+    """What of a text every client can read in a header: one line of ASCII."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:MAX_HEADER_CHARS])
 
 
 async def read_text(request: web.Request, limit: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,13 +24,17 @@ from signaling.settings import Access, Server, WebRtc
 
 __all__ = [
     "GROUPS",
+    "Model",
     "add_common",
     "add_config",
     "add_parser",
+    "both_models",
     "load_engines",
     "make_speech",
+    "medium_model",
     "read_values",
     "set_up_logging",
+    "small_model",
     "stream_options",
 ]
 
@@ -89,25 +94,72 @@ def stream_options(values: Values) -> StreamOptions:
     return dataclasses.replace(options, endpointing=build(Endpointing, values))
 
 
-def load_engines(decoding: Decoding) -> tuple[dict[Tier, Engine], int]:
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One that is to be loaded."""
+
+    path: str
+    """See :func:`~rtc_stt.engines.fetch.locate`."""
+    beam_size: int = 1
+
+
+def both_models(decoding: Decoding) -> dict[Tier, Model]:
+    """What the gateway loads: the fast model, and the accurate one if there is one.
+
+    Raises:
+        ModelError: there is no fast model.
+    """
+    models = {Tier.FAST: small_model(decoding, "rtc-stt demo")}
+    if decoding.medium_path:
+        models[Tier.ACCURATE] = Model(decoding.medium_path, decoding.beam_size)
+    return models
+
+
+def small_model(decoding: Decoding, demo: str) -> Model:
+    """The fast model.
+
+    Args:
+        demo: the command that brings its own.
+
+    Raises:
+        ModelError: it is not configured.
+    """
+    if not decoding.small_path:
+        raise _no_model("CT2_SMALL_PATH", "small", demo)
+    return Model(decoding.small_path)
+
+
+def medium_model(decoding: Decoding, demo: str) -> Model:
+    """The accurate model; see :func:`small_model`."""
+    if not decoding.medium_path:
+        raise _no_model("CT2_MEDIUM_PATH", "medium", demo)
+    return Model(decoding.medium_path, decoding.beam_size)
+
+
+def _no_model(key: str, name: str, demo: str) -> ModelError:
+    return ModelError(
+        f"no model: set {key} to a CTranslate2 folder or to a name such as {name} "
+        f"(it is fetched on first start), or try {demo}, which brings its own"
+    )
+
+
+def load_engines(
+    decoding: Decoding, choose: Callable[[Decoding], dict[Tier, Model]] = both_models
+) -> tuple[dict[Tier, Engine], int]:
     """Load the configured models: engines by tier, and decodes at a time.
+
+    Args:
+        choose: which of them, and for which tier.
 
     Raises:
         ModelError: a model is not configured, cannot be found or loaded. Nothing stands in for it.
     """
-    if not decoding.small_path:
-        raise ModelError(
-            "no model: set CT2_SMALL_PATH to a CTranslate2 folder or to a name such as small "
-            "(it is fetched on first start), or try rtc-stt demo, which brings its own"
-        )
-    paths = {Tier.FAST: decoding.small_path}
-    if decoding.medium_path:
-        paths[Tier.ACCURATE] = decoding.medium_path
+    models = choose(decoding)
     on_cpu = decoding.device == "cpu" or (decoding.device == "auto" and not _has_cuda())
     concurrency = decoding.max_concurrency or ((os.cpu_count() or 1) if on_cpu else 1)
     engines: dict[Tier, Engine] = {}
-    for tier, path in paths.items():
-        folder, name = locate(path)
+    for tier, model in models.items():
+        folder, name = locate(model.path)
         engine = WhisperEngine(
             folder,
             name=name,
@@ -116,7 +168,7 @@ def load_engines(decoding: Decoding) -> tuple[dict[Tier, Engine], int]:
             compute_type=decoding.compute_type,
             cpu_threads=decoding.cpu_threads,
             workers=concurrency,
-            beam_size=decoding.beam_size if tier is Tier.ACCURATE else 1,
+            beam_size=model.beam_size,
             context_policy=decoding.context_policy,
         )
         engine.warm_up(decoding.max_batch)
@@ -124,15 +176,22 @@ def load_engines(decoding: Decoding) -> tuple[dict[Tier, Engine], int]:
     return engines, concurrency
 
 
-def make_speech(values: Values, instrument: Instrument | None = None, *, live: bool = True) -> Speech:
+def make_speech(
+    values: Values,
+    instrument: Instrument | None = None,
+    *,
+    live: bool = True,
+    choose: Callable[[Decoding], dict[Tier, Model]] = both_models,
+) -> Speech:
     """Everything that sessions share, warm.
 
     Args:
         live: whether speakers wait for their transcripts, so that under load things are left out.
+        choose: see :func:`load_engines`.
     """
     instrument = instrument or Instrument()
     options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
-    engines, concurrency = load_engines(decoding)
+    engines, concurrency = load_engines(decoding, choose)
     if unknown := sorted(set(options.languages) - engines[Tier.FAST].languages):
         known = ", ".join(sorted(engines[Tier.FAST].languages))
         raise ConfigError(f"LANGUAGES: the model does not know {', '.join(unknown)}; it knows {known}")

@@ -9,17 +9,21 @@ from typing import Any
 
 from rtc_stt.cli import common
 from rtc_stt.cli.hosting import hosting, worker_setups
+from rtc_stt.config import Decoding, Recordings
 from rtc_stt.config_keys import Values, build
+from rtc_stt.decode_pool import DecodePool
 from rtc_stt.logs import LogOptions
+from rtc_stt.service.transcriber import Transcriber
 from rtc_stt.session import Speech
 from signaling.app import create_app
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.serve import serve
 from signaling.settings import Access, Server, WebRtc
+from signaling.snapshot import Service
 from signaling.udp import loop_factory
 
-__all__ = ["add_listen", "add_parser", "run_gateway"]
+__all__ = ["add_listen", "add_parser", "run_gateway", "warn_if_open"]
 
 
 def add_parser(commands: Any) -> None:
@@ -36,10 +40,17 @@ def add_parser(commands: Any) -> None:
     common.add_common(parser)
 
 
-def add_listen(parser: argparse.ArgumentParser) -> None:
+def add_listen(parser: argparse.ArgumentParser, port: int = 8080) -> None:
     """Where to listen."""
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: 8080; 0: a free one)")
+    parser.add_argument("--port", type=int, help=f"port to listen on (default: {port}; 0: a free one)")
+
+
+def warn_if_open(server: Server) -> None:
+    """Say it loudly where no key is asked for."""
+    if not server.api_keys:
+        whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
+        print(f"No API_KEYS: open to {whom}.", flush=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,17 +78,29 @@ def run_gateway(
 ) -> int:
     """Serve with these values until told to stop."""
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
+    recordings, commit = build(Recordings, values), build(Decoding, values).server_commit
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
-    if not server.api_keys:
-        whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
-        print(f"No API_KEYS: open to {whom}.", flush=True)
+    warn_if_open(server)
     metrics = Metrics()
     speech = common.make_speech(values, metrics)
+    pool = speech.pool
+    assert isinstance(pool, DecodePool), "the models are in this process"
 
     async def run() -> None:
         try:
             async with hosting(speech, server, webrtc, metrics, setups) as host:
-                await serve(create_app(host, server, access, webrtc, about(speech), metrics), announce)
+                app = create_app(
+                    host,
+                    server,
+                    access,
+                    webrtc,
+                    told := about(speech),
+                    metrics,
+                    recordings=recordings,
+                    transcriber=Transcriber(speech, recordings),
+                    service=Service(told.mode, commit, pool.snapshot),
+                )
+                await serve(app, announce)
         finally:
             await speech.aclose()
 

@@ -7,7 +7,6 @@ recording.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rtc_stt.config import Routing
@@ -83,11 +82,13 @@ class Transcript:
     """The answer."""
 
     duration_ms: int
-    segments: Sequence[Segment]
-    dropped: Sequence[Dropped]
+    segments: tuple[Segment, ...]
+    dropped: tuple[Dropped, ...]
     spent: Spent
     model: str
     """Of the fast tier; what a recording without speech is said to be heard by."""
+    fallback_error: str | None = None
+    """What failed where the accurate tier was wanted and did not answer, in words: the first of several."""
 
     @property
     def text(self) -> str:

@@ -1,0 +1,179 @@
+"""``GET /openapi.json``: what the HTTP endpoints of this very server take and answer, as OpenAPI 3.1.
+
+The form comes from the table that reads it, the schemas from the enums that fill them. WHIP, the SmallWebRTC
+dialect and the WebSocket are protocols of their own, and not in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from rtc_stt import __version__
+from signaling.form import AUDIO, FIELDS
+from signaling.keys import UPLOADS
+from signaling.schemas import SCHEMAS, Schema, reference_to
+from signaling.upload import Limits
+
+__all__ = ["PATH", "add_routes", "describe"]
+
+PATH = "/openapi.json"
+
+FIGURES = {
+    "X-Queue-Wait-ms": "Wait for a turn at the models, ms.",
+    "X-Primary-Infer-ms": "In the primary's model, ms.",
+    "X-Fallback-Infer-ms": "In the fallback, ms.",
+    "X-Total-ms": "All of it, ms.",
+    "X-Fallback-Used": "Whether the fallback had the last word on any of it.",
+    "X-Final-Model": "Who had the last word.",
+    "X-Conf-Below": "Whether the primary was unsure of any of it, or heard too few words.",
+    "X-Lang-Check-Applicable": "Whether the language was detected, and so could be doubted.",
+}
+"""Headers of an answer of ``/v1/transcribe``; of an error as far as they are known."""
+
+ERRORS = {
+    400: "The request or the recording cannot be understood.",
+    401: "No key, or a wrong one.",
+    403: "A page of another origin, or a name that is not this server's.",
+    408: "The upload took too long.",
+    413: "Too many bytes, or too much audio.",
+    415: "Not a form.",
+    429: "Over the rate or the quota of this key; `Retry-After`.",
+    500: "A mistake of the server, or its model failed and nobody could stand in.",
+    502: "The fallback was wanted and failed; `X-Fallback-Error` says how.",
+    503: "Full, draining, or out of order; `Retry-After`.",
+}
+RETRY_LATER = (429, 503)
+
+Operation = dict[str, Any]
+
+
+def _header(about: str) -> Schema:
+    return {"description": about, "schema": {"type": "string"}}
+
+
+def _content(schema: Schema, kind: str = "application/json") -> Schema:
+    return {kind: {"schema": schema}}
+
+
+def _operation(
+    summary: str,
+    answer: Schema,
+    *errors: int,
+    status: int = 200,
+    key: bool = True,
+    headers: Mapping[str, Schema] | None = None,
+    error_headers: Mapping[str, Schema] | None = None,
+    **more: Any,
+) -> Operation:
+    """One operation. Every one may find a name that is not this server's, or a mistake of ours."""
+    request_id = {"X-Req-Id": _header("Names this request in the log.")}
+    responses: dict[str, Any] = {
+        str(status): {
+            "description": "Done.",
+            "headers": {**request_id, **(headers or {})},
+            "content": answer,
+        }
+    }
+    for code in sorted({*errors, 403, 500, *([401] if key else [])}):
+        told = {**request_id, "X-Error-Type": _header("As in the body."), **(error_headers or {})}
+        told["X-Error-Message"] = _header("As in the body, on one line of ASCII.")
+        if code in RETRY_LATER:
+            told["Retry-After"] = {"description": "s.", "schema": {"type": "integer"}}
+        responses[str(code)] = {
+            "description": ERRORS[code],
+            "headers": told,
+            "content": _content(reference_to("Error")),
+        }
+    return {"summary": summary, "responses": responses, "security": [{"key": []}] if key else [], **more}
+
+
+def _transcribe(limits: Limits) -> Operation:
+    fields: dict[str, Schema] = {
+        AUDIO: {
+            "type": "string",
+            "format": "binary",
+            "description": f"Any format that FFmpeg reads, at most {limits.recording_bytes / 2**20:g} MiB.",
+        }
+    }
+    for name, field in FIELDS.items():
+        fields[name] = {"type": "string", "description": field.about}
+        if field.choices:
+            fields[name] |= {"enum": [str(choice) for choice in field.choices], "default": str(field.default)}
+        else:
+            fields[name]["maxLength"] = field.max_chars
+    form = {"type": "object", "properties": fields, "required": [AUDIO], "additionalProperties": False}
+    transcript = {"anyOf": [reference_to("VerboseTranscript"), reference_to("Transcript")]}
+    figures = {name: _header(about) for name, about in FIGURES.items()}
+    return _operation(
+        "Transcribe a recording",
+        {
+            **_content(transcript),
+            **_content({"type": "string"}, "text/plain"),
+            **_content({"type": "string"}, "application/x-subrip"),
+            **_content({"type": "string"}, "text/vtt"),
+        },
+        400, 408, 413, 415, 429, 502, 503,
+        headers=figures,
+        error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
+        requestBody={"required": True, "content": _content(form, "multipart/form-data")},
+    )  # fmt: skip
+
+
+def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
+    """All that any server may have, by method and path."""
+    json_of = {name: _content(reference_to(name)) for name in SCHEMAS}
+    prometheus = _content({"type": "string"}, "text/plain")
+    transcribe = {("POST", "/v1/transcribe"): _transcribe(limits)} if limits else {}
+    return {
+        **transcribe,
+        ("GET", "/v1/health"): _operation("Alive?", json_of["Health"], key=False),
+        ("GET", "/v1/ready"): _operation("Ready for more?", json_of["Ready"], 503, key=False),
+        ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),
+        ("GET", "/metrics"): _operation("The same and more for Prometheus", prometheus),
+        ("GET", PATH): _operation("This description", _content({"type": "object"}), key=False),
+        ("POST", "/v1/tokens"): _operation("A token for a browser", json_of["Token"], 429, status=201),
+        ("GET", "/v1/ice-servers"): _operation("STUN and TURN servers", json_of["IceServers"]),
+    }
+
+
+def describe(app: web.Application) -> dict[str, Any]:
+    """The description of what this application answers."""
+    paths: dict[str, dict[str, Operation]] = {}
+    known = _operations(app.get(UPLOADS))
+    for route in app.router.routes():
+        path = route.resource.canonical if route.resource else ""
+        if operation := known.get((route.method, path)):
+            paths.setdefault(path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "rtc-stt",
+            "version": __version__,
+            "description": "Speech to text. Live audio comes by WebRTC or WebSocket; see the documentation.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": dict(SCHEMAS),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the endpoint. What it tells is made when all others are there, at the start."""
+    body = b""
+
+    async def write(app: web.Application) -> None:
+        nonlocal body
+        body = json.dumps(describe(app)).encode()
+
+    async def get(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    app.on_startup.append(write)
+    app.router.add_get(PATH, get)

@@ -1,0 +1,194 @@
+"""The answers of the HTTP endpoints as JSON Schema (draft 2020-12, as OpenAPI 3.1 has it). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rtc_stt.events import Decision, DropReason, Reason
+from rtc_stt.hypothesis import Tier
+from rtc_stt.load import Step
+
+__all__ = ["SCHEMAS", "Schema", "reference_to"]
+
+Schema = dict[str, Any]
+
+
+def reference_to(name: str) -> Schema:
+    """One of :data:`SCHEMAS`, where it is used."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(about: str, optional: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "description": about, "properties": properties, "required": required}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _map(values: Schema, about: str) -> Schema:
+    return {"type": "object", "description": about, "additionalProperties": values}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _text(about: str = "", **more: Any) -> Schema:
+    return {"type": "string", **({"description": about} if about else {}), **more}
+
+
+def _one_of(values: Any, about: str = "") -> Schema:
+    return _text(about, enum=[str(value) for value in values])
+
+
+TEXT = _text()
+BOOLEAN: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+MS: Schema = {"type": "integer", "minimum": 0, "description": "ms"}
+NUMBER: Schema = {"type": "number"}
+PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+STEP = _one_of([step.name.lower() for step in Step], "What is left out under load.")
+
+_TRANSCRIPT: dict[str, Schema] = {
+    "text": _text("All of it, NFC."),
+    "language": _or_null(_text("In which most was said; null where nothing was.")),
+    "duration_ms": MS,
+    "model": _text("Who had the last word; several joined by `+`."),
+    "degraded": {
+        **BOOLEAN,
+        "description": "Whether the fallback was wanted and failed, so that the primary's text stands.",
+    },
+    "request_id": _text("As in `X-Req-Id`."),
+}
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Error": _object(
+        "Every error.",
+        error=_object(
+            "What is wrong, and what to do.",
+            type=_text("For programs."),
+            message=_text("For people."),
+            request_id=_text("As in `X-Req-Id`."),
+        ),
+    ),
+    "Transcript": _object("`response_format=json`.", **_TRANSCRIPT),
+    "VerboseTranscript": _object(
+        "`response_format=verbose_json`.",
+        **_TRANSCRIPT,
+        segments=_list(reference_to("Segment")),
+        dropped=_list(
+            _object(
+                "A stretch without a text.",
+                start_ms=MS,
+                end_ms=MS,
+                reason=_one_of(DropReason),
+                decision=_or_null(_one_of(Decision)),
+            )
+        ),
+        spent=_object(
+            "Where the time went, added up over all segments.",
+            queue_ms=MS,
+            primary_infer_ms=MS,
+            fallback_infer_ms=MS,
+        ),
+    ),
+    "Segment": _object(
+        "One stretch of speech, decoded on its own.",
+        ("words",),
+        id=COUNT,
+        start_ms=MS,
+        end_ms=MS,
+        text=TEXT,
+        language=TEXT,
+        language_probability=PROBABILITY,
+        confidence={**PROBABILITY, "description": "exp(avg_logprob)"},
+        avg_logprob={**NUMBER, "maximum": 0},
+        no_speech_prob=PROBABILITY,
+        compression_ratio={**NUMBER, "minimum": 0},
+        model=TEXT,
+        tier=_one_of(Tier),
+        route=_object(
+            "How it came about.",
+            decision=_one_of(Decision),
+            reasons=_list(_one_of(Reason)),
+            fast=_or_null(_object("What the fast tier said.", text=TEXT, confidence=PROBABILITY)),
+        ),
+        words=_list(_object("Where asked for.", word=TEXT, start_ms=MS, end_ms=MS, probability=PROBABILITY)),
+    ),
+    "Health": _object("Alive.", ok={"const": True}, version=TEXT),
+    "Ready": _object(
+        "Ready for more.",
+        ("requests", "degraded"),
+        ok={"const": True},
+        sessions={**COUNT, "description": "Live sessions."},
+        requests={**COUNT, "description": "Recordings that are being worked on."},
+        load=STEP,
+        degraded={**_list(TEXT), "description": "What is wrong with the engines, in words."},
+    ),
+    "Snapshot": _object(
+        "How the server is doing.",
+        version=TEXT,
+        commit=_or_null(_text("`SERVER_COMMIT`.")),
+        name=_one_of(("primary", "fallback", "serve", "demo")),
+        uptime_s={**NUMBER, "minimum": 0},
+        in_flight={**COUNT, "description": "Recordings that are being worked on."},
+        load=STEP,
+        queue=_object(
+            "The decode pool.",
+            step=STEP,
+            queued_bytes=COUNT,
+            tiers=_map(
+                {"type": "object"}, "By tier: its model, what waits, what runs, and whether it is well."
+            ),
+        ),
+        requests=_object(
+            "Requests to transcribe since the start.",
+            total=COUNT,
+            by_endpoint=_map(COUNT, "By endpoint."),
+            by_status=_map(COUNT, "`2xx`, `4xx`, `5xx`."),
+            exceptions=_map(COUNT, "Errors by type."),
+            fallback=_object(
+                "Recordings by what became of the second opinion.", used=COUNT, skipped=COUNT, failed=COUNT
+            ),
+        ),
+        latency_ms=_map(
+            _object(
+                "Over the last requests.",
+                count=COUNT,
+                p50=_or_null(NUMBER),
+                p95=_or_null(NUMBER),
+                p99=_or_null(NUMBER),
+            ),
+            "By stage: `total`, `queue_wait`, `primary_infer`, `fallback_infer`.",
+        ),
+        gpus=_list(
+            _object(
+                "One GPU.",
+                index=COUNT,
+                mem_used_mb=NUMBER,
+                mem_total_mb=NUMBER,
+                utilization_pct=_or_null(NUMBER),
+            )
+        ),
+    ),
+    "Token": _object(
+        "For a browser.", token=TEXT, expires_in={**COUNT, "description": "s, to begin its one session in."}
+    ),
+    "IceServers": _object(
+        "For `new RTCPeerConnection({iceServers})`.",
+        iceServers=_list(
+            _object(
+                "As RTCIceServer.",
+                ("username", "credential"),
+                urls={"anyOf": [TEXT, _list(TEXT)]},
+                username=TEXT,
+                credential=TEXT,
+            )
+        ),
+        ttl_s=COUNT,
+    ),
+}
+"""By name. Answers may have more fields one day."""
