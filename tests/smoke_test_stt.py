@@ -2,8 +2,8 @@
 """Does a running service transcribe as it should? ``python smoke_test_stt.py BASE_URL KEY FILES…``
 
 For operators, after a deployment: it needs nothing of this repository but this file, and no package but
-aiohttp. Each file is sent twice, with its language detected and with that language forced. Some should be short
-and some over 30 seconds long; where none is long, the first WAV file is also sent over and over as one long one.
+aiohttp. Each file is sent twice, with its language detected and with that language forced. Some should be
+short and some over 30 seconds long; where none is long, the first WAV file is also sent over and over as one.
 Then a key that is wrong and a file that is none must be refused as they should be.
 
 A table says how it went. Exit code: 0 all is well, 1 something is not, 2 wrong usage.
