@@ -25,7 +25,7 @@ from rtc_stt.decoding import Answer
 from rtc_stt.errors import DecodeError, EngineBroken, trace
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 
-__all__ = ["Answer", "Engine", "Lane", "Run"]
+__all__ = ["Answer", "DecodeLane", "Engine", "Lane", "Run"]
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Run:
     began: float
     alive_at: float
     """When its thread last said that it goes on; written by the thread."""
-    generation: int
+    generation: int = 0
     """Of the engine: how often it had been loaded anew."""
     is_hung: bool = False
 
@@ -77,6 +77,67 @@ class Run:
     def requests(self) -> list[DecodeRequest]:
         """What is decoded."""
         return [ticket.request for ticket in self.batch]
+
+
+class DecodeLane(Protocol):
+    """Who decodes for one tier, as the pool sees it. Called on the event loop only.
+
+    It takes each run that is done, and its answers in order, to whoever made it; likewise that its health or
+    the room that it has changed.
+    """
+
+    tier: Tier
+
+    @property
+    def name(self) -> str:
+        """Of its model."""
+        ...
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether it takes several requests in one call."""
+        ...
+
+    @property
+    def running(self) -> int:
+        """Requests that are being decoded."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """Calls that may begin now."""
+        ...
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request will be decoded at all before something is mended."""
+        ...
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether all is well with it."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong, in words for the operator; None where nothing is."""
+        ...
+
+    def start(self, batch: list[Ticket]) -> None:
+        """Decode these in one call; a slot must be free."""
+        ...
+
+    def check(self, now: float) -> list[Run]:
+        """Give up the runs that hang. Returns them; the caller answers for them."""
+        ...
+
+    def forget(self, stream_id: str) -> list[Ticket]:
+        """Nobody waits for these any more: break off what can be. Returns it: it is not answered."""
+        ...
+
+    async def aclose(self, timeout: float) -> None:
+        """Wait for what runs, at most so many seconds, and end."""
+        ...
 
 
 class Lane:
@@ -120,6 +181,11 @@ class Lane:
             self._add_thread()
 
     # ── What state it is in ────────────────────────────────────────────────────────────
+
+    @property
+    def name(self) -> str:
+        """Of its model."""
+        return self.engine.name
 
     @property
     def running(self) -> int:
@@ -188,6 +254,10 @@ class Lane:
                 self._add_thread()
             self._changed(self)
         return hung
+
+    def forget(self, stream_id: str) -> list[Ticket]:
+        """Nothing: a thread cannot be interrupted."""
+        return []
 
     def _touch(self, run: Run) -> None:
         run.alive_at = self._clock()

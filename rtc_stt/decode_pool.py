@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rtc_stt.decode_lane import Answer, Engine, Lane, Run
+from rtc_stt.config import Fallback
+from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
 from rtc_stt.decode_queue import DecodeQueue, Ticket
 from rtc_stt.errors import trace
+from rtc_stt.failover_lane import FailoverLane, make_places
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Effort, Ladder, Pressure, Step, effort_at
@@ -45,6 +47,7 @@ class DecodePool:
         hang_s: a decode that takes longer hangs.
         patience_s: a request to the accurate tier that has waited longer is shed, since its final has not
             waited for it; None where it has.
+        fallback: other machines that decode for the accurate tier, after this one or in its place.
         adaptive: whether to leave things out under load. Not where nobody waits: a file is transcribed
             as fast as the machine can.
     """
@@ -59,6 +62,7 @@ class DecodePool:
         queue_limit_mb: int = 256,
         hang_s: float = 10.0,
         patience_s: float | None = None,
+        fallback: Fallback | None = None,
         adaptive: bool = True,
         instrument: Instrument | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -71,18 +75,18 @@ class DecodePool:
         self._max_batch = max_batch
         self._patience_s = patience_s
         self._ladder = Ladder() if adaptive else None
-        self._lanes = {
-            tier: Lane(
-                tier,
-                engine,
-                concurrency=concurrency,
-                hang_s=hang_s,
-                clock=clock,
-                done=self._finish,
-                changed=self._receive_health,
+        self._fast, accurate = engines[Tier.FAST], engines.get(Tier.ACCURATE)
+        threads: dict[str, Any] = {"concurrency": concurrency, "hang_s": hang_s, "clock": clock}
+        told: dict[str, Any] = {"done": self._finish, "changed": self._receive_health}
+        self._fast_lane = Lane(Tier.FAST, self._fast, **threads, **told)
+        self._lanes: dict[Tier, DecodeLane] = {Tier.FAST: self._fast_lane}
+        if fallback and fallback.urls:
+            makers = make_places(accurate, fallback, **threads)
+            self._lanes[Tier.ACCURATE] = FailoverLane(
+                makers, clock=clock, instrument=self._instrument, **told
             )
-            for tier, engine in engines.items()
-        }
+        elif accurate:
+            self._lanes[Tier.ACCURATE] = Lane(Tier.ACCURATE, accurate, **threads, **told)
         self._listeners: dict[str, Callable[[Answer], None]] = {}
         self._load_listeners: dict[str, Callable[[Step], None]] = {}
         self._drop_listeners: dict[str, Callable[[DecodeRequest], None]] = {}
@@ -104,12 +108,12 @@ class DecodePool:
     @property
     def models(self) -> dict[str, str | None]:
         """Model names by tier; None where there is none."""
-        return {tier: self._lanes[tier].engine.name if tier in self._lanes else None for tier in Tier}
+        return {tier: self._lanes[tier].name if tier in self._lanes else None for tier in Tier}
 
     @property
     def languages(self) -> frozenset[str]:
         """Languages that the fast tier knows."""
-        return self._lanes[Tier.FAST].engine.languages
+        return self._fast.languages
 
     @property
     def step(self) -> Step:
@@ -143,7 +147,7 @@ class DecodePool:
             "queued_bytes": self._queue.bytes,
             "tiers": {
                 str(tier): {
-                    "model": lane.engine.name,
+                    "model": lane.name,
                     "waiting": self._queue.waiting(tier),
                     "running": lane.running,
                     "healthy": lane.is_healthy,
@@ -178,12 +182,18 @@ class DecodePool:
         self._watchers.append(watcher)
 
     def detach(self, stream_id: str) -> None:
-        """Nobody listens any more; what waits is forgotten, what runs is answered to nobody."""
+        """Nobody listens any more; what waits is forgotten, what runs is broken off or answered to nobody."""
         self._listeners.pop(stream_id, None)
         self._load_listeners.pop(stream_id, None)
         self._drop_listeners.pop(stream_id, None)
         for request in self._queue.forget(stream_id):
             self._instrument.decode_dropped(request)
+        broken_off = [ticket.request for lane in self._lanes.values() for ticket in lane.forget(stream_id)]
+        for request in broken_off:
+            self._queue.done(request)
+            self._instrument.decode_dropped(request)
+        if broken_off:
+            self._dispatch_soon()
         self._tell_load()
 
     def submit(self, request: DecodeRequest) -> None:
@@ -228,21 +238,21 @@ class DecodePool:
         if self._closed:
             return
         for tier, lane in self._lanes.items():
+            while lane.free > 0 and (batch := self._queue.pop(tier, self._share(lane))):
+                self._start(lane, batch)
             if not lane.is_usable:
                 for request in self._queue.clear(tier):
                     self._fail(request, lane.trouble or "out of order", 0.0)
-            while lane.free > 0 and (batch := self._queue.pop(tier, self._share(lane))):
-                self._start(lane, batch)
         self._tell_load()
         self._keep_watch()
 
-    def _share(self, lane: Lane) -> int:
+    def _share(self, lane: DecodeLane) -> int:
         """How many a free slot takes: side by side they are done sooner than all in one."""
         return (
             min(self._max_batch, math.ceil(self._queue.ready(lane.tier) / lane.free)) if lane.can_batch else 1
         )
 
-    def _start(self, lane: Lane, batch: list[Ticket]) -> None:
+    def _start(self, lane: DecodeLane, batch: list[Ticket]) -> None:
         now = self._clock()
         for ticket in batch:
             queued_s = max(0.0, now - ticket.since)
@@ -253,7 +263,7 @@ class DecodePool:
         self._instrument.batch_started(lane.tier, len(batch))
         lane.start(batch)
 
-    def _finish(self, lane: Lane, run: Run, answers: list[Answer]) -> None:
+    def _finish(self, lane: DecodeLane, run: Run, answers: list[Answer]) -> None:
         infer_s = self._clock() - run.began
         for ticket in run.batch:
             self._queue.done(ticket.request)
@@ -348,7 +358,7 @@ class DecodePool:
         finals = self._queue.oldest(Tier.FAST, Urgency.FINAL, Urgency.EAGER)
         partials = self._queue.oldest(Tier.FAST, Urgency.PARTIAL)
         pressure = Pressure(
-            utilisation=self._lanes[Tier.FAST].utilisation(now),
+            utilisation=self._fast_lane.utilisation(now),
             final_wait_s=max(self._longest_wait[Urgency.FINAL], 0.0 if finals is None else now - finals),
             partial_wait_s=max(
                 self._longest_wait[Urgency.PARTIAL], 0.0 if partials is None else now - partials
@@ -358,7 +368,7 @@ class DecodePool:
         self._longest_wait = dict.fromkeys(self._longest_wait, 0.0)
         return pressure
 
-    def _receive_health(self, lane: Lane) -> None:
+    def _receive_health(self, lane: DecodeLane) -> None:
         self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
         self._tell_watchers()
         self._dispatch_soon()

@@ -19,6 +19,7 @@
     │   ├── Unprocessable                                                     422
     │   ├── PreconditionRequired                                              428
     │   ├── TooMany            carries ``retry_after_s``                      429
+    │   │   └── QuotaExceeded                                                 429
     │   └── BadAudio                                                          400
     ├── Unavailable            ours, for now: full or draining                 503
     ├── DecodeFailed           ours: a recording could not be decoded          500
@@ -53,6 +54,7 @@ __all__ = [
     "NotFound",
     "PreconditionFailed",
     "PreconditionRequired",
+    "QuotaExceeded",
     "RequestTimeout",
     "RtcSttError",
     "SessionGone",
@@ -167,6 +169,12 @@ class TooMany(ClientError):
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(TooMany):
+    """This key has had all the audio that it may have in a day."""
+
+    type = "quota_exceeded"
 
 
 class UnsupportedMedia(ClientError):

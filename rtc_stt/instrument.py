@@ -1,5 +1,5 @@
-"""Where a watcher may look in. The hooks fire in ``session``, ``decode_pool`` and where sessions and requests
-are admitted, on the event loop.
+"""Where a watcher may look in. The hooks fire in ``session``, ``decode_pool`` with its lanes, and where
+sessions and requests are admitted, on the event loop.
 
 Subclass :class:`Instrument` and override what you need; every hook does nothing by default. A hook must be
 quick and must not raise.
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rtc_stt.events import Event
+from rtc_stt.failover import Outcome, State
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.load import Step
 
@@ -60,6 +61,15 @@ class Instrument:
 
     def engine_health_changed(self, tier: Tier, healthy: bool) -> None:
         """A tier's engine hangs, is broken, or is well again. Also told once at the start."""
+
+    def fallback_attempted(self, place: int, outcome: Outcome, seconds: float) -> None:
+        """A request to the accurate tier has been at one of several places for so long.
+
+        Place 0 is this machine's model, the others are those of ``FALLBACK_URL`` in their order.
+        """
+
+    def fallback_circuit_changed(self, place: int, state: State) -> None:
+        """One of several places is asked, tried or left alone. Also told once at the start."""
 
     def session_refused(self, reason: str) -> None:
         """A client was turned away: ``full``, ``rate``, ``token`` …; the HTTP reference has all."""

@@ -20,6 +20,7 @@ from signaling.connections import Connections
 from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
+from signaling.keyring import Keyring, load_keys
 from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, IN_FLIGHT, SERVER, Front, Gate
 from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
@@ -29,6 +30,7 @@ from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.settings import Access, Server, WebRtc
 from signaling.snapshot import Service
+from signaling.usage import Usage
 
 __all__ = ["create_app", "make_gate"]
 
@@ -54,7 +56,7 @@ def create_app(
         service: what ``/v1/metrics`` tells of the server; None: it is not there.
 
     Raises:
-        ConfigError: the keys contradict each other.
+        ConfigError: see :func:`make_gate`.
     """
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
     gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
@@ -104,21 +106,24 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
     """What every request to a server of these settings passes.
 
     Raises:
-        ConfigError: the keys contradict each other.
+        ConfigError: the keys cannot be read, or there are none where there should be.
     """
     is_demo = is_demo and server.is_loopback
     secret = access.token_secret.encode() or secrets.token_bytes(32)
     proxies = parse_proxies(access.trusted_proxies)
+    keys = load_keys(server, access)
+    authority = Authority(keys, secret, token_seconds=access.token_seconds, demo=is_demo)
+    usage = Usage(daily_audio_s=access.daily_audio_seconds, has_store=bool(access.usage_db))
     return Gate(
         door=Door(server, access, instrument),
-        authority=Authority(server.api_keys, secret, token_seconds=access.token_seconds, demo=is_demo),
+        authority=authority,
+        keyring=Keyring(server, access, authority, usage),
         # Who needs a key is not helped by a name that leads here; who needs none is.
-        origins=Origins(
-            access.allowed_origins, local_only=server.is_loopback and (is_demo or not server.api_keys)
-        ),
+        origins=Origins(access.allowed_origins, local_only=server.is_loopback and (is_demo or not keys)),
         proxies=proxies,
         instrument=instrument,
         connections=Connections(proxies, instrument),
+        usage=usage,
         is_demo=is_demo,
     )
 

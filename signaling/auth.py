@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtc_stt.errors import Unauthorized
+from signaling.key_file import ApiKey
 from signaling.tokens import PREFIX, Token, Tokens, name_key
+from signaling.usage import Account
 
 __all__ = ["DEMO", "OPEN", "Authority", "Pass"]
 
@@ -32,24 +34,49 @@ class Authority:
     """Knows the keys and tells the tokens.
 
     Args:
-        keys: none: everyone may come in.
+        keys: none: everyone may come in, for good.
         secret: signs tokens and names keys.
         token_seconds: how long a token may be used to begin its session.
         demo: whether tokens may be made for the demo's page without a key.
     """
 
-    def __init__(self, keys: Sequence[str], secret: bytes, *, token_seconds: int, demo: bool = False) -> None:
-        self._names = [(key, name_key(secret, key)) for key in keys]
+    def __init__(
+        self, keys: Sequence[ApiKey], secret: bytes, *, token_seconds: int, demo: bool = False
+    ) -> None:
+        self._secret = secret
         self._ids = {name: name_key(secret, name) for name in (OPEN, DEMO)}
-        known = {name for _, name in self._names} or {self._ids[OPEN]}
-        if demo:
-            known.add(self._ids[DEMO])
-        self.tokens = Tokens(secret, seconds=token_seconds, is_known=known.__contains__)
+        self._demo = demo
+        self._is_open = not keys
+        self._keys: list[tuple[bytes, str]] = []
+        self._accounts: dict[str, Account] = {}
+        self._known: frozenset[str] = frozenset()
+        self.replace(keys)
+        self.tokens = Tokens(secret, seconds=token_seconds, is_known=lambda key_id: key_id in self._known)
+
+    def replace(self, keys: Sequence[ApiKey]) -> None:
+        """From here on these are good, and no others; what a key has begun goes on without it.
+
+        Tokens of keys that are not among them are no longer good. Where keys were asked for there is one at
+        least: no replacement opens the server to everyone.
+        """
+        assert self._is_open == (not keys)
+        ids = {key.text: name_key(self._secret, key.text) for key in keys}
+        self._keys = [(text.encode("utf-8", "surrogateescape"), key_id) for text, key_id in ids.items()]
+        self._accounts = {ids[key.text]: key.account for key in keys} | {
+            name: Account(name) for name in self._ids
+        }
+        known = set(ids.values()) or {self._ids[OPEN]}
+        self._known = frozenset(known | ({self._ids[DEMO]} if self._demo else set()))
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """In whose book each key is that is good now, by its id; those too who need none."""
+        return self._accounts
 
     @property
     def is_open(self) -> bool:
         """Whether no key is asked for."""
-        return not self._names
+        return self._is_open
 
     def issue(self, key_id: str, now: float, nonce: bytes) -> str:
         """A token for one session, in the name of a key. See :meth:`Tokens.issue`."""
@@ -85,12 +112,12 @@ class Authority:
         return Pass(names.get(token.key_id, token.key_id), token)
 
     def _name(self, given: str) -> str | None:
-        """The name of a key, if it is one of ours."""
+        """The id of a key, if it is one of ours."""
         # Every key is compared, and each in constant time, so that timing tells neither key nor number.
         # A header need not be text: aiohttp hands its bytes over as surrogates.
         key = given.encode("utf-8", "surrogateescape")
         found = None
-        for ours, name in self._names:
-            if hmac.compare_digest(key, ours.encode()):
-                found = name
+        for ours, key_id in self._keys:
+            if hmac.compare_digest(key, ours):
+                found = key_id
         return found

@@ -17,10 +17,12 @@ from signaling.door import Door
 from signaling.forwarding import Network
 from signaling.ice import IceServers
 from signaling.in_flight import InFlight
+from signaling.keyring import Keyring
 from signaling.origins import Origins
 from signaling.resources import Resources
 from signaling.settings import Server
 from signaling.upload import Limits
+from signaling.usage import Usage
 
 __all__ = [
     "DRAIN",
@@ -43,11 +45,15 @@ class Gate:
 
     door: Door
     authority: Authority
+    keyring: Keyring
+    """Where its keys come from."""
     origins: Origins
     proxies: Sequence[Network]
     """Whose ``X-Forwarded-For`` is believed."""
     instrument: Instrument
     connections: Connections
+    usage: Usage
+    """What each key has used; asked before audio is taken, told of what was."""
     is_demo: bool = False
     """Whether its own page needs no key."""
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from rtc_stt.events import Event, TranscriptFinal, TranscriptPartial, UtteranceDropped
+from rtc_stt.failover import Outcome, State
 from rtc_stt.gpu import GpuMonitor
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import Step
@@ -32,6 +33,7 @@ class Metrics(HttpMetrics):
         self._gpu_gauges: tuple[Gauge, Gauge, Gauge] | None = None  # made when there is something to show
         self._make_speech_metrics()
         self._make_decode_metrics()
+        self._make_fallback_metrics()
         self._make_ingest_metrics()
         self._make_worker_metrics()
         self._make_http_metrics()
@@ -91,6 +93,17 @@ class Metrics(HttpMetrics):
         )
         self._healthy = gauge(
             "rtc_stt_engine_healthy", "Whether a tier's engine neither hangs nor is broken.", "tier"
+        )
+
+    def _make_fallback_metrics(self) -> None:
+        self._fallback_attempts = self._counter(
+            "rtc_stt_fallback_attempts_total", "Attempts at places of the accurate tier.", "place", "outcome"
+        )
+        self._fallback_seconds = self._histogram(
+            "rtc_stt_fallback_attempt_seconds", "How long an attempt took.", "place"
+        )
+        self._fallback_circuit = self._gauge(
+            "rtc_stt_fallback_circuit", "0 closed: it is asked, 1 half open: it is tried, 2 open.", "place"
         )
 
     def _make_ingest_metrics(self) -> None:
@@ -204,6 +217,15 @@ class Metrics(HttpMetrics):
     def engine_health_changed(self, tier: Tier, healthy: bool) -> None:
         """See :class:`Instrument`."""
         self._healthy.labels(tier).set(healthy)
+
+    def fallback_attempted(self, place: int, outcome: Outcome, seconds: float) -> None:
+        """See :class:`Instrument`."""
+        self._fallback_attempts.labels(str(place), outcome).inc()
+        self._fallback_seconds.labels(str(place)).observe(seconds)
+
+    def fallback_circuit_changed(self, place: int, state: State) -> None:
+        """See :class:`Instrument`."""
+        self._fallback_circuit.labels(str(place)).set(state)
 
     def session_refused(self, reason: str) -> None:
         """See :class:`Instrument`."""

@@ -10,7 +10,7 @@ from aiohttp import web
 
 import web_demo
 from rtc_stt import __version__
-from signaling.keys import SERVER
+from signaling.keys import GATE
 
 __all__ = ["ABOUT", "About", "add_routes"]
 
@@ -59,7 +59,7 @@ async def about(request: web.Request) -> web.Response:
             "understands": told.understands,
             "examples": list(told.examples),
             "samples": request.app[SAMPLES],
-            "requires_key": bool(request.app[SERVER].api_keys),
+            "requires_key": not request.app[GATE].authority.is_open,
         }
     )
 

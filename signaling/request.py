@@ -16,6 +16,7 @@ from rtc_stt.errors import (
     FallbackFailed,
     Forbidden,
     Gone,
+    QuotaExceeded,
     TooMany,
     Unauthorized,
     Unavailable,
@@ -161,6 +162,8 @@ def _reason(error: Exception) -> str | None:
         return "token"
     if isinstance(error, Unauthorized):
         return "key"
+    if isinstance(error, QuotaExceeded):
+        return "quota"
     return "origin" if isinstance(error, Forbidden) else None
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from rtc_stt.errors import ConfigError
 from signaling.codecs import opus_backend
 from signaling.connections import KEEPALIVE_S
+from signaling.keyring import Keyring
 from signaling.keys import DRAIN, GATE, SERVER
 
 __all__ = ["listening", "serve"]
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return.
+    """Serve until SIGTERM or SIGINT, then drain and return. SIGHUP reads the file of keys again.
 
     While draining the port stays open, so that readiness and refusals are answered, not timed out.
 
@@ -34,7 +35,7 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
     """
     server = app[SERVER]
     loop = asyncio.get_running_loop()
-    async with listening(app) as port:
+    async with listening(app) as port, _reloading(app[GATE].keyring):
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -73,6 +74,32 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
             listener.close()
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _reloading(keyring: Keyring) -> AsyncIterator[None]:
+    """While in the block, SIGHUP reads the file of keys again. Where there is none it ends the process as
+    ever: it comes from a terminal that was closed.
+    """
+    if not keyring.has_file:
+        yield
+        return
+    loop, wanted = asyncio.get_running_loop(), asyncio.Event()
+
+    async def obey() -> None:
+        while await wanted.wait():
+            wanted.clear()
+            await keyring.reload()
+
+    loop.add_signal_handler(signal.SIGHUP, wanted.set)
+    task = loop.create_task(obey(), name="keys")
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _settle() -> None:

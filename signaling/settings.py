@@ -12,7 +12,7 @@ from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
 from signaling.origins import Origins
 
-__all__ = ["Access", "Server", "WebRtc"]
+__all__ = ["MIN_KEY_CHARS", "Access", "Server", "WebRtc"]
 
 MIN_KEY_CHARS = 16
 
@@ -24,7 +24,10 @@ class Server:
     host: str = key("HOST", "127.0.0.1", "Address to listen on.")
     port: int = key("PORT", 8080, "Port to listen on; 0 takes a free one.", low=0, high=65_535)
     api_keys: tuple[str, ...] = key(
-        "API_KEYS", (), "Comma list. Empty: open to everyone who can reach the port.", secret=True
+        "API_KEYS",
+        (),
+        "Comma list. None here nor in API_KEYS_FILE: open to everyone who can reach the port.",
+        secret=True,
     )
     allow_open: bool = key("ALLOW_OPEN", False, "Serve without keys on an address that others can reach.")
     max_sessions: int = key(
@@ -41,11 +44,6 @@ class Server:
     def __post_init__(self) -> None:
         if any(len(k) < MIN_KEY_CHARS for k in self.api_keys):
             raise ConfigError(f"API_KEYS: a key has at least {MIN_KEY_CHARS} characters")
-        if not self.api_keys and not self.allow_open and not self.is_loopback:
-            raise ConfigError(
-                f"HOST={self.host} can be reached by others and API_KEYS is empty: set API_KEYS, or say "
-                "ALLOW_OPEN=true if everyone may use this server."
-            )
 
     @property
     def is_loopback(self) -> bool:
@@ -87,7 +85,8 @@ class Access:
     rate_limit_rps: float = key(
         "RATE_LIMIT_RPS",
         5.0,
-        "Offers and tokens a second of one key, or without keys of one address, this machine's excepted.",
+        "Offers, recordings, tokens … a second of one key, or without keys of one address, this machine's "
+        "excepted.",
         low=0.01,
         high=10_000,
     )

@@ -40,8 +40,10 @@ async def post_transcribe(request: web.Request) -> web.Response:
     try:
         shown = gate.authority.identify(request.headers.get("Authorization"))
         gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+        gate.usage.check(shown.key_id, time.time())
         async with request.app[IN_FLIGHT].admit():
             asked, transcript = await _receive(request)
+            gate.usage.add(shown.key_id, time.time(), audio_s=transcript.duration_ms / 1000, requests=1)
             headers.update(_figures(asked, transcript))
             response = await _answer(request, asked, transcript)
         gate.instrument.request_done(PATH, _stages(transcript, time.monotonic() - began))

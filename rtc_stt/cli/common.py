@@ -207,6 +207,7 @@ def make_speech(
             queue_limit_mb=decoding.queue_limit_mb,
             hang_s=decoding.decode_hang_s,
             patience_s=patience_s if live else None,
+            fallback=build(Fallback, values),
             adaptive=live,
             instrument=instrument,
         ),

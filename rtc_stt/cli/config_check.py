@@ -7,6 +7,8 @@ from typing import Any
 
 from rtc_stt.cli import common
 from rtc_stt.config_keys import build, keys, reference
+from signaling.keyring import load_keys
+from signaling.settings import Access, Server
 
 __all__ = ["add_parser"]
 
@@ -42,6 +44,7 @@ def run_check(options: argparse.Namespace) -> int:
     """Check and print."""
     values = common.read_values(options)
     common.stream_options(values)
+    load_keys(build(Server, values), build(Access, values))
     for group in common.GROUPS:
         made: Any = build(group, values)
         for field_name, spec in keys(group).items():

@@ -16,6 +16,7 @@ from rtc_stt.logs import LogOptions
 from rtc_stt.service.transcriber import Transcriber
 from rtc_stt.session import Speech
 from signaling.app import create_app
+from signaling.keyring import load_keys
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.serve import serve
@@ -46,9 +47,9 @@ def add_listen(parser: argparse.ArgumentParser, port: int = 8080) -> None:
     parser.add_argument("--port", type=int, help=f"port to listen on (default: {port}; 0: a free one)")
 
 
-def warn_if_open(server: Server) -> None:
+def warn_if_open(server: Server, access: Access) -> None:
     """Say it loudly where no key is asked for."""
-    if not server.api_keys:
+    if not load_keys(server, access, warn=False):
         whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
         print(f"No API_KEYS: open to {whom}.", flush=True)
 
@@ -80,7 +81,7 @@ def run_gateway(
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
     recordings, commit = build(Recordings, values), build(Decoding, values).server_commit
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
-    warn_if_open(server)
+    warn_if_open(server, access)
     metrics = Metrics()
     speech = common.make_speech(values, metrics)
     pool = speech.pool

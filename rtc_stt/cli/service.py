@@ -59,7 +59,7 @@ def run_service(kind: Kind, options: argparse.Namespace) -> int:
         values = values.over(DEMO_VALUES)
     values = values.over(Values({"PORT": (str(kind.port), kind.name)}))
     server, access, recordings = build(Server, values), build(Access, values), build(Recordings, values)
-    warn_if_open(server)
+    warn_if_open(server, access)
     metrics = Metrics()
     speech = common.make_speech(values, metrics, live=False, choose=kind.choose)
     pool = speech.pool

@@ -62,7 +62,6 @@ def setups(values: Values, ports: Sequence[str], logs: LogOptions) -> list[dict[
         for spec in keys(group).values()
         if spec.name in values.entries and not spec.secret and spec.name not in NOT_TOLD
     }
-    told["ALLOW_OPEN"] = ("true", "front")  # the front asks for the keys
     return [
         {"values": told | {"UDP_PORT_RANGE": (part, "front")}, "logs": [logs.format, logs.level]}
         for part in ports
@@ -75,7 +74,8 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: its name, and the number of the file descriptor of the socket.
     """
-    # Both come to the whole group from a terminal or a service manager; the front decides what follows.
+    # They come to the whole group from a terminal or a service manager; the front decides what follows.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     name, descriptor = arguments

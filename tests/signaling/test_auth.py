@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rtc_stt.errors import Unauthorized
 from signaling.auth import DEMO, OPEN, Authority
+from signaling.key_file import name_of_digest, plain_keys
 from signaling.tokens import TokenWrong
 
 KEYS = ("first-key-0123456789", "second-key-0123456789")
@@ -15,7 +16,7 @@ NOW = 1_800_000_000.0
 
 
 def authority(*keys: str, demo: bool = False) -> Authority:
-    return Authority(keys, b"a secret that signs", token_seconds=60, demo=demo)
+    return Authority(plain_keys(keys), b"a secret that signs", token_seconds=60, demo=demo)
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer anything", "Basic x"])
@@ -90,3 +91,33 @@ def test_tokens_made_without_a_key_are_no_good_where_keys_are_asked_for(name):
 def test_the_demo_with_keys_knows_the_tokens_of_its_page():
     ours = authority(*KEYS, demo=True)
     assert ours.identify(f"Bearer {ours.issue(DEMO, NOW, bytes(16))}").key_id == DEMO
+
+
+def test_new_keys_take_the_place_of_old_ones_and_tokens_die_with_theirs():
+    ours = authority(*KEYS)
+    old, kept = (ours.identify(f"Bearer {key}").key_id for key in KEYS)
+    tokens = [ours.issue(key_id, NOW, bytes([number]) * 16) for number, key_id in enumerate((old, kept))]
+    assert set(ours.accounts) == {old, kept, OPEN, DEMO}
+    ours.replace(plain_keys([KEYS[1], "third-key-0123456789"]))
+    assert ours.identify(f"Bearer {KEYS[1]}").key_id == kept
+    assert ours.identify(f"Bearer {tokens[1]}").key_id == kept
+    ours.identify("Bearer third-key-0123456789")
+    with pytest.raises(Unauthorized):
+        ours.identify(f"Bearer {KEYS[0]}")
+    with pytest.raises(TokenWrong, match="no longer good"):
+        ours.identify(f"Bearer {tokens[0]}")
+    assert old not in ours.accounts
+    ours.replace(plain_keys(KEYS))
+    assert ours.identify(f"Bearer {tokens[0]}").key_id == old
+
+
+def test_no_replacement_opens_a_server_that_asks_for_keys():
+    with pytest.raises(AssertionError):
+        authority(*KEYS).replace([])
+
+
+def test_each_key_is_in_the_book_of_its_name():
+    ours = authority(*KEYS)
+    key_id = ours.identify(f"Bearer {KEYS[0]}").key_id
+    assert ours.accounts[key_id].name == name_of_digest(KEYS[0])
+    assert ours.accounts[OPEN].name == OPEN

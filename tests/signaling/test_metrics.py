@@ -17,6 +17,7 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
+from rtc_stt.failover import Outcome, State
 from rtc_stt.gpu import GpuReading
 from rtc_stt.hypothesis import DecodeFailure, Tier, Urgency
 from rtc_stt.load import Step
@@ -78,6 +79,10 @@ def metrics() -> Metrics:
     told.queue_changed(Tier.FAST, 3, 1)
     told.session_closed("webrtc", 12.0)
     told.session_resumed(1.5)
+    told.request_begun("/v1/transcribe")
+    told.request_done("/v1/transcribe", {"total": 0.4, "queue_wait": 0.01, "primary_infer": 0.2})
+    told.request_failed("/v1/transcribe", "bad_audio", 400)
+    told.fallback_decided("used")
     told.rtp_packets("lost", 3)
     told.line_measured("opus", 0.03, 0.004, 23.0)
     told.line_measured("PCMU", None, 0.004, 64.0)
@@ -88,6 +93,8 @@ def metrics() -> Metrics:
     told.half_open_changed(4)
     told.workers_changed({"ready": 2, "lost": 1})
     told.worker_scrape_failed()
+    told.fallback_attempted(1, Outcome.OK, 0.75)
+    told.fallback_circuit_changed(1, State.OPEN)
     return told
 
 
@@ -137,6 +144,13 @@ def metrics() -> Metrics:
         "rtc_stt_half_open 4.0",
         'rtc_stt_workers{state="ready"} 2.0',
         "rtc_stt_worker_scrapes_failed_total 1.0",
+        'stt_requests_total{endpoint="/v1/transcribe"} 1.0',
+        'stt_requests_exceptions_total{endpoint="/v1/transcribe",type="bad_audio"} 1.0',
+        'stt_request_total_seconds_bucket{le="0.5"} 1.0',
+        'stt_fallback_total{result="used"} 1.0',
+        'rtc_stt_fallback_attempts_total{outcome="ok",place="1"} 1.0',
+        'rtc_stt_fallback_attempt_seconds_sum{place="1"} 0.75',
+        'rtc_stt_fallback_circuit{place="1"} 2.0',
     ],
 )
 async def test_the_metrics_of_the_contract_are_there(metrics, line):
@@ -150,7 +164,7 @@ async def test_no_label_holds_what_a_user_said_or_is(metrics):
 async def test_labels_are_of_few_values(metrics):
     labels = set(re.findall(r'(\w+)="', await scrape(metrics)))
     known = {"transport", "tier", "result", "decision", "reason", "le", "step", "direction", "codec", "state"}
-    assert labels <= known
+    assert labels <= known | {"place", "outcome", "endpoint", "type"}
 
 
 async def test_the_reference_names_every_metric(metrics):
