@@ -1,10 +1,17 @@
-"""Foreign audio to ours: any rate, any channels, any format that FFmpeg reads, to 16 kHz mono float32."""
+"""Foreign audio to ours: any rate, any channels, any common format, to 16 kHz mono float32.
+
+A file may come from a stranger. So FFmpeg reads nothing but that file, in the forms that
+:mod:`rtc_stt.media_formats` names, by one thread; what a file claims of itself has bounds; and no message
+quotes anything of it.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 import av
 import av.audio.resampler
@@ -13,8 +20,38 @@ import numpy as np
 
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.errors import BadAudio
+from rtc_stt.media_formats import CODECS, CONTAINERS, SIZED_CONTAINERS
 
-__all__ = ["MonoResampler", "read_audio"]
+__all__ = ["MonoResampler", "decode_audio", "read_audio"]
+
+MIN_RATE, MAX_RATE = 2_000, 768_000
+"""Samples per second. Speech needs more than the one, and no converter gives more than the other."""
+
+MAX_CHANNELS = 8
+"""7.1. All of them are averaged, so more than that would make a speaker inaudible."""
+
+MAX_PACKET = 8 * 2**20
+"""Bytes. The largest honest ones, a second of eight channels at 192 kHz, are half of it."""
+
+MAX_FRAME_S = 60
+"""Of one decoded frame. Honest ones are shorter than a second."""
+
+DAMAGED_FREE = 20
+MAX_DAMAGED = 0.1
+"""Packets that cannot be decoded become silence, like a scratch on a record. But where they are more than
+this share of all, the file is not what it says; it is judged from so many of them on, and at the end."""
+
+MAX_PATCH_S = 1.0
+"""Silence for one of them at most: what a damaged packet says of its length may be wrong too."""
+
+MISSING_SHARE, MISSING_S = 0.05, 0.25
+"""A file that holds so much less than its header says was cut off; below that, headers are rounded."""
+
+RIFF_UNKNOWN = 0x7FFF_0000
+"""Bytes. From there on a size means that it was not known."""
+
+CUT_OFF = "the file was cut off: it holds less than its header says; send all of it"
+NO_AUDIO = "this is no audio that is read here: send WAV, FLAC, MP3, Ogg, Opus, WebM, MP4 or the like"
 
 
 class MonoResampler:
@@ -34,7 +71,8 @@ class MonoResampler:
         if form != self._format:
             rest = self.flush()
             # Channels stay apart here: FFmpeg would add them up by power, 3 dB louder and beyond 1.0.
-            self._resampler = av.audio.resampler.AudioResampler("fltp", frame.layout.name, SAMPLE_RATE)
+            # And side by side: of eight in planes PyAV 18 reads a ninth, which is not there.
+            self._resampler = av.audio.resampler.AudioResampler("flt", frame.layout.name, SAMPLE_RATE)
             self._format = form
         frame.pts = None  # time is counted in samples; stamps of the sender may jump
         return np.concatenate([rest, *self._run(frame)])
@@ -48,7 +86,10 @@ class MonoResampler:
         return np.concatenate(chunks) if chunks else np.empty(0, np.float32)
 
     def _run(self, frame: Any) -> list[Samples]:
-        return [out.to_ndarray().mean(axis=0) for out in self._resampler.resample(frame)]
+        return [
+            out.to_ndarray().reshape(-1, out.layout.nb_channels).mean(axis=1)
+            for out in self._resampler.resample(frame)
+        ]
 
 
 def read_audio(path: Path) -> Iterator[Samples]:
@@ -58,17 +99,169 @@ def read_audio(path: Path) -> Iterator[Samples]:
         BadAudio: there is no such file, it has no audio, or it cannot be decoded.
     """
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise BadAudio(f"{path} has no audio")
-            resampler = MonoResampler()
-            for frame in container.decode(container.streams.audio[0]):
-                chunk = resampler.push(frame)
+        with path.open("rb") as file:
+            yield from decode_audio(file)
+    except OSError as error:
+        raise BadAudio(f"{path}: {error.strerror or 'it cannot be read'}") from error
+    except BadAudio as error:
+        raise BadAudio(f"{path}: {error}") from error
+
+
+def decode_audio(file: BinaryIO) -> Iterator[Samples]:
+    """The first audio stream of a seekable file, in chunks of any length, as they are decoded. Blocks.
+
+    Packets that are damaged become silence, as long as they are few.
+
+    Raises:
+        BadAudio: it is empty or no audio, in a form that is not read here, of an impossible rate or of more
+            than eight channels, it holds numbers that are none (NaN, infinity), it is damaged, or it was cut
+            off. What could be decoded has been given by then.
+    """
+    if not file.read(1):
+        raise BadAudio("the file is empty")
+    _check_riff(file)
+    try:
+        with _open(file) as container:
+            yield from _Track(container).decode()
+    except av.error.FFmpegError as error:
+        # Not its message: that may quote the file, and says nothing to who sent it.
+        raise BadAudio(NO_AUDIO) from error
+
+
+def _check_riff(file: BinaryIO) -> None:
+    """FFmpeg takes a WAV that was cut off for a shorter one; its header tells.
+
+    A program that writes into a pipe does not know the length, and puts nothing or the most there.
+    """
+    file.seek(0)
+    head = file.read(8)
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    told = int.from_bytes(head[4:], "little") + len(head)
+    if head.startswith(b"RIFF") and told < RIFF_UNKNOWN and told - size > MISSING_SHARE * told:
+        raise BadAudio(CUT_OFF)
+
+
+def _open(file: BinaryIO) -> Any:
+    return av.open(
+        _Anonymous(file),
+        metadata_errors="replace",  # tags are in any encoding; nobody reads them here
+        container_options={
+            "format_whitelist": ",".join(sorted(CONTAINERS)),
+            "codec_whitelist": ",".join(sorted(CODECS)),
+            "protocol_whitelist": "none",
+        },
+        io_open=_refuse,
+    )
+
+
+def _refuse(url: str, flags: int, options: object) -> NoReturn:
+    """A file that asks for another one."""
+    raise BadAudio("this file only names others: send the audio itself")
+
+
+class _Anonymous:
+    """A file without the name by which FFmpeg would guess what is in it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell = file.seek, file.tell
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)[:size]  # PyAV copies whatever comes into a buffer of that size
+
+
+@dataclass(slots=True)
+class _Tally:
+    packets: int = 0
+    damaged: int = 0
+    samples: int = 0
+
+    @property
+    def is_damaged(self) -> bool:
+        return self.damaged > MAX_DAMAGED * self.packets
+
+
+class _Track:
+    """The first audio stream of an open container."""
+
+    def __init__(self, container: Any) -> None:
+        if not container.streams.audio:
+            raise BadAudio("there is no sound in this file: it has no audio stream")
+        self._container = container
+        self._stream = container.streams.audio[0]
+        codec = self._stream.codec_context
+        if codec is None or codec.codec.name not in CODECS:
+            raise BadAudio(
+                "its sound is coded in a way that is not read here: convert it to WAV, FLAC or MP3"
+            )
+        codec.thread_count, codec.thread_type = 1, "NONE"
+        _check_form(codec.sample_rate, codec.channels)
+        self._resampler = MonoResampler()
+        self._tally = _Tally()
+
+    def decode(self) -> Iterator[Samples]:
+        """All of it, as of :func:`decode_audio`."""
+        for packet in self._container.demux(self._stream):
+            for chunk in self._decode(packet):
                 if len(chunk):
-                    yield chunk
-            rest = resampler.flush()
-            if len(rest):
-                yield rest
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not audio that FFmpeg can read"
-        raise BadAudio(f"{path}: {reason}") from error
+                    self._tally.samples += len(chunk)
+                    yield _sound(chunk)
+        rest = self._resampler.flush()
+        if len(rest):
+            self._tally.samples += len(rest)
+            yield _sound(rest)
+        self._check_end()
+
+    def _decode(self, packet: Any) -> list[Samples]:
+        tally = self._tally
+        tally.packets += 1
+        if packet.size > MAX_PACKET:
+            raise BadAudio("a part of it is absurdly long: the file is damaged")
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            tally.damaged += 1
+            if tally.damaged > DAMAGED_FREE and tally.is_damaged:
+                raise BadAudio("much of it cannot be decoded: the file is damaged") from None
+            return [self._resampler.flush(), _silence(packet)]
+        return [self._resample(frame) for frame in frames]
+
+    def _resample(self, frame: Any) -> Samples:
+        _check_form(frame.sample_rate, frame.layout.nb_channels)
+        if frame.samples > MAX_FRAME_S * frame.sample_rate:
+            raise BadAudio("a part of it is absurdly long: the file is damaged")
+        return self._resampler.push(frame)
+
+    def _check_end(self) -> None:
+        tally = self._tally
+        if tally.is_damaged:
+            raise BadAudio("much of it cannot be decoded: the file is damaged")
+        if not tally.samples:
+            raise BadAudio("there is no sound in this file: its audio stream is empty")
+        names = set(self._container.format.name.split(","))
+        if not names & SIZED_CONTAINERS or not self._stream.duration:
+            return
+        told_s = float(self._stream.duration * self._stream.time_base)
+        missing_s = told_s - tally.samples / SAMPLE_RATE
+        if missing_s > max(MISSING_S, MISSING_SHARE * told_s):
+            raise BadAudio(CUT_OFF)
+
+
+def _check_form(rate: int, channels: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise BadAudio(f"its sample rate is {rate} Hz; from {MIN_RATE} to {MAX_RATE} Hz are read")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise BadAudio(f"it has {channels} channels; 1 to {MAX_CHANNELS} are read: mix it down")
+
+
+def _silence(packet: Any) -> Samples:
+    seconds = float((packet.duration or 0) * (packet.time_base or 0))
+    return np.zeros(round(min(max(0.0, seconds), MAX_PATCH_S) * SAMPLE_RATE), np.float32)
+
+
+def _sound(chunk: Samples) -> Samples:
+    """Held to [-1, 1]: floating point samples may be anything, and decoders overshoot."""
+    if not np.isfinite(chunk).all():
+        raise BadAudio("some of its samples are no numbers (NaN or infinite): export it anew")
+    return np.clip(chunk, -1.0, 1.0)

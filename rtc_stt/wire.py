@@ -25,7 +25,9 @@ __all__ = [
     "decode_event",
     "encode_command",
     "encode_event",
+    "from_plain",
     "read_command",
+    "to_plain",
 ]
 
 MAX_COMMAND_CHARS = 16_384
@@ -56,7 +58,7 @@ def encode_event(event: Event) -> str:
         if item.name not in body:
             value = getattr(event, item.name)
             # An id is the client's own, and goes back as it came.
-            body[item.name] = value if item.name == "id" else _plain(value)
+            body[item.name] = value if item.name == "id" else to_plain(value)
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -70,26 +72,30 @@ def decode_event(line: str | bytes) -> Event:
     kind = body.get("type") if isinstance(body, dict) else None
     if not isinstance(kind, str) or kind not in EVENT_TYPES:
         raise ValueError("not an event of rtc-stt.v1")
-    event = _build(EVENT_TYPES[kind], body)
+    event = from_plain(EVENT_TYPES[kind], body)
     assert isinstance(event, Event)
     return event
 
 
-def _plain(value: Any) -> Any:
-    """The JSON form of a field."""
+def to_plain(value: Any) -> Any:
+    """The JSON form of a dataclass or of a field of one: objects, lists, texts in NFC, numbers."""
     if isinstance(value, str):  # enum members too
         return unicodedata.normalize("NFC", str(value))
     if dataclasses.is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        return {item.name: to_plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: to_plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     return value
 
 
-def _build(kind: Any, value: Any) -> Any:
-    """The inverse of ``_plain``, led by the type of the field."""
+def from_plain(kind: Any, value: Any) -> Any:
+    """The inverse of :func:`to_plain`, led by a type. Fields that it does not have are skipped.
+
+    Raises:
+        ValueError: a field is missing or of another type.
+    """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
@@ -98,7 +104,7 @@ def _build(kind: Any, value: Any) -> Any:
         try:
             return typing.cast(Any, kind)(
                 **{
-                    item.name: _build(hints[item.name], value[item.name])
+                    item.name: from_plain(hints[item.name], value[item.name])
                     for item in dataclasses.fields(kind)
                     if item.name in value
                 }
@@ -106,9 +112,11 @@ def _build(kind: Any, value: Any) -> Any:
         except TypeError as error:
             raise ValueError(str(error)) from error
     if origin is types.UnionType:
-        return None if value is None else _build(arguments[0], value)
+        return None if value is None else from_plain(arguments[0], value)
     if origin is tuple:
-        return tuple(_build(arguments[0], item) for item in value)
+        if not isinstance(value, tuple | list):
+            raise ValueError(f"expected a list for {kind}")
+        return tuple(from_plain(arguments[0], item) for item in value)
     if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
         return kind(value)
     if kind in (int, float, str, bool):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import enum
+import json
+import math
+import unicodedata
 from collections.abc import Mapping
+from typing import Any
 
-from rtc_stt.service.transcript import Transcript
+from rtc_stt.service.transcript import Segment, Transcript
+from rtc_stt.subtitles import cues, render_cue
+from rtc_stt.wire import from_plain, to_plain
 
 __all__ = ["Form", "read_verbose", "render"]
 
@@ -29,13 +35,67 @@ def render(
         degraded: whether fast text stands where the fallback was wanted and failed.
         words: whether ``verbose_json`` tells words. Subtitles use their times wherever there are any.
     """
-    raise NotImplementedError
+    match form:
+        case Form.TEXT:
+            return _nfc(transcript.text) + "\n", "text/plain"
+        case Form.SRT:
+            return "\n".join(_cues(transcript, "srt")), "application/x-subrip"
+        case Form.VTT:
+            return "\n".join(["WEBVTT\n", *_cues(transcript, "vtt")]), "text/vtt"
+    body: dict[str, Any] = {
+        "text": _nfc(transcript.text),
+        "language": transcript.language,
+        "duration_ms": transcript.duration_ms,
+        "model": transcript.final_model,
+        "degraded": degraded,
+        "request_id": request_id,
+    }
+    if form is Form.VERBOSE_JSON:
+        body["segments"] = [_segment(segment, words) for segment in transcript.segments]
+        body["dropped"] = to_plain(transcript.dropped)
+        body["spent"] = to_plain(transcript.spent)
+    return json.dumps(body, ensure_ascii=False, allow_nan=False), "application/json"
 
 
 def read_verbose(body: Mapping[str, object]) -> Transcript:
     """What :func:`render` wrote as ``verbose_json``. Fields that this version does not know are skipped.
 
+    ``model`` is then who has the last word, which ``verbose_json`` tells.
+
     Raises:
         ValueError: a field is missing, of another type, or no finite number.
     """
-    raise NotImplementedError
+    transcript = from_plain(Transcript, body)
+    assert isinstance(transcript, Transcript)
+    for segment in transcript.segments:
+        figures = (
+            segment.language_probability,
+            segment.avg_logprob,
+            segment.no_speech_prob,
+            segment.compression_ratio,
+            *(word.probability for word in segment.words),
+        )
+        if not all(math.isfinite(figure) for figure in figures):
+            raise ValueError("a figure is no finite number")
+    return transcript
+
+
+def _segment(segment: Segment, words: bool) -> dict[str, Any]:
+    body: dict[str, Any] = to_plain(segment)
+    body["confidence"] = round(segment.confidence, 4)
+    if not words:
+        del body["words"]
+    return body
+
+
+def _cues(transcript: Transcript, form: str) -> list[str]:
+    shown = [
+        cue
+        for segment in transcript.segments
+        for cue in cues(_nfc(segment.text), segment.start_ms, segment.end_ms, segment.words)
+    ]
+    return [render_cue(cue, form, number) for number, cue in enumerate(shown, 1)]
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
