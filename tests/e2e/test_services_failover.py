@@ -108,8 +108,8 @@ class Answer:
 class Caller:
     """Asks one primary for the transcript of one recording."""
 
-    def __init__(self, http: aiohttp.ClientSession, clip: bytes, text: str) -> None:
-        self.http, self.clip, self.text = http, clip, text
+    def __init__(self, url: str, http: aiohttp.ClientSession, clip: bytes, text: str) -> None:
+        self.url, self.http, self.clip, self.text = url, http, clip, text
 
     async def ask(self, **fields: str) -> Answer:
         form = uploads.form(self.clip, filename="clip.flac", response_format="verbose_json", **fields)
@@ -122,7 +122,7 @@ class Caller:
 
     async def total(self, name: str, labels: str = "") -> float:
         """Of a metric, over all labels that hold these."""
-        found = await metric(str(self.http._base_url), name, KEY)
+        found = await metric(self.url, name, KEY)
         return sum(value for shown, value in found.items() if labels in shown)
 
     async def until_used(self) -> Answer:
@@ -145,7 +145,7 @@ def recording(sentences: list[Clip]) -> bytes:
 @pytest_asyncio.fixture(loop_scope="module")
 async def caller(primary: support.Process, recording: bytes, sentences: list[Clip]) -> AsyncIterator[Caller]:
     async with aiohttp.ClientSession(primary.url()) as http:
-        one = Caller(http, recording, sentences[0].text)
+        one = Caller(primary.url(), http, recording, sentences[0].text)
         await one.until_used()
         yield one
 
@@ -312,7 +312,7 @@ async def test_the_next_of_two_stands_in(
     both = doubting(f"{nobody},{fallback.process.url()}")
     server = start_server("primary", "--demo", "--port", "0", API_KEYS=KEY, **both)
     async with aiohttp.ClientSession(server.url()) as http:
-        caller = Caller(http, recording, sentences[0].text)
+        caller = Caller(server.url(), http, recording, sentences[0].text)
         for _ in range(4):
             answer = await caller.ask()
             assert (answer.status, answer.headers["X-Fallback-Used"]) == (200, "true"), answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import re
 import time
 from pathlib import Path
@@ -91,7 +92,7 @@ async def _transcribe(url: str, sound: Sound) -> dict[str, Any]:
     timeout = aiohttp.ClientTimeout(total=1_800)
     async with (
         aiohttp.ClientSession(url, headers=headers, timeout=timeout, raise_for_status=True) as http,
-        http.post("/v1/transcribe", data=body) as response,
+        http.post("/v1/transcribe", data=io.BytesIO(body)) as response,
     ):
         return dict(await response.json())
 

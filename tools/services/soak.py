@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import random
 import statistics
 import time
@@ -234,7 +235,7 @@ async def _send(http: aiohttp.ClientSession, what: Good | Body, body: bytes, tal
     begun = time.perf_counter()
     try:
         headers["Authorization"] = f"Bearer {KEY}"
-        async with http.post("/v1/transcribe", data=body, headers=headers) as response:
+        async with http.post("/v1/transcribe", data=io.BytesIO(body), headers=headers) as response:
             await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:
         tally.lost += 1

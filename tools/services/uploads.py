@@ -147,7 +147,7 @@ def bombs(hours: float, limit_mb: float) -> Iterator[Body]:
     )
 
 
-def silent_flac(seconds: int, *, rate: int = 1_000) -> bytes:
+def silent_flac(seconds: int, *, rate: int = 2_000) -> bytes:
     """Silence is packed as one number for each minute."""
     out = io.BytesIO()
     with av.open(out, "w", format="flac") as file:
@@ -218,7 +218,7 @@ def names(good: bytes) -> Iterator[Body]:
         "%2e%2e%2fx",
         "x" * 4_000,
         "$(touch x).wav",
-        "ünïcödé\x7f.wav",
+        "ünïcödé.wav",
         "",
     ):
         yield Body(name[:40], form(good, filename=name, kind="text/plain"), frozenset({200}))
