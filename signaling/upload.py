@@ -8,12 +8,13 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from rtc_stt.errors import BadRequest, Gone, RequestTimeout, TooLarge, Unavailable, UnsupportedMedia
+from signaling.multipart import Began, Event, FormReader, read_boundary
 
 __all__ = ["MAX_OVERHEAD_BYTES", "STALL_S", "Limits", "Upload", "receive"]
 
@@ -92,18 +93,11 @@ async def _receive(
     try:
         async with asyncio.timeout(limits.seconds):
             await _invite(request)
-            form = MultipartReader(request.headers, cast(Any, _Body(request.content, limits)))
-            return await _read(form, file, limits, recording, fields)
+            return await _read(request, _Form(file, limits, recording, fields), limits)
     except TimeoutError:
         raise RequestTimeout(f"the upload took more than {limits.seconds:g} s") from None
-    except (ValueError, RuntimeError, AssertionError, HttpProcessingError, web.RequestPayloadError) as error:
-        # What aiohttp says of a form that is none, and of one whose sender is gone. Its assertion is on a
-        # long boundary behind a first field called _charset_, which it reads by itself.
-        if request.transport is None:
-            raise Gone from error
-        raise BadRequest(
-            "the form is broken: its boundary is missing or wrong, or it ends in the middle"
-        ) from error
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        raise BadRequest("the body is broken: it is not sent as its head says") from error
     except ConnectionError as error:
         raise Gone from error
     except OSError as error:
@@ -128,88 +122,87 @@ async def _invite(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer has not begun
 
 
-async def _read(
-    form: MultipartReader, file: BinaryIO, limits: Limits, recording: str, fields: Collection[str]
-) -> Upload:
-    texts: dict[str, str] = {}
-    size: int | None = None
-    while (part := await form.next()) is not None:
-        if not isinstance(part, BodyPartReader) or part.name is None:
-            raise BadRequest("every part of the form needs a name: Content-Disposition: form-data; name=…")
-        if part.headers.get("Content-Transfer-Encoding", "binary").lower() not in ("binary", "8bit", "7bit"):
-            raise BadRequest("parts of the form are sent as they are, without Content-Transfer-Encoding")
-        name = part.name
-        if name in texts or (name == recording and size is not None):
-            raise BadRequest(f"the field {name} is there twice")
-        if name == recording:
-            size = await _keep(part, file, limits)
-        elif name in fields:
-            texts[name] = await _read_text(part, name, limits.field_bytes)
-        else:
-            known = ", ".join((recording, *fields))
-            raise BadRequest(f"there is no field {name[:40]!r}; there are {known}")
-    if size is None:
-        raise BadRequest(f"the field {recording} is missing: the recording, as a file")
-    file.seek(0)
-    return Upload(file, size, texts)
-
-
-async def _keep(part: BodyPartReader, file: BinaryIO, limits: Limits) -> int:
-    size = 0
-    while chunk := await part.read_chunk(CHUNK_BYTES):
-        size += len(chunk)
-        if size > limits.recording_bytes:
+async def _read(request: web.Request, form: _Form, limits: Limits) -> Upload:
+    reader = FormReader(read_boundary(request.headers["Content-Type"]))
+    left = limits.recording_bytes + MAX_OVERHEAD_BYTES
+    while data := await _next(request, limits.stall_s):
+        left -= len(data)
+        if left < 0:
             raise _too_large(limits)
-        if size > MEMORY_BYTES:
-            await asyncio.to_thread(file.write, chunk)
-        else:
-            file.write(chunk)
-    return size
+        for event in reader.feed(data):
+            await form.receive(event)
+    reader.feed_end()
+    return form.finish()
 
 
-async def _read_text(part: BodyPartReader, name: str, limit: int) -> str:
-    data = bytearray()
-    while chunk := await part.read_chunk(CHUNK_BYTES):
-        data += chunk
-        if len(data) > limit:
-            raise BadRequest(f"the field {name} is longer than {limit} bytes")
+async def _next(request: web.Request, stall_s: float) -> bytes:
     try:
-        return data.decode()
+        async with asyncio.timeout(stall_s):
+            return await request.content.read(CHUNK_BYTES)
+    except TimeoutError:
+        raise RequestTimeout(f"no byte of the upload came for {stall_s:g} s") from None
+
+
+class _Form:
+    """What of a form has come in so far."""
+
+    def __init__(self, file: BinaryIO, limits: Limits, recording: str, fields: Collection[str]) -> None:
+        self._file = file
+        self._limits = limits
+        self._recording = recording
+        self._fields = fields
+        self._size: int | None = None  # of the recording
+        self._texts: dict[str, bytearray] = {}
+        self._name = ""
+
+    async def receive(self, event: Event) -> None:
+        match event:
+            case Began(name):
+                self._begin(name)
+            case bytes() if self._name == self._recording:
+                await self._keep(event)
+            case bytes():
+                text = self._texts[self._name]
+                text += event
+                if len(text) > self._limits.field_bytes:
+                    raise BadRequest(
+                        f"the field {self._name} is longer than {self._limits.field_bytes} bytes"
+                    )
+
+    def finish(self) -> Upload:
+        if self._size is None:
+            raise BadRequest(f"the field {self._recording} is missing: the recording, as a file")
+        self._file.seek(0)
+        texts = {name: _decode(name, text) for name, text in self._texts.items()}
+        return Upload(self._file, self._size, texts)
+
+    def _begin(self, name: str) -> None:
+        if name in self._texts or (name == self._recording and self._size is not None):
+            raise BadRequest(f"the field {name} is there twice")
+        if name == self._recording:
+            self._size = 0
+        elif name in self._fields:
+            self._texts[name] = bytearray()
+        else:
+            known = ", ".join((self._recording, *self._fields))
+            raise BadRequest(f"there is no field {name[:40]!r}; there are {known}")
+        self._name = name
+
+    async def _keep(self, data: bytes) -> None:
+        self._size = (self._size or 0) + len(data)
+        if self._size > self._limits.recording_bytes:
+            raise _too_large(self._limits)
+        if self._size > MEMORY_BYTES:
+            await asyncio.to_thread(self._file.write, data)
+        else:
+            self._file.write(data)
+
+
+def _decode(name: str, text: bytearray) -> str:
+    try:
+        return text.decode()
     except UnicodeDecodeError:
         raise BadRequest(f"the field {name} is not UTF-8") from None
-
-
-class _Body:
-    """The body as the reader of forms wants it, with an eye on how much comes and how fast."""
-
-    def __init__(self, content: Any, limits: Limits) -> None:
-        self._content = content
-        self._limits = limits
-        self._left = limits.recording_bytes + MAX_OVERHEAD_BYTES
-
-    async def read(self, size: int = -1) -> bytes:
-        return await self._count(self._content.read(size))
-
-    async def readline(self, *, max_line_length: int | None = None) -> bytes:
-        return await self._count(self._content.readline(max_line_length=max_line_length))
-
-    def unread_data(self, data: bytes) -> None:
-        self._left += len(data)
-        self._content.unread_data(data)
-
-    def at_eof(self) -> bool:
-        return bool(self._content.at_eof())
-
-    async def _count(self, reading: Any) -> bytes:
-        try:
-            async with asyncio.timeout(self._limits.stall_s):
-                data: bytes = await reading
-        except TimeoutError:
-            raise RequestTimeout(f"no byte of the upload came for {self._limits.stall_s:g} s") from None
-        self._left -= len(data)
-        if self._left < 0:
-            raise _too_large(self._limits)
-        return data
 
 
 def _too_large(limits: Limits) -> TooLarge:
