@@ -102,7 +102,8 @@ def _transcribe(limits: Limits) -> Operation:
     for name, field in FIELDS.items():
         fields[name] = {"type": "string", "description": field.about}
         if field.choices:
-            fields[name] |= {"enum": [str(choice) for choice in field.choices], "default": str(field.default)}
+            choices = [*map(str, field.choices), ""]  # an empty field is as one that is not there
+            fields[name] |= {"enum": choices, "default": str(field.default)}
         else:
             fields[name]["maxLength"] = field.max_chars
     form = {"type": "object", "properties": fields, "required": [AUDIO], "additionalProperties": False}

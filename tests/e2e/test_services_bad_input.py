@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 HONEST = "key-of-the-honest-one-for-tests-only"
 OTHER = "key-of-the-attacker-for-tests-only"
-MAX_MB, MAX_AUDIO_S, UPLOAD_SECONDS = 2, 600, 2
+MAX_MB, MAX_AUDIO_S, UPLOAD_SECONDS = 2, 60, 2
 MAY_GROW_MIB = 48.0
 """What arenas of the allocator and decoders may keep of it all; the soak looks for leaks."""
 
