@@ -30,6 +30,9 @@ MIN_RATE, MAX_RATE = 2_000, 768_000
 MAX_CHANNELS = 8
 """7.1. All of them are averaged, so more than that would make a speaker inaudible."""
 
+MAX_STREAMS = 64
+"""In one file. A film has a few dozen languages at most."""
+
 MAX_PACKET = 8 * 2**20
 """Bytes. The largest honest ones, a second of eight channels at 192 kHz, are half of it."""
 
@@ -123,7 +126,7 @@ def decode_audio(file: BinaryIO) -> Iterator[Samples]:
     try:
         with _open(file) as container:
             yield from _Track(container).decode()
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, ValueError) as error:  # PyAV raises both for what it cannot read
         # Not its message: that may quote the file, and says nothing to who sent it.
         raise BadAudio(NO_AUDIO) from error
 
@@ -150,6 +153,7 @@ def _open(file: BinaryIO) -> Any:
             "format_whitelist": ",".join(sorted(CONTAINERS)),
             "codec_whitelist": ",".join(sorted(CODECS)),
             "protocol_whitelist": "none",
+            "max_streams": str(MAX_STREAMS),
         },
         io_open=_refuse,
     )
@@ -202,7 +206,7 @@ class _Track:
 
     def decode(self) -> Iterator[Samples]:
         """All of it, as of :func:`decode_audio`."""
-        for packet in self._container.demux(self._stream):
+        for packet in self._packets():
             for chunk in self._decode(packet):
                 if len(chunk):
                     self._tally.samples += len(chunk)
@@ -212,6 +216,13 @@ class _Track:
             self._tally.samples += len(rest)
             yield _sound(rest)
         self._check_end()
+
+    def _packets(self) -> Iterator[Any]:
+        try:
+            yield from self._container.demux(self._stream)
+        except IndexError:
+            # At its end PyAV 18 looks for streams that turned up only while it read. Ours came before them.
+            return
 
     def _decode(self, packet: Any) -> list[Samples]:
         tally = self._tally

@@ -25,6 +25,7 @@ DEMO_VALUES = Values(
             "CONF_LOGPROB_THRESHOLD": demo_models.FAST.logprob_threshold,
             # The demo models lose the thread after ten seconds and several sentences.
             "COMMIT_AFTER_S": 4,
+            "SEGMENT_S": 4.5,
             "CARRY_CONTEXT": "false",
             "DEVICE": "cpu",
             "COMPUTE_TYPE": "int8",

@@ -9,7 +9,7 @@ Speech is told from silence as the endpointer does it: ``start_threshold`` and `
    there is silence, and as far as the bound leaves room.
 3. A stretch that grows over the bound is cut in its longest pause, the quieter of two that are alike. One in
    the later half comes first, since two halves are better than a whole and a crumb. Without a pause it is
-   cut at the window of its later half that is least like speech.
+   cut where its later half sounds least like speech.
 4. No window of speech is lost, and none is in two stretches.
 
 Everything is a position on the media timeline, so the outcome does not depend on how the audio came.
@@ -53,6 +53,7 @@ class _Window:
     start: int
     end: int
     probability: float
+    rms: float
     is_speech: bool
 
 
@@ -79,11 +80,17 @@ class Cutter:
         first = self._windows[0].start if self._windows else self._position
         return max(self._free, first - self._preroll)
 
-    def receive(self, samples: int, probability: float) -> list[Stretch]:
-        """Judge the next window, of so many samples; gives the stretches that are complete by it."""
+    def receive(self, samples: int, probability: float, rms: float) -> list[Stretch]:
+        """Judge the next window; gives the stretches that are complete by it.
+
+        Args:
+            samples: its length.
+            probability: of speech, in [0, 1].
+            rms: its loudness; only compared with that of others.
+        """
         threshold = self._options.stay_threshold if self._is_speaking else self._options.start_threshold
         start, self._position = self._position, self._position + samples
-        window = _Window(start, self._position, probability, probability >= threshold)
+        window = _Window(start, self._position, probability, rms, probability >= threshold)
         if not self._windows and not window.is_speech:
             return []
         self._windows.append(window)
@@ -123,6 +130,7 @@ class Cutter:
     def _gap(self) -> tuple[int, int]:
         """Indices of the windows of the pause to cut in; an empty one where there is no pause."""
         middle = self.needs_from + self._bound // 2
+        loudest = max(window.rms for window in self._windows) or 1.0
         pauses = [
             (first, last)
             for first, last in _pauses(self._windows)
@@ -130,16 +138,14 @@ class Cutter:
         ]
         late = [pause for pause in pauses if self._windows[pause[0]].start >= middle]
         if pauses:
-            return max(late or pauses, key=self._worth)
+            return max(late or pauses, key=lambda pause: self._worth(*pause, loudest))
         # Not the newest ones: they may be where a dip begins.
         among = [i for i in range(1, len(self._windows) - 1) if self._windows[i].start >= middle]
-        softest = min(among, key=lambda i: (_likeness(self._windows[i - 1 : i + 2]), -i))
+        softest = min(among, key=lambda i: (_noise(self._windows[i - 1 : i + 2], loudest), -i))
         return softest, softest
 
-    def _worth(self, pause: tuple[int, int]) -> tuple[int, float]:
-        first, last = pause
-        inside = self._windows[first:last]
-        return last - first, -_likeness(inside) / len(inside)
+    def _worth(self, first: int, last: int, loudest: float) -> tuple[int, float]:
+        return last - first, -_noise(self._windows[first:last], loudest)
 
     def _cut(self, first: int, last: int) -> Stretch:
         """End the open stretch at a pause, the windows ``[first, last)``, and begin the next behind it."""
@@ -179,6 +185,9 @@ def _pauses(windows: Sequence[_Window]) -> Iterator[tuple[int, int]]:
             first = i
 
 
-def _likeness(windows: Sequence[_Window]) -> float:
-    """How much like speech some windows are, added up."""
-    return sum(window.probability for window in windows)
+def _noise(windows: Sequence[_Window], loudest: float) -> float:
+    """How much like speech some windows sound, added up.
+
+    Probability alone is flat within speech, and loudness alone falls inside voiceless consonants.
+    """
+    return sum(window.probability + window.rms / loudest for window in windows)

@@ -139,7 +139,8 @@ class Recording:
             raise DecodeFailed("the voice activity detector failed") from error
         for frame, probability in zip(frames, judged, strict=True):
             buffer.append(frame)
-            for stretch in cutter.receive(len(frame.samples), probability):
+            rms = float(np.sqrt(np.mean(np.square(frame.samples))))
+            for stretch in cutter.receive(len(frame.samples), probability, rms):
                 await self._take(stretch, buffer)
         buffer.trim(cutter.needs_from)
 
