@@ -18,10 +18,11 @@ from rtc_stt.config import Fallback
 from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
 from rtc_stt.decode_queue import DecodeQueue, Ticket
 from rtc_stt.errors import trace
-from rtc_stt.failover_lane import FailoverLane, make_places
+from rtc_stt.failover_lane import FailoverLane
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Effort, Ladder, Pressure, Step, effort_at
+from rtc_stt.places import make_places
 
 __all__ = ["Answer", "DecodePool", "Engine"]
 

@@ -17,169 +17,23 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
-from rtc_stt.config import Fallback
-from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
+from rtc_stt.decode_lane import Answer, DecodeLane, Run
 from rtc_stt.decode_queue import Ticket
 from rtc_stt.failover import Ask, Attempt, Errand, Failover, GiveUp, News, Outcome, Setback, State
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.instrument import Instrument
-from rtc_stt.remote_lane import RemoteLane, Reply
+from rtc_stt.places import LOCAL, PlaceMaker
+from rtc_stt.remote_lane import Reply
 
-__all__ = ["FailoverLane", "Place", "PlaceMaker", "make_places"]
+__all__ = ["FailoverLane"]
 
 log = logging.getLogger(__name__)
-
-LOCAL = 0
-"""The place on this machine."""
 
 MAX_WAITING = 64
 """Requests that failed somewhere and wait for room elsewhere. From there on nothing new is begun."""
 
 Key = tuple[str, int, int, Tier]
-
-
-class Place(Protocol):
-    """Somebody who decodes: face of :class:`~rtc_stt.remote_lane.RemoteLane`."""
-
-    title: str
-    """What it is called in errors."""
-    model: str | None
-    """Name of its model, where it is known."""
-
-    @property
-    def can_batch(self) -> bool:
-        """Whether it takes several requests in one call."""
-        ...
-
-    @property
-    def free(self) -> int:
-        """Calls that may begin now."""
-        ...
-
-    @property
-    def trouble(self) -> str | None:
-        """Where it knows itself that it is out of order: what is wrong, in words for the operator."""
-        ...
-
-    def start(self, batch: list[Ticket]) -> None:
-        """Decode these."""
-        ...
-
-    def forget(self, stream_id: str) -> list[Ticket]:
-        """Break off what can be broken off for a stream. Returns it: it is not replied to."""
-        ...
-
-    def check(self, now: float) -> None:
-        """Reply to what hangs."""
-        ...
-
-    async def aclose(self, timeout: float) -> None:
-        """Come to an end within so many seconds."""
-        ...
-
-
-PlaceMaker = Callable[[Callable[[Run, list[Reply]], None], Callable[[], None]], Place]
-"""Makes a place, given who takes its replies (as of ``RemoteLane``) and who is told that it has changed."""
-
-
-def make_places(
-    engine: Engine | None,
-    fallback: Fallback,
-    *,
-    concurrency: int,
-    hang_s: float,
-    clock: Callable[[], float],
-) -> dict[int, PlaceMaker]:
-    """The engine of this machine, if there is one, and each fallback service."""
-    makers: dict[int, PlaceMaker] = {}
-    if engine is not None:
-        local = engine
-        makers[LOCAL] = lambda done, changed: _LocalPlace(
-            local, concurrency=concurrency, hang_s=hang_s, clock=clock, done=done, changed=changed
-        )
-    for number, url in enumerate(fallback.urls, LOCAL + 1):
-        title = "the fallback" if len(fallback.urls) == 1 else f"the fallback at place {number}"
-        makers[number] = partial(_make_remote, url, title, fallback, clock)
-    return makers
-
-
-def _make_remote(
-    url: str,
-    title: str,
-    fallback: Fallback,
-    clock: Callable[[], float],
-    done: Callable[[Run, list[Reply]], None],
-    _changed: Callable[[], None],
-) -> RemoteLane:
-    return RemoteLane(
-        url,
-        title=title,
-        api_key=fallback.api_key,
-        timeout_s=fallback.timeout_ms / 1000,
-        clock=clock,
-        done=done,
-    )
-
-
-class _LocalPlace:
-    """A :class:`Place` of this machine's engine and its threads."""
-
-    title = "the accurate model"
-
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        concurrency: int,
-        hang_s: float,
-        clock: Callable[[], float],
-        done: Callable[[Run, list[Reply]], None],
-        changed: Callable[[], None],
-    ) -> None:
-        self.model: str | None = engine.name
-        self._done = done
-        self._lane = Lane(
-            Tier.ACCURATE,
-            engine,
-            concurrency=concurrency,
-            hang_s=hang_s,
-            clock=clock,
-            done=lambda _, run, answers: done(run, [_reply(answer) for answer in answers]),
-            changed=lambda _: changed(),
-        )
-
-    @property
-    def can_batch(self) -> bool:
-        return self._lane.can_batch
-
-    @property
-    def free(self) -> int:
-        return self._lane.free
-
-    @property
-    def trouble(self) -> str | None:
-        return self._lane.trouble
-
-    def start(self, batch: list[Ticket]) -> None:
-        self._lane.start(batch)
-
-    def forget(self, stream_id: str) -> list[Ticket]:
-        return []  # a thread cannot be interrupted
-
-    def check(self, now: float) -> None:
-        for run in self._lane.check(now):
-            self._done(run, [Setback(Outcome.TIMEOUT, "hangs")] * len(run.batch))
-
-    async def aclose(self, timeout: float) -> None:
-        await self._lane.aclose(timeout)
-
-
-def _reply(answer: Answer) -> Reply:
-    if isinstance(answer, Hypothesis):
-        return answer
-    return Setback(Outcome.ERROR, f"fails: {answer.error}")
 
 
 @dataclass(slots=True, eq=False)
@@ -423,10 +277,9 @@ class FailoverLane:
             state = self._failover.state(number, now)
             if state is not before:
                 self._states[number] = state
-                log.warning("place %d (%s): %s", number, self._places[number].title, state.name.lower())
+                log.warning("%s: from %s to %s", self._places[number].title, before.name, state.name)
                 self._instrument.fallback_circuit_changed(number, state)
 
 
 def _failure(journey: _Journey) -> DecodeFailure:
-    told = "; ".join(dict.fromkeys(journey.errors))
-    return DecodeFailure(journey.request, told or "no fallback can be reached")
+    return DecodeFailure(journey.request, "; ".join(dict.fromkeys(journey.errors)))

@@ -103,6 +103,9 @@ class Instrument:
     def workers_changed(self, states: Mapping[str, int]) -> None:
         """So many media workers are ``starting``, ``ready`` or ``lost`` (and will be begun anew)."""
 
+    def usage_not_written(self) -> None:
+        """What keys have used could not be written to its file; it will be tried again."""
+
     def worker_scrape_failed(self) -> None:
         """A media worker did not tell its figures in time."""
 

@@ -119,6 +119,7 @@ class Session:
         self._told_speculations = (0, 0)
         self._unheard_since: int | None = None  # start of speech that has no partial yet, ms
         self._figures: dict[str, int | float | str] = {}  # of its transport
+        self._heard = 0  # samples
         self._stats = {
             "utterances": 0,
             "finals": 0,
@@ -152,6 +153,7 @@ class Session:
         if self._ending is not None:
             return
         if origin is not Origin.LOST:
+            self._heard += len(samples)
             self._speech.instrument.audio_received(len(samples) / SAMPLE_RATE)
         self._inbox.put_audio(samples, origin, self._clock())
         if self._inbox.backlog_s > MAX_BACKLOG_S:
@@ -167,6 +169,8 @@ class Session:
             origin: ``RECEIVED`` where the sender was silent, ``LOST`` where nobody knows.
         """
         if self._ending is None:
+            if origin is not Origin.LOST:
+                self._heard += samples
             self._inbox.put_silence(samples, origin, self._clock())
             self._advance()
 
@@ -218,6 +222,11 @@ class Session:
         """End with a fatal error."""
         if not self.ended.done():
             self.log.error("failed: %s", code)
+            self.expel(code, message)
+
+    def expel(self, code: str, message: str) -> None:
+        """End with a fatal error that is no failure: the client may not go on."""
+        if not self.ended.done():
             self._tell(SessionError(at_ms=self._recognizer.at_ms, code=code, message=message, fatal=True))
             self.abort(code)
 
@@ -229,6 +238,11 @@ class Session:
     def update_stats(self, figures: Mapping[str, int | float | str]) -> None:
         """Let ``session.ended`` tell these too; a later figure of the same name replaces an earlier one."""
         self._figures.update(figures)
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of audio received so far, silence and muted audio included, lost audio not."""
+        return self._heard / SAMPLE_RATE
 
     @property
     def backlog_s(self) -> float:

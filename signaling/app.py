@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.instrument import Instrument
 from rtc_stt.service.transcriber import Transcriber
-from signaling import health, offer, openapi, page, snapshot, token_routes, transcribe, whip
+from signaling import health, offer, openapi, page, snapshot, token_routes, transcribe, usage_routes, whip
 from signaling.auth import Authority
+from signaling.bookkeeper import Bookkeeper
 from signaling.calls import Host
 from signaling.candidates import Reach
 from signaling.connections import Connections
@@ -21,13 +23,14 @@ from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
 from signaling.keyring import Keyring, load_keys
-from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, IN_FLIGHT, SERVER, Front, Gate
+from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
 from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.origins import Origins
 from signaling.page import About
 from signaling.request import middleware
 from signaling.resources import Resources
+from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
 from signaling.settings import Access, Server, WebRtc
 from signaling.snapshot import Service
 from signaling.usage import Usage
@@ -63,12 +66,11 @@ def create_app(
     front = _make_front(host, server, access, webrtc, gate)
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
     app[HEALTH] = host.health
-    if transcriber:
-        transcribe.add_routes(app, transcriber, recordings or Recordings())
-    app[DRAIN] = drain = _drain(app, host)
-    for room in (whip, offer, token_routes, health):
+    for room in (whip, offer, token_routes, usage_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
+    if transcriber:
+        transcribe.add_routes(app, transcriber, recordings or Recordings())
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
     if metrics and service:
@@ -80,7 +82,17 @@ def create_app(
         if what == "ended":
             front.resources.end(session_id, asyncio.get_running_loop().time())
 
-    host.watch = watch
+    def hear(session_id: str, seconds: float) -> None:
+        if gate.session_usage.hear(session_id, seconds):
+            host.expel(session_id, OVER_CODE, OVER_MESSAGE)
+
+    host.watch, host.meter = watch, hear
+
+    async def drain(seconds: float) -> None:
+        """Live sessions and recordings end side by side."""
+        await asyncio.gather(host.drain(seconds), transcribe.drain(app, seconds))
+
+    app[DRAIN] = drain
 
     async def life(app: web.Application) -> AsyncIterator[None]:
         lag = LoopLag(gate.instrument.loop_lagged)
@@ -91,15 +103,6 @@ def create_app(
 
     app.cleanup_ctx.append(life)
     return app
-
-
-def _drain(app: web.Application, host: Host) -> Callable[[float], Awaitable[None]]:
-    async def drain(seconds: float) -> None:
-        """Live sessions and recordings end side by side."""
-        recordings = [app[IN_FLIGHT].drain(seconds)] if IN_FLIGHT in app else []
-        await asyncio.gather(host.drain(seconds), *recordings)
-
-    return drain
 
 
 def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo: bool = False) -> Gate:
@@ -114,8 +117,9 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
     keys = load_keys(server, access)
     authority = Authority(keys, secret, token_seconds=access.token_seconds, demo=is_demo)
     usage = Usage(daily_audio_s=access.daily_audio_seconds, has_store=bool(access.usage_db))
+    session_usage = SessionUsage(usage, time.time)
     return Gate(
-        door=Door(server, access, instrument),
+        door=Door(server, access, instrument, session_usage),
         authority=authority,
         keyring=Keyring(server, access, authority, usage),
         # Who needs a key is not helped by a name that leads here; who needs none is.
@@ -124,6 +128,8 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
         instrument=instrument,
         connections=Connections(proxies, instrument),
         usage=usage,
+        session_usage=session_usage,
+        bookkeeper=Bookkeeper(usage, access.usage_db, instrument),
         is_demo=is_demo,
     )
 

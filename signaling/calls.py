@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Call", "Caller", "Connected", "Fragment", "Health", "Host", "Resume", "Watcher"]
+__all__ = ["Call", "Caller", "Connected", "Fragment", "Health", "Host", "Meter", "Resume", "Watcher"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,18 @@ Watcher = Callable[[str, str], None]
 for its client, ``ended`` when it is over."""
 
 
+Meter = Callable[[str, float], None]
+"""Told ``(session_id, seconds)``: so much audio a session has had since the last time, silence and muted
+audio included, lost audio not. While it has any at least every ten seconds, and before ``ended``."""
+
+
 class Host(Protocol):
     """Where calls end up."""
 
     watch: Watcher | None
-    """Set by the door."""
+    """Set by the door, as is …"""
+    meter: Meter | None
+    """… who counts what sessions hear."""
     draining: bool
 
     async def connect(self, call: Call) -> Connected:
@@ -120,6 +127,10 @@ class Host(Protocol):
         Raises:
             NotFound: there never was such a connection, or its end was long ago.
         """
+        ...
+
+    def expel(self, session_id: str, code: str, message: str) -> None:
+        """End a session with a fatal error event; one that there is no more is no error."""
         ...
 
     async def drain(self, seconds: float) -> None:

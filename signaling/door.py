@@ -16,6 +16,7 @@ from rtc_stt.instrument import Instrument
 from rtc_stt.token_bucket import TokenBucket
 from signaling.auth import OPEN
 from signaling.calls import Caller
+from signaling.session_usage import SessionUsage
 from signaling.settings import Access, Server
 
 __all__ = ["Door", "Redirect", "Ticket"]
@@ -61,12 +62,23 @@ class Ticket:
 
 
 class Door:
-    """See above. ``now`` is monotonic, in seconds."""
+    """See above. ``now`` is monotonic, in seconds.
 
-    def __init__(self, server: Server, access: Access, instrument: Instrument | None = None) -> None:
+    Args:
+        usage: says which keys are over their quota, and is told of their sessions; None: nobody counts.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        access: Access,
+        instrument: Instrument | None = None,
+        usage: SessionUsage | None = None,
+    ) -> None:
         self._max_sessions = server.max_sessions
         self._access = access
         self._instrument = instrument or Instrument()
+        self._usage = usage
         self._half_open: dict[Ticket, None] = {}
         self._sessions: dict[str, Caller] = {}
         self._waiting: dict[str, None] = {}  # those without a connection, longest first
@@ -114,11 +126,14 @@ class Door:
 
         Raises:
             TooMany: this caller is over a limit.
+            QuotaExceeded: its key has had all the audio that it may have in a day.
             Unavailable: the server is.
             Redirect: likewise, and there is another server.
         """
         self._expire(now)
         self.count(caller, now)
+        if self._usage and not resuming:
+            self._usage.check(caller.key_id)
         place, access = _place(caller), self._access
         own = sum(_place(t.caller) == place for t in self._half_open)
         if own >= access.max_half_open_per_key and not _is_this_machine(place):
@@ -139,6 +154,8 @@ class Door:
         ticket.session_id = session_id
         if not ticket.resuming:
             self._sessions[session_id] = ticket.caller
+            if self._usage:
+                self._usage.begin(session_id, ticket.caller.key_id)
         for what in self._early.pop(session_id, ()):
             self.watch(session_id, what)
 
@@ -159,12 +176,16 @@ class Door:
         match what:
             case "connected":
                 self._waiting.pop(session_id, None)
+                if self._usage:
+                    self._usage.connect(session_id)
             case "lost" if session_id in self._sessions:
                 self._waiting[session_id] = None
             case "ended":
                 if session_id not in self._sessions:
                     self._remember_early(session_id, what)
                 self.leave(session_id)
+                if self._usage:
+                    self._usage.end(session_id)
         if what != "lost":
             for ticket in [t for t in self._half_open if t.session_id == session_id]:
                 self.release(ticket)

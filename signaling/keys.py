@@ -10,6 +10,7 @@ from aiohttp import web
 from rtc_stt.instrument import Instrument
 from rtc_stt.service.transcriber import Transcriber
 from signaling.auth import Authority
+from signaling.bookkeeper import Bookkeeper
 from signaling.calls import Health, Host
 from signaling.candidates import Reach
 from signaling.connections import Connections
@@ -20,6 +21,7 @@ from signaling.in_flight import InFlight
 from signaling.keyring import Keyring
 from signaling.origins import Origins
 from signaling.resources import Resources
+from signaling.session_usage import SessionUsage
 from signaling.settings import Server
 from signaling.upload import Limits
 from signaling.usage import Usage
@@ -54,6 +56,10 @@ class Gate:
     connections: Connections
     usage: Usage
     """What each key has used; asked before audio is taken, told of what was."""
+    session_usage: SessionUsage
+    """Counts it for live sessions."""
+    bookkeeper: Bookkeeper
+    """Keeps that in a file."""
     is_demo: bool = False
     """Whether its own page needs no key."""
 

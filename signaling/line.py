@@ -42,6 +42,7 @@ class Line:
         """A connection that would take over, and is not there yet."""
         self.is_waiting = False
         """For its client to come back."""
+        self._told_s = 0.0  # of its audio
         self._resume_seconds = resume_seconds
         self._on_lost = on_lost
         self._on_ended = on_ended
@@ -51,6 +52,11 @@ class Line:
     def may_resume(self) -> bool:
         """Whether a client may come back to it."""
         return not self.session.ended.done()
+
+    def take_heard_s(self) -> float:
+        """Seconds of audio that the session has had since this was asked last."""
+        before, self._told_s = self._told_s, self.session.heard_s
+        return self._told_s - before
 
     def start(self, peer: Peer) -> None:
         """With its first connection."""

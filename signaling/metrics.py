@@ -151,6 +151,9 @@ class Metrics(HttpMetrics):
         self._scrapes_failed = self._counter(
             "rtc_stt_worker_scrapes_failed_total", "Times that a media worker did not tell its figures."
         )
+        self._usage_failures = self._counter(
+            "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
+        )
 
     def session_opened(self, transport: str) -> None:
         """See :class:`Instrument`."""
@@ -268,6 +271,10 @@ class Metrics(HttpMetrics):
         """See :class:`Instrument`."""
         for state, count in states.items():
             self._workers.labels(state).set(count)
+
+    def usage_not_written(self) -> None:
+        """See :class:`Instrument`."""
+        self._usage_failures.inc()
 
     def worker_scrape_failed(self) -> None:
         """See :class:`Instrument`."""

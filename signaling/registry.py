@@ -14,7 +14,7 @@ from rtc_stt.decoding import Decoder
 from rtc_stt.errors import NotFound, SessionGone, Unavailable, trace
 from rtc_stt.events import Event
 from rtc_stt.session import Session, Speech
-from signaling.calls import Call, Connected, Fragment, Health, Resume, Watcher
+from signaling.calls import Call, Connected, Fragment, Health, Meter, Resume, Watcher
 from signaling.line import Line
 from signaling.peer import Peer
 from signaling.settings import Server, WebRtc
@@ -22,6 +22,9 @@ from signaling.settings import Server, WebRtc
 __all__ = ["Registry"]
 
 log = logging.getLogger(__name__)
+
+METER_S = 5.0
+"""Between two tellings of how much audio a session has had."""
 
 REMEMBER_S, MAX_REMEMBERED = 600.0, 4_096
 """How long, and how many, connections that have ended are known: to end one again is no error."""
@@ -37,6 +40,7 @@ class Registry:
 
     def __init__(self, speech: Speech, server: Server, webrtc: WebRtc, *, name: str = "") -> None:
         self.watch: Watcher | None = None
+        self.meter: Meter | None = None
         self.draining = False
         self._speech = speech
         self._server = server
@@ -45,6 +49,7 @@ class Registry:
         self._lines: dict[str, Line] = {}  # by resume token
         self._peers: dict[str, tuple[Line, Peer]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._metering: asyncio.TimerHandle | None = None  # while there are sessions
         self._answering = 0
         self._past: OrderedDict[str, tuple[float, str]] = OrderedDict()  # by peer id: when it ended, token
 
@@ -126,6 +131,7 @@ class Registry:
             await peer.close(flush=False)
             raise self._refusal("draining", "the server is shutting down; connect again in a moment")
         self._lines[line.session.resume_token] = line
+        self._metering = self._metering or self._after_meter()
         line.start(peer)
         return self._carry(line, peer, answer)
 
@@ -218,6 +224,27 @@ class Registry:
         if line.peer is None or line.peer.id == peer_id:
             line.finish("deleted")
 
+    def expel(self, session_id: str, code: str, message: str) -> None:
+        """End a session with a fatal error. See :class:`~signaling.calls.Host`."""
+        for line in list(self._lines.values()):
+            if line.session.id == session_id:
+                line.session.expel(code, message)
+
+    # ── What they hear ────────────────────────────────────────────────────────────
+
+    def _after_meter(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(METER_S, self._read_meters)
+
+    def _read_meters(self) -> None:
+        self._metering = self._after_meter() if self._lines else None
+        for line in list(self._lines.values()):
+            self._read_meter(line)
+
+    def _read_meter(self, line: Line) -> None:
+        seconds = line.take_heard_s()
+        if seconds and self.meter:
+            self.meter(line.session.id, seconds)
+
     # ── The end ────────────────────────────────────────────────────────────
 
     async def drain(self, seconds: float) -> None:
@@ -243,6 +270,7 @@ class Registry:
 
     def _let_go(self, line: Line) -> None:
         del self._lines[line.session.resume_token]
+        self._read_meter(line)
         self._tell(line, "ended")
 
     def _tell(self, line: Line, what: str) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from rtc_stt.config import Recordings
 from rtc_stt.service.transcriber import Transcriber
 from signaling import health as probes
-from signaling import openapi, snapshot, transcribe
+from signaling import openapi, snapshot, transcribe, usage_routes
 from signaling.app import make_gate
 from signaling.calls import Health
 from signaling.keys import DRAIN, GATE, HEALTH, IN_FLIGHT, SERVER
@@ -49,13 +49,16 @@ def create_service_app(
     app = web.Application(middlewares=[middleware])
     app[SERVER], app[GATE] = server, make_gate(server, access, metrics)
     transcribe.add_routes(app, transcriber, recordings)
-    in_flight = app[IN_FLIGHT]
 
     def how_it_is() -> Health:
-        return dataclasses.replace(health(), draining=in_flight.draining)
+        return dataclasses.replace(health(), draining=app[IN_FLIGHT].draining)
 
-    app[HEALTH], app[DRAIN] = how_it_is, in_flight.drain
+    async def drain(seconds: float) -> None:
+        await transcribe.drain(app, seconds)
+
+    app[HEALTH], app[DRAIN] = how_it_is, drain
     probes.add_routes(app)
+    usage_routes.add_routes(app)
     snapshot.add_routes(app, Service(name, commit, queue), metrics)
     app.router.add_get("/metrics", metrics.scrape)
     openapi.add_routes(app)
@@ -65,7 +68,7 @@ def create_service_app(
         lag.start()
         yield
         lag.stop()
-        await in_flight.drain(server.drain_seconds)
+        await drain(server.drain_seconds)
 
     app.cleanup_ctx.append(life)
     return app

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.errors import FallbackFailed
-from rtc_stt.events import Reason
+from rtc_stt.events import Decision, DropReason, Reason
 from rtc_stt.service.formats import render
 from rtc_stt.service.transcriber import Transcriber
 from rtc_stt.service.transcript import Transcript
@@ -22,7 +22,7 @@ from signaling.keys import GATE, IN_FLIGHT, TRANSCRIBER, UPLOADS
 from signaling.reception import caller_of
 from signaling.request import header_safe, id_of, told
 
-__all__ = ["PATH", "add_routes"]
+__all__ = ["PATH", "add_routes", "drain"]
 
 PATH = "/v1/transcribe"
 
@@ -74,10 +74,12 @@ async def _answer(request: web.Request, asked: Asked, transcript: Transcript) ->
     if transcript.fallback_failed:
         error = transcript.fallback_error or "no answer"
         told(request)["X-Fallback-Error"] = header_safe(error)
+        if _is_lost(transcript):
+            raise FallbackFailed(f"the primary could not decode it, and the fallback failed: {error}")
         if not asked.degrade:
             raise FallbackFailed(
-                f"the fallback was wanted and failed: {error}. Send on_fallback_failure=degrade if the "
-                "primary's text will do"
+                f"the primary is unsure, and the fallback failed: {error}. Send on_fallback_failure=degrade "
+                "if the primary's text will do"
             )
     write = partial(
         render,
@@ -90,6 +92,15 @@ async def _answer(request: web.Request, asked: Asked, transcript: Transcript) ->
     is_long = len(transcript.segments) > MANY_SEGMENTS
     body, content_type = await asyncio.to_thread(write) if is_long else write()
     return web.Response(text=body, content_type=content_type, charset="utf-8")
+
+
+def _is_lost(transcript: Transcript) -> bool:
+    """Whether something was said that neither could make out, so that no text can stand in."""
+    return any(
+        dropped.reason in (DropReason.DECODE_FAILED, DropReason.REPETITION)
+        and dropped.decision is not Decision.NO_ACCURATE_TIER
+        for dropped in transcript.dropped
+    )
 
 
 def _figures(asked: Asked, transcript: Transcript) -> Mapping[str, str]:
@@ -135,6 +146,13 @@ def add_routes(app: web.Application, transcriber: Transcriber, recordings: Recor
     )
     app[IN_FLIGHT] = InFlight(recordings.max_requests, app[GATE].instrument.session_refused)
     app.router.add_post(PATH, post_transcribe, expect_handler=_let_in_first)
+
+
+async def drain(app: web.Application, seconds: float) -> None:
+    """Admit no more recordings, and see out those that were, within so many seconds."""
+    if IN_FLIGHT in app:
+        await app[IN_FLIGHT].drain(seconds)
+        await app[TRANSCRIBER].drain(0)
 
 
 async def _let_in_first(_request: web.Request) -> None:

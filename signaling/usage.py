@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from rtc_stt.errors import QuotaExceeded
 
-__all__ = ["DAY_S", "NOTHING", "Account", "Amount", "Amounts", "Usage", "date_of", "day_of"]
+__all__ = ["DAY_S", "NOTHING", "Account", "Amount", "Amounts", "Usage", "date_of", "day_from", "day_of"]
 
 T = TypeVar("T")
 
@@ -63,6 +63,15 @@ def day_of(now: float) -> int:
 def date_of(day: int) -> str:
     """Its date, as ISO 8601 writes it."""
     return (datetime.date(1970, 1, 1) + datetime.timedelta(day)).isoformat()
+
+
+def day_from(date: str) -> int:
+    """And back.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    return (datetime.date.fromisoformat(date) - datetime.date(1970, 1, 1)).days
 
 
 class Usage:

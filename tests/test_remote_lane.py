@@ -17,9 +17,9 @@ from rtc_stt.decode_queue import Ticket
 from rtc_stt.failover import News, Outcome, Setback
 from rtc_stt.hypothesis import DecodeRequest, Draft, Hypothesis, Tier, Word
 from rtc_stt.remote_lane import MAX_BODY, MAX_IN_FLIGHT, RemoteLane, Reply
-from tests import places
+from tests import fallback_service as services
+from tests.fallback_service import Service, verbose
 from tests.harness import request as any_request
-from tests.places import Service, verbose
 
 TIMEOUT_S = 5.0
 """Only a broken lane gets there."""
@@ -196,26 +196,26 @@ async def test_connections_are_kept(service: Service, asker: Asker) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "outcome", "error"),
     [
-        (places.status(429, Retry_After="3"), "busy", "answers 429: too many requests"),
-        (places.status(503), "busy", "answers 503: service unavailable"),
-        (places.status(500), "error", "answers 500: internal server error"),
-        (places.status(401), "refused", "answers 401: unauthorized"),
-        (places.status(413), "refused", "answers 413"),
-        (places.status(302, Location="/elsewhere"), "error", "answers 302: found"),
-        (places.status(307, Location="/elsewhere"), "error", "answers 307: temporary redirect"),
-        (places.status(204), "error", "answers 204"),
-        (places.body(b""), "error", "answers what cannot be read"),
-        (places.body(b"<html>"), "error", "answers what cannot be read"),
-        (places.body(b"\xff\xfe{}"), "error", "answers what cannot be read"),
-        (places.body(b"[" * 100_000), "error", "answers what cannot be read"),
-        (places.body(b"null"), "error", "answers what cannot be read"),
-        (places.body(b"{}"), "error", "answers what cannot be read"),
-        (places.body(json.dumps(verbose("x", model="")).encode()), "error", "answers what cannot be read"),
-        (places.body(b"\x1f\x8b" * 50, Content_Encoding="gzip"), "error", "answers what cannot be read"),
-        (places.body(b" " * (MAX_BODY + 1)), "error", "answers more than anyone can say"),
-        (places.flood, "error", "answers more than anyone can say"),
-        (places.stop_short, "error", "answers what cannot be read"),
-        (places.reset, "unreachable", "breaks the connection"),
+        (services.status(429, Retry_After="3"), "busy", "answers 429: too many requests"),
+        (services.status(503), "busy", "answers 503: service unavailable"),
+        (services.status(500), "error", "answers 500: internal server error"),
+        (services.status(401), "refused", "answers 401: unauthorized"),
+        (services.status(413), "refused", "answers 413"),
+        (services.status(302, Location="/elsewhere"), "error", "answers 302: found"),
+        (services.status(307, Location="/elsewhere"), "error", "answers 307: temporary redirect"),
+        (services.status(204), "error", "answers 204"),
+        (services.body(b""), "error", "answers what cannot be read"),
+        (services.body(b"<html>"), "error", "answers what cannot be read"),
+        (services.body(b"\xff\xfe{}"), "error", "answers what cannot be read"),
+        (services.body(b"[" * 100_000), "error", "answers what cannot be read"),
+        (services.body(b"null"), "error", "answers what cannot be read"),
+        (services.body(b"{}"), "error", "answers what cannot be read"),
+        (services.body(json.dumps(verbose("x", model="")).encode()), "error", "answers what cannot be read"),
+        (services.body(b"\x1f\x8b" * 50, Content_Encoding="gzip"), "error", "answers what cannot be read"),
+        (services.body(b" " * (MAX_BODY + 1)), "error", "answers more than anyone can say"),
+        (services.flood, "error", "answers more than anyone can say"),
+        (services.stop_short, "error", "answers what cannot be read"),
+        (services.reset, "unreachable", "breaks the connection"),
     ],
 )  # fmt: skip
 async def test_whatever_it_answers_there_is_one_reply(service, asker, behaviour, outcome, error):
@@ -227,12 +227,12 @@ async def test_whatever_it_answers_there_is_one_reply(service, asker, behaviour,
 
 
 async def test_when_it_wants_to_be_asked_again_is_told(service, asker):
-    service.script = [places.status(503, Retry_After="3")]
+    service.script = [services.status(503, Retry_After="3")]
     reply = await setback(asker)
     assert (reply.news, reply.after_s) == (News.BUSY, 3.0)
 
 
-@pytest.mark.parametrize("behaviour", [places.hang, places.trickle], ids=["nothing", "a trickle"])
+@pytest.mark.parametrize("behaviour", [services.hang, services.trickle], ids=["nothing", "a trickle"])
 async def test_what_takes_too_long_is_broken_off(service, behaviour):
     asker = Asker(service.url, timeout_s=0.15)
     service.otherwise = behaviour
@@ -272,8 +272,8 @@ async def test_what_speaks_no_http_cannot_be_read():
 
 
 async def test_an_answer_before_the_upload_has_been_read_is_understood(service, asker):
-    async def full(_request: object) -> places.web.Response:
-        return places.web.Response(status=503, headers={"Retry-After": "2"})
+    async def full(_request: object) -> services.web.Response:
+        return services.web.Response(status=503, headers={"Retry-After": "2"})
 
     await service.stop()
     service._transcribe = full
@@ -302,7 +302,7 @@ async def until(true: object) -> None:
 
 
 async def test_as_many_are_under_way_as_may(service, asker):
-    service.otherwise = places.hang
+    service.otherwise = services.hang
     for number in range(MAX_IN_FLIGHT):
         asker.start(request(f"s{number}"))
     assert (asker.lane.free, asker.lane.running) == (0, MAX_IN_FLIGHT)
@@ -314,7 +314,7 @@ async def test_as_many_are_under_way_as_may(service, asker):
 
 
 async def test_what_nobody_waits_for_is_broken_off(service, asker):
-    service.otherwise = places.hang
+    service.otherwise = services.hang
     for stream in ("gone", "stays", "gone"):
         asker.start(request(stream))
     await until(lambda: service.running == 3)
@@ -332,7 +332,7 @@ async def test_what_nobody_waits_for_is_broken_off(service, asker):
 async def test_at_the_end_nothing_is_left(service):
     before = asyncio.all_tasks()
     asker = Asker(service.url)
-    service.otherwise = places.hang
+    service.otherwise = services.hang
     for _ in range(3):
         asker.start(request())
     await until(lambda: service.running == 3)

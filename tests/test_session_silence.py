@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rtc_stt.audio import SAMPLE_RATE, Origin
+from rtc_stt.commands import Mute
 from rtc_stt.events import SessionWarning, TranscriptFinal
 from rtc_stt.session import MAX_BACKLOG_S
 from tests.calls import Call
@@ -55,3 +56,17 @@ async def test_any_lengths_add_up(call):
     assert call.session._inbox.received == sum(lengths) + 100 * len(lengths)
     await call.settled()
     assert call.session.backlog_s < 1
+
+
+async def test_silence_that_was_sent_is_heard_and_what_was_lost_is_not(call):
+    call.say(1_000)
+    call.session.receive_silence(2 * SAMPLE_RATE, Origin.RECEIVED)
+    call.session.receive_silence(4 * SAMPLE_RATE, Origin.LOST)
+    call.say(1_500, origin=Origin.LOST)
+    call.session.receive_command(Mute(True))
+    call.say(2_000)
+    call.say(2_200, origin=Origin.CONCEALED)
+    assert call.session.heard_s == pytest.approx(1 + 2 + 0.5 + 0.2)
+    call.session.finish("stopped")
+    call.say(4_000)
+    assert call.session.heard_s == pytest.approx(3.7)

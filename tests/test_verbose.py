@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rtc_stt.hypothesis import Word
 from rtc_stt.verbose import Heard, read_heard
-from tests.places import verbose
+from tests.fallback_service import verbose
 
 BODY = verbose("turn on the light", words=[("turn", 100, 300), ("on", 300, 400)])
 

@@ -21,7 +21,7 @@ from typing import Any
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import ConfigError, NotFound, RtcSttError, SessionGone, Unavailable, trace
 from rtc_stt.instrument import Instrument
-from signaling.calls import Call, Connected, Fragment, Health, Watcher
+from signaling.calls import Call, Connected, Fragment, Health, Meter, Watcher
 from signaling.workers import figures, plan
 from signaling.workers.member import Lost, Member, Spawn, spawn
 from signaling.workers.messages import connected_from, fragment_to, state_of, state_to
@@ -76,6 +76,7 @@ class Fleet:
         spawn: Spawn = spawn,
     ) -> None:
         self.watch: Watcher | None = None
+        self.meter: Meter | None = None
         self.draining = False
         self._pool = pool
         self._instrument = instrument or Instrument()
@@ -138,6 +139,11 @@ class Fleet:
     async def disconnect(self, peer_id: str) -> None:
         """See :class:`signaling.calls.Host`."""
         await self._call(peer_id, "disconnect", {})
+
+    def expel(self, session_id: str, code: str, message: str) -> None:
+        """See :class:`signaling.calls.Host`."""
+        if member := self._owner(session_id):
+            member.expel(session_id, code, message)
 
     async def drain(self, seconds: float) -> None:
         """See :class:`signaling.calls.Host`."""
@@ -225,7 +231,7 @@ class Fleet:
     async def _carry(self, slot: _Slot) -> str:
         """The life of one worker; gives the reason of its end."""
         self._set_state(slot, "starting")
-        member = slot.member = Member(slot.name, self._pool, self._tell_watcher)
+        member = slot.member = Member(slot.name, self._pool, self._tell_watcher, self._tell_meter)
         code: int | None = None
         try:
             await member.begin(self._spawn, {**slot.setup, "state": state_to(state_of(self._pool))})
@@ -268,3 +274,7 @@ class Fleet:
     def _tell_watcher(self, session_id: str, what: str) -> None:
         if self.watch:
             self.watch(session_id, what)
+
+    def _tell_meter(self, session_id: str, seconds: float) -> None:
+        if self.meter:
+            self.meter(session_id, seconds)

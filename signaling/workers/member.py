@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from rtc_stt.config_keys import keys
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import RtcSttError, Unavailable
-from signaling.calls import Call, Connected, Watcher
+from signaling.calls import Call, Connected, Meter, Watcher
 from signaling.settings import Access, Server, WebRtc
 from signaling.workers import figures
 from signaling.workers.frames import BadFrame, Frame
@@ -85,9 +85,10 @@ class Member:
     Args:
         pool: decodes for it.
         watch: is told of its sessions.
+        meter: is told of their audio.
     """
 
-    def __init__(self, name: str, pool: DecodePool, watch: Watcher) -> None:
+    def __init__(self, name: str, pool: DecodePool, watch: Watcher, meter: Meter) -> None:
         loop = asyncio.get_running_loop()
         self.name = name
         self.lost: asyncio.Future[str] = loop.create_future()
@@ -98,6 +99,7 @@ class Member:
         """When it last gave a sign of life."""
         self.is_ready = False
         self._watch = watch
+        self._meter = meter
         self._pool_server = PoolServer(pool, self._send)
         self._link: Link | None = None
         self._process: Process | None = None
@@ -246,6 +248,10 @@ class Member:
             if method == "connect" and (answer.cancelled() or not answer.done()):
                 self._given_up.add(number)
 
+    def expel(self, session_id: str, code: str, message: str) -> None:
+        """See :meth:`signaling.calls.Host.expel`."""
+        self._send({"type": "expel", "session_id": session_id, "code": code, "message": message})
+
     # ── What it says ────────────────────────────────────────────────────────────
 
     def _send(self, header: dict[str, Any]) -> None:
@@ -261,6 +267,8 @@ class Member:
                 self._receive_reply(number, frame.header)
             case {"type": "watch", "session_id": str(session_id), "what": str(what)}:
                 self._note(session_id, what)
+            case {"type": "audio", "session_id": str(session_id), "seconds": float(seconds)} if seconds >= 0:
+                self._meter(session_id, seconds)
             case {"type": "status"}:
                 pass
             case {"type": "ready"} if not self._begun.done():

@@ -1,8 +1,8 @@
 """How requests, answers, calls and errors are written into headers, and read again.
 
-Worker to front: ``ready``, ``status``, ``submit`` (body: float32 samples), ``detach``, ``watch``, ``reply``.
-Front to worker: ``begin``, ``state``, ``answer``, ``dropped``, ``call``, ``end``. Every reader raises
-:class:`~signaling.workers.frames.BadFrame` for what it does not understand.
+Worker to front: ``ready``, ``status``, ``submit`` (body: float32 samples), ``detach``, ``watch``, ``audio``,
+``reply``. Front to worker: ``begin``, ``state``, ``answer``, ``dropped``, ``call``, ``expel``, ``end``. Every
+reader raises :class:`~signaling.workers.frames.BadFrame` for what it does not understand.
 """
 
 from __future__ import annotations

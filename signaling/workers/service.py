@@ -49,6 +49,7 @@ class Service:
         self._registry = registry
         self._tasks: set[asyncio.Task[None]] = set()
         host.watch = self._tell_watcher
+        host.meter = self._tell_meter
         self._show_life()
 
     def receive(self, frame: Frame) -> None:
@@ -64,6 +65,8 @@ class Service:
                 task = asyncio.get_running_loop().create_task(self._answer(number, method, fields))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+            case {"type": "expel", "session_id": str(session_id), "code": str(code), "message": str(message)}:
+                self._host.expel(session_id, code, message)
             case {"type": "end"}:
                 self.stop("the front wants it")
             case _:
@@ -114,6 +117,9 @@ class Service:
 
     def _tell_watcher(self, session_id: str, what: str) -> None:
         self._link.send({"type": "watch", "session_id": session_id, "what": what})
+
+    def _tell_meter(self, session_id: str, seconds: float) -> None:
+        self._link.send({"type": "audio", "session_id": session_id, "seconds": seconds})
 
     def _show_life(self) -> None:
         if not self.stopped.done():

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from signaling.app import create_app
-from signaling.calls import Call, Connected, Fragment, Health, Watcher
+from signaling.calls import Call, Connected, Fragment, Health, Meter, Watcher
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.settings import Access, Server, WebRtc
@@ -32,6 +32,7 @@ class FakeHost:
 
     def __init__(self) -> None:
         self.watch: Watcher | None = None
+        self.meter: Meter | None = None
         self.draining = False
         self.told = Health(ready=True, sessions=0, load="normal")
         self.fails: Exception | None = None
@@ -40,6 +41,7 @@ class FakeHost:
         self.fragments: list[tuple[str, Fragment]] = []
         self.further: list[tuple[str, str]] = []
         self.ended: list[str] = []
+        self.expelled: list[tuple[str, str]] = []
         self.drained_for: list[float] = []
         self._numbers = itertools.count(1)
 
@@ -67,6 +69,9 @@ class FakeHost:
         self._fail()
         self.ended.append(peer_id)
 
+    def expel(self, session_id: str, code: str, message: str) -> None:
+        self.expelled.append((session_id, code))
+
     async def drain(self, seconds: float) -> None:
         self.drained_for.append(seconds)
 
@@ -77,6 +82,11 @@ class FakeHost:
         """As the sessions do."""
         assert self.watch
         self.watch(session_id, what)
+
+    def hear(self, session_id: str, seconds: float) -> None:
+        """As the sessions do."""
+        assert self.meter
+        self.meter(session_id, seconds)
 
 
 class Gateway:

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.errors import TooMany, Unavailable
+from rtc_stt.errors import QuotaExceeded, TooMany, Unavailable
 from rtc_stt.instrument import Instrument
 from signaling import door as module
 from signaling.calls import Caller
 from signaling.door import HALF_OPEN_S, Door, Redirect, Ticket
+from signaling.session_usage import SessionUsage
 from signaling.settings import Access, Server
+from signaling.usage import Account, Amount, Usage
 
 
 class Watcher(Instrument):
@@ -242,3 +244,51 @@ def test_it_never_lets_in_more_than_it_may_and_forgets_nobody(steps):
                 open_sessions.discard(session)
         assert door.sessions == len(open_sessions) <= 3
         assert door.half_open == watcher.half_open <= 2
+
+
+def test_a_key_over_its_quota_begins_no_session_but_may_come_back_to_one():
+    usage = Usage(daily_audio_s=10)
+    usage.know({"one": Account("acme"), "two": Account("other")})
+    sessions = SessionUsage(usage, lambda: 0.0)
+    door = Door(Server(), Access(), usage=sessions)
+    connect(door, "a", caller(key="one"))
+    assert not sessions.hear("a", 9)
+    begin(door, "b", caller(key="one"))
+    assert sessions.hear("a", 1)
+    with pytest.raises(QuotaExceeded):
+        door.admit(caller(key="one"), 0)
+    door.admit(caller(key="two"), 0)
+    ticket = door.admit(caller(), 0, resuming=True)
+    door.hold(ticket, "a")
+    door.watch("a", "connected")
+    assert sessions.hear("a", 1), "it goes on in the book of its key"
+    assert usage.amount("acme", 0) == Amount(11, 0, 1)
+    door.watch("a", "ended")
+    door.watch("b", "ended")
+    assert not sessions._keys
+
+
+def test_a_session_that_makes_room_is_counted_to_its_end():
+    usage = Usage()
+    usage.know({"one": Account("acme")})
+    sessions = SessionUsage(usage, lambda: 0.0)
+    door = Door(Server(), Access(), usage=sessions)
+    connect(door, "a", caller(key="one"))
+    door.leave("a")
+    sessions.hear("a", 1)
+    door.watch("a", "ended")
+    assert usage.amount("acme", 0) == Amount(1, 0, 1)
+    assert not sessions._keys
+
+
+def test_a_session_that_was_heard_of_before_it_was_held_is_counted():
+    usage = Usage()
+    usage.know({"one": Account("acme")})
+    sessions = SessionUsage(usage, lambda: 0.0)
+    door = Door(Server(), Access(), usage=sessions)
+    ticket = door.admit(caller(key="one"), 0)
+    door.watch("a", "connected")
+    door.watch("a", "ended")
+    door.hold(ticket, "a")
+    assert usage.amount("acme", 0) == Amount(0, 0, 1)
+    assert not sessions._keys

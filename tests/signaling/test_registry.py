@@ -467,3 +467,57 @@ async def test_without_a_free_port_a_client_is_turned_away(clients, monkeypatch)
             await server.registry.connect(Call(offer))
         assert server.instrument.reasons == ["ports"]
         assert len(server.registry) == 0
+
+
+# ── What they hear ────────────────────────────
+
+
+@pytest.fixture
+def metered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "METER_S", 0.2)
+
+
+async def test_audio_is_told_while_a_session_runs_and_the_rest_before_its_end(clients, metered):
+    async with a_host() as server:
+        told: list[tuple[str, float]] = []
+        server.registry.meter = lambda session_id, seconds: told.append((session_id, seconds))
+        client = clients()
+        connected = await client.call(server)
+        await until(lambda: len(told) >= 2)
+        session = server.registry._lines[client.token()].session
+        server.registry.watch = lambda _, what: told.append((what, 0.0))
+        client.channel.send('{"type":"stop"}')
+        await until(lambda: told[-1][0] == "ended")
+        assert {session_id for session_id, _ in told[:-1]} == {connected.session_id}
+        assert sum(seconds for _, seconds in told) == pytest.approx(session.heard_s)
+        assert session.heard_s > 0.3
+        await asyncio.sleep(0.3)
+        assert server.registry._metering is None, "nobody is there to be metered"
+
+
+async def test_a_session_can_be_expelled_and_is_told_why(clients, caplog):
+    async with a_host() as server:
+        client, other = clients(), clients()
+        connected = await client.call(server)
+        await other.call(server)
+        server.registry.expel("nobody-has-this-id", "quota_exceeded", "")
+        server.registry.expel(connected.session_id, "quota_exceeded", "that was all")
+        await until(lambda: client.types()[-1] == "session.ended")
+        error = client.of("error")
+        assert (error.code, error.message, error.fatal) == ("quota_exceeded", "that was all", True)
+        assert client.events[-1].reason == "quota_exceeded"
+        server.registry.expel(connected.session_id, "quota_exceeded", "again")
+        with pytest.raises(SessionGone):
+            await clients().call(server, Resume(client.token(), 1))
+        assert other.types() == ["session.started"]
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_session_that_waits_for_its_client_can_be_expelled(clients):
+    async with a_host() as server:
+        client = clients()
+        connected = await client.call(server)
+        await client.connection.close()
+        await until(lambda: server.registry._lines[client.token()].is_waiting)
+        server.registry.expel(connected.session_id, "quota_exceeded", "")
+        await until(lambda: not len(server.registry))

@@ -299,3 +299,44 @@ async def test_another_key_has_no_way_to_a_session():
     assert (await patch(gateway, made, CANDIDATE, **headers)).status == 404
     assert not gateway.host.ended
     await gateway.client.close()
+
+
+# ── Quotas ────────────────────────────────────────────────────────────
+
+
+async def test_a_key_over_its_quota_is_told_when_to_come_back_and_its_session_is_ended():
+    gateway = await start(api_keys=(KEY, OTHER_KEY), access={"daily_audio_seconds": 10})
+    headers = {"Authorization": f"Bearer {KEY}"}
+    token = (await (await gateway.client.post("/v1/tokens", headers=headers)).json())["token"]
+    assert (await gateway.offer(**headers)).status == 201
+    gateway.host.tell("session-1", "connected")
+    gateway.host.hear("session-1", 9.0)
+    assert gateway.host.expelled == []
+    gateway.host.hear("session-1", 1.0)
+    assert gateway.host.expelled == [("session-1", "quota_exceeded")]
+    for authorization in (f"Bearer {KEY}", f"Bearer {token}"):
+        response = await gateway.offer(Authorization=authorization)
+        assert response.status == 429
+        assert 1 <= int(response.headers["Retry-After"]) <= 86_400
+        error = await error_of(response)
+        assert error["type"] == "quota_exceeded"
+        assert "10 s" in error["message"]
+    assert gateway.refused("quota") == 2
+    assert (await gateway.offer(Authorization=f"Bearer {OTHER_KEY}")).status == 201
+    await gateway.client.close()
+
+
+async def test_who_resumes_does_not_dodge_the_quota():
+    gateway = await start(api_keys=(KEY,), access={"daily_audio_seconds": 10})
+    await gateway.offer(Authorization=f"Bearer {KEY}")
+    gateway.host.tell("session-1", "connected")
+    gateway.host.tell("session-1", "lost")
+    assert (await gateway.offer(**{"Resume-Token": "session-1", "Resume-From": "0"})).status == 201
+    gateway.host.tell("session-1", "connected")
+    gateway.host.hear("session-1", 12.0)
+    assert gateway.host.expelled == [("session-1", "quota_exceeded")]
+    body = await (
+        await gateway.client.get("/v1/usage?days=1", headers={"Authorization": f"Bearer {KEY}"})
+    ).json()
+    assert [(day["audio_seconds"], day["sessions"]) for day in body["days"]] == [(12, 1)]
+    await gateway.client.close()

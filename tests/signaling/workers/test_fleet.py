@@ -16,7 +16,7 @@ from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step
 from rtc_stt.testing import ScriptedEngine
-from signaling.calls import Call, Connected, Fragment, Health, Resume, Watcher
+from signaling.calls import Call, Connected, Fragment, Health, Meter, Resume, Watcher
 from signaling.metrics import Metrics
 from signaling.workers import fleet as module
 from signaling.workers import member, plan
@@ -34,6 +34,7 @@ class Desk:
 
     def __init__(self, name: str) -> None:
         self.watch: Watcher | None = None
+        self.meter: Meter | None = None
         self.draining = False
         self.name = name
         self.asked: list[tuple[str, Any]] = []
@@ -61,6 +62,9 @@ class Desk:
         self.asked.append(("disconnect", peer_id))
         if peer_id.endswith("unknown"):
             raise NotFound("there is none")
+
+    def expel(self, session_id: str, code: str, message: str) -> None:
+        self.asked.append(("expel", (session_id, code, message)))
 
     async def drain(self, seconds: float) -> None:
         self.asked.append(("drain", seconds))
@@ -220,6 +224,32 @@ async def test_what_is_meant_for_a_session_reaches_its_worker(yard: Yard) -> Non
         ("connect", call),
     ]
     assert yard.desk("w0").asked == []
+
+
+async def test_audio_is_told_and_who_has_had_enough_is_expelled(yard: Yard) -> None:
+    told: list[tuple[str, float]] = []
+    yard.fleet.meter = lambda session_id, seconds: told.append((session_id, seconds))
+    await yard.fleet.connect(Call("v=0"))
+    meter = yard.desk("w0").meter
+    assert meter
+    meter("w0-session1", 4.98)
+    await yard.until(lambda: told)
+    assert told == [("w0-session1", 4.98)]
+    for nobody in ("w7-session1", "session1", ""):
+        yard.fleet.expel(nobody, "quota_exceeded", "that was all")
+    yard.fleet.expel("w0-session1", "quota_exceeded", "that was all")
+    await yard.until(lambda: len(yard.desk("w0").asked) == 2)
+    assert yard.desk("w0").asked[1] == ("expel", ("w0-session1", "quota_exceeded", "that was all"))
+    assert yard.desk("w1").asked == []
+
+
+async def test_audio_that_is_no_number_is_no_message(yard: Yard) -> None:
+    for seconds in (-1.0, float("nan"), "much", None):
+        yard.workers[0].link.send({"type": "audio", "session_id": "w0-session1", "seconds": seconds})
+        await yard.until(lambda: yard.told.states["ready"] == 1)
+        await yard.until(lambda: yard.told.states["ready"] == 2)
+        yard.workers.pop(0)
+        yard.workers.sort(key=lambda worker: worker.name)
 
 
 async def test_ids_that_name_nobody_are_not_found(yard: Yard) -> None:

@@ -142,6 +142,7 @@ class Service:
         app = web.Application(client_max_size=4 * 2**20)
         app.router.add_post("/v1/transcribe", self._transcribe)
         app.router.add_route("*", "/elsewhere", self._elsewhere)
+        self.gate.clear()
         self._runner = web.AppRunner(app, shutdown_timeout=0.05)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
