@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.hypothesis import Word
+from rtc_stt.events import Decision, Route
+from rtc_stt.hypothesis import Tier, Word
+from rtc_stt.service.formats import Form, render
+from rtc_stt.service.transcript import Segment, Spent, Transcript
 from rtc_stt.verbose import Heard, read_heard
 from tests.fallback_service import verbose
 
@@ -111,3 +115,33 @@ def test_whatever_is_sent_is_read_or_refused(body):
         except ValueError:
             continue
         json.dumps(heard.text).encode()
+
+
+PROBABILITY = st.floats(0, 1)
+SEGMENTS = st.builds(
+    Segment,
+    id=st.just(0),
+    start_ms=st.just(0),
+    end_ms=st.integers(0, 30_000),
+    text=st.text(),
+    language=st.sampled_from(["en", "yue"]),
+    language_probability=PROBABILITY,
+    avg_logprob=st.floats(-20, 0),
+    no_speech_prob=PROBABILITY,
+    compression_ratio=st.floats(0, 50),
+    model=st.sampled_from(["medium", "größer"]),
+    tier=st.just(Tier.FAST),
+    route=st.just(Route(Decision.ACCEPTED)),
+    words=st.lists(st.builds(Word, st.text(), st.just(10), st.integers(10, 30_000), PROBABILITY)).map(tuple),
+)
+
+
+@given(SEGMENTS, st.booleans())
+def test_what_a_fallback_writes_is_read_as_it_was_meant(segment, words):
+    transcript = Transcript(30_000, (segment,), (), Spent(), "medium")
+    written, _ = render(transcript, Form.VERBOSE_JSON, request_id="r", degraded=False, words=words)
+    heard = read_heard(json.loads(written))
+    for name in FIELDS:
+        told = getattr(segment, name)
+        assert getattr(heard, name) == (unicodedata.normalize("NFC", told) if isinstance(told, str) else told)
+    assert [word.end_ms for word in heard.words] == ([word.end_ms for word in segment.words] if words else [])
