@@ -145,6 +145,23 @@ async def test_why_we_are_away_is_one_of_few_words(page: Page) -> None:
     assert told == [expected for *_, expected in cases]
 
 
+# ── problems.js ────────────────────────────────────────────────────────────
+
+
+async def test_a_quota_is_told_as_what_it_is_at_the_door_and_in_the_session(page: Page) -> None:
+    error = {"type": "quota_exceeded", "message": "that was all", "request_id": "1"}
+    refused = (
+        "(await m.fromResponse(new Response(JSON.stringify({error: a}), "
+        '{status: 429, headers: {"Retry-After": "7200"}}))).text'
+    )
+    for expression in (refused, "m.fromErrorEvent({code: a.type, message: a.message}).text"):
+        told = await call(page, "problems", expression, error)
+        assert (told["id"], told["what"]) == ("quota-used-up", "that was all")
+        assert "00:00 UTC" in told["mend"][0]
+    rate = refused.replace("error: a", 'error: {type: "too_many", message: "slow down"}')
+    assert (await call(page, "problems", rate, error))["id"] == "rate-limited"
+
+
 # ── sdp_fragment.js ────────────────────────────────────────────────────────────
 
 

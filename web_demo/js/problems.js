@@ -154,6 +154,12 @@ export const PROBLEMS = {
     what: "The server does not know this API key.",
     mend: ["Enter it again. The valid keys are those set as API_KEYS on the server."],
   },
+  quotaUsedUp: {
+    id: "quota-used-up",
+    title: "The audio of today is used up",
+    what: "The key of this page may have so much transcribed in a day, and has had it.",
+    mend: ["Go on tomorrow, from 00:00 UTC, or with another key."],
+  },
   sampleMissing: {
     id: "sample-missing",
     title: "The sample could not be played",
@@ -161,6 +167,9 @@ export const PROBLEMS = {
     mend: ["Try another one, or use the microphone."],
   },
 };
+
+/** Of a refusal and of an `error` event. */
+const QUOTA_EXCEEDED = "quota_exceeded";
 
 /** The page was loaded again in the middle of a session. */
 export const SESSION_WAITS = {
@@ -193,14 +202,15 @@ export function fromMicrophone(error) {
  * @returns {Promise<Problem>}
  */
 export async function fromResponse(response) {
-  const { message, request_id: requestId } = await errorBody(response);
+  const { type, message, request_id: requestId } = await errorBody(response);
   const said = message || `It answered ${response.status} ${response.statusText}`.trim() + ".";
   const inLog = requestId ? [`In the server's log this request is ${requestId}.`] : [];
   const retryAfterMs = (Number(response.headers.get("Retry-After")) || 0) * 1000;
-  return new Problem(refusal(response.status, said, whenToRetry(retryAfterMs), inLog), {
-    status: response.status,
-    retryAfterMs,
-  });
+  const text =
+    type === QUOTA_EXCEEDED
+      ? { ...PROBLEMS.quotaUsedUp, what: said }
+      : refusal(response.status, said, whenToRetry(retryAfterMs), inLog);
+  return new Problem(text, { status: response.status, retryAfterMs });
 }
 
 /** @returns {ProblemText} */
@@ -245,6 +255,7 @@ function refusal(status, said, when, inLog) {
 
 /** A fatal `error` event. */
 export function fromErrorEvent({ message, code }) {
+  if (code === QUOTA_EXCEEDED) return new Problem({ ...PROBLEMS.quotaUsedUp, what: message });
   return new Problem({
     id: "server-error",
     title: "The server had to end the session",
