@@ -26,6 +26,7 @@
     ├── FallbackFailed         another server's: the second opinion            502
     ├── Gone                   nobody's: the client does not wait any more
     ├── Unreachable            the network's: told by the client SDK
+    ├── ServerError            the server's: told by the client SDK            5xx
     └── DecodeError            ours: the engine failed on one request
         └── EngineBroken       ours: the engine will fail on the next one too
 
@@ -57,6 +58,7 @@ __all__ = [
     "QuotaExceeded",
     "RequestTimeout",
     "RtcSttError",
+    "ServerError",
     "SessionGone",
     "TooLarge",
     "TooMany",
@@ -71,6 +73,9 @@ __all__ = [
 
 class RtcSttError(Exception):
     """Base of all errors of this library."""
+
+    request_id: str | None = None
+    """``X-Req-Id`` of a refused request, told by the client SDK: what to look for in the server's log."""
 
 
 class ConfigError(RtcSttError):
@@ -222,6 +227,13 @@ class Gone(RtcSttError):
 
 class Unreachable(RtcSttError):
     """Told by the client SDK: no connection to the server came about for as long as it was to be tried."""
+
+
+class ServerError(RtcSttError):
+    """Told by the client SDK: the server failed, or a proxy before it. ``status`` and ``type`` as it says."""
+
+    status = 500
+    type = "internal"
 
 
 class DecodeError(RtcSttError):

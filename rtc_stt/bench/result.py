@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import math
 import os
 import platform
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rtc_stt import demo_models
+from rtc_stt.percentiles import nearest_rank
 
 __all__ = ["Mark", "Outcome", "percentiles", "provenance", "rss_bytes", "word_changes"]
 
@@ -52,7 +52,7 @@ def percentiles(values: Iterable[float], *, digits: int = 1) -> dict[str, float]
     ordered = sorted(values)
     if not ordered:
         return {"n": 0}
-    ranks = {f"p{p}": ordered[max(0, math.ceil(p / 100 * len(ordered)) - 1)] for p in (50, 95, 99)}
+    ranks = {f"p{p}": nearest_rank(ordered, p) for p in (50, 95, 99)}
     return {name: round(value, digits) for name, value in ranks.items()} | {"n": len(ordered)}
 
 

@@ -1,7 +1,23 @@
-"""The SDK for Python programs: a live session over WebRTC that holds when the network does not."""
+"""The SDK for Python programs: recordings over HTTP, and live sessions over WebRTC that hold."""
 
 from __future__ import annotations
 
 from rtc_stt.client.live_session import LiveSession, State
+from rtc_stt.client.recording import Audio
+from rtc_stt.client.result import Result, Telemetry
+from rtc_stt.client.stt_client import SttClient
+from rtc_stt.client.stt_pool import ServerState, SttPool
+from rtc_stt.client.sync import SttClientSync, SttPoolSync
 
-__all__ = ["LiveSession", "State"]
+__all__ = [
+    "Audio",
+    "LiveSession",
+    "Result",
+    "ServerState",
+    "State",
+    "SttClient",
+    "SttClientSync",
+    "SttPool",
+    "SttPoolSync",
+    "Telemetry",
+]

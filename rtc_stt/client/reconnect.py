@@ -19,23 +19,12 @@ starts again do not come all at once. After ``patience_s`` without a connection 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from rtc_stt.errors import (
-    BadRequest,
-    ClientError,
-    Forbidden,
-    NotFound,
-    RtcSttError,
-    TooMany,
-    Unauthorized,
-    Unavailable,
-    Unprocessable,
-    Unreachable,
-    UnsupportedMedia,
-)
+from rtc_stt.client.answers import Refusal, error_of
+from rtc_stt.client.retries import ceiling
+from rtc_stt.errors import RtcSttError, ServerError, Unreachable
 
 __all__ = ["Answer", "Attempts", "Follow", "GiveUp", "Proceed", "Retry", "Step", "begins_anew"]
 
@@ -43,16 +32,6 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 8.0
 MAX_REDIRECTS = 5
 MAX_RETRY_AFTER_S = 300.0
 """A server that wants to be asked later than this is asked then all the same."""
-
-_ERRORS: Mapping[int, type[RtcSttError]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    415: UnsupportedMedia,
-    422: Unprocessable,
-    429: TooMany,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +127,8 @@ class Attempts:
         return Follow(target)
 
     def _wait(self, now: float, chance: float, told: float | None, error: RtcSttError) -> Step:
-        backoff = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**self._failures) * (0.5 + chance / 2)
-        self._failures = min(self._failures + 1, 16)
+        backoff = ceiling(self._failures, FIRST_WAIT_S, LONGEST_WAIT_S) * (0.5 + chance / 2)
+        self._failures += 1
         after = backoff if told is None else min(MAX_RETRY_AFTER_S, max(told, backoff))
         if now + after > self._until:
             return GiveUp(error)
@@ -162,7 +141,5 @@ def begins_anew(reason: str) -> bool:
 
 
 def _error(answer: Answer) -> RtcSttError:
-    message = answer.message or f"the server answered {answer.status}"
-    if answer.status == 503:
-        return Unavailable(message)
-    return _ERRORS.get(answer.status, ClientError if answer.status < 500 else Unreachable)(message)
+    error = error_of(answer.status, Refusal(message=answer.message), answer.retry_after_s)
+    return Unreachable(str(error)) if isinstance(error, ServerError) else error

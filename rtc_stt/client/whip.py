@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
 
+from rtc_stt.client.answers import read_refusal, seconds_to_wait
 from rtc_stt.client.reconnect import Answer
 
 __all__ = ["Accepted", "Whip"]
@@ -59,9 +61,8 @@ class Whip:
         async with self._http.post(url, data=offer, headers=headers, allow_redirects=False) as response:
             body = await _body(response)
             location = response.headers.get("Location")
-            answer = Answer(
-                response.status, _message(body), _seconds(response.headers.get("Retry-After")), location
-            )
+            retry_after_s = seconds_to_wait(response.headers.get("Retry-After"), time.time())
+            answer = Answer(response.status, read_refusal(body).message, retry_after_s, location)
             if response.status != 201:
                 return answer, None
             return answer, Accepted(body, urljoin(url, location or ""))
@@ -108,16 +109,3 @@ async def _body(response: aiohttp.ClientResponse) -> str:
         if len(body) > MAX_BODY:
             break
     return body[:MAX_BODY].decode(errors="replace")
-
-
-def _message(body: str) -> str:
-    try:
-        message = json.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return str(message)[:300]
-
-
-def _seconds(header: str | None) -> float | None:
-    """``Retry-After`` in seconds; the form with a date is not used by this server."""
-    return float(header) if header and header.isdecimal() else None

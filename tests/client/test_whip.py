@@ -31,7 +31,7 @@ async def ask(whip: Whip, response: web.Response) -> tuple[Answer, Accepted | No
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("", None), ("-1", None), ("soon", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
+    [("7", 7.0), ("", None), ("-1", None), ("soon", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
 )
 async def test_when_to_ask_again_is_read_if_it_is_a_number(whip, header, seconds):
     answer, accepted = await ask(whip, web.Response(status=503, headers={"Retry-After": header}))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -30,21 +28,17 @@ def commands() -> str:
 
 
 def run(script: str) -> tuple[int, str, str]:
-    """As one shell, which is gone afterwards with all that it started."""
-    shell = subprocess.Popen(
-        ["bash", "-e", "-u", "-o", "pipefail", "-m", "-c", script],
+    """In one shell, which takes along with it what it has started."""
+    done = subprocess.run(
+        ["bash", "-e", "-m", "-c", f"trap 'kill %1 2>&- || true' EXIT\n{script}wait"],
         cwd=support.ROOT,
         env=support.clean_environment(PYTHONPATH=str(support.ROOT)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        start_new_session=True,
+        timeout=60,
+        check=False,
     )
-    try:
-        out, error = shell.communicate(timeout=60)
-    finally:
-        shell.kill()
-    return shell.returncode, out, error
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_the_curl_commands_of_the_readme() -> None:
@@ -52,7 +46,7 @@ def test_the_curl_commands_of_the_readme() -> None:
         port = probe.getsockname()[1]
     script = commands().replace("8081", str(port))
     script = script.replace(".venv/bin/rtc-stt", f"{sys.executable} -m rtc_stt")
-    code, out, error = run(f"{script}\nwait\n")
+    code, out, error = run(script)
     assert code == 0, out + error
     said = {clip.id: clip.text for clip in load("clean", limit=60)}
     ready, plain, verbose, refused, metrics = json_objects(out)
@@ -63,7 +57,7 @@ def test_the_curl_commands_of_the_readme() -> None:
     assert " ".join(words) == verbose["text"]
     assert refused["error"]["type"] == "unsupported_media_type"
     assert metrics["requests"]["by_status"] == {"2xx": 3, "4xx": 1}
-    cue = re.search(r"^1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n(.+)$", out, re.M)
+    cue = re.search(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n(.+)\n", out)
     assert cue
     assert normalise(cue[1]) == normalise(said["clean-001"])
 
