@@ -244,15 +244,16 @@ async def test_one_that_hangs_is_not_waited_for_and_holds_up_nobody(
     caller: Caller, fallback: FallbackService
 ) -> None:
     timeouts = await caller.total("rtc_stt_fallback_attempts_total", 'outcome="timeout"')
+    heard = await caller.total("stt_primary_infer_seconds_count")
     fallback.send(signal.SIGSTOP)
     try:
         waiting = asyncio.create_task(caller.ask())
-        await asyncio.sleep(0.4)  # it has been heard by the primary, and the fallback is asked
+        while await caller.total("stt_primary_infer_seconds_count") == heard:
+            await asyncio.sleep(0.02)
         assert await caller.total("stt_in_flight", "fast") == 0, "the primary's only place is free"
         meanwhile = await caller.ask(cut="false")
-        assert not waiting.done()
         assert (meanwhile.status, meanwhile.headers["X-Fallback-Used"]) == (200, "false")
-        assert meanwhile.seconds < TIMEOUT_S / 2
+        assert not waiting.done(), "it was not answered while the fallback was waited for"
         answer = await waiting
     finally:
         fallback.send(signal.SIGCONT)
@@ -281,14 +282,16 @@ def other_terms(fallback: FallbackService) -> Iterator[Callable[..., None]]:
 async def test_one_that_limits_our_rate_is_left_alone_for_as_long_as_it_says(
     caller: Caller, other_terms: Callable[..., None]
 ) -> None:
-    other_terms(RATE_LIMIT_RPS="0.5", RATE_LIMIT_BURST="1")
+    other_terms(RATE_LIMIT_RPS="0.25", RATE_LIMIT_BURST="1")
     await caller.until_used()
-    answers = [await caller.ask() for _ in range(6)]
-    failed = [answer for answer in answers if answer.status != 200]
-    assert len(failed) >= 4, [answer.status for answer in answers]
-    assert_fallback_failed(failed[0], "429")
+    for _ in range(5):
+        if (answer := await caller.ask()).status != 200:
+            break
+    assert_fallback_failed(answer, "429")
     busy = await caller.total("rtc_stt_fallback_attempts_total", 'outcome="busy"')
-    assert 1 <= busy <= 3, "it was asked again and again"
+    assert busy >= 1
+    assert_fallback_failed(await caller.ask())
+    assert await caller.total("rtc_stt_fallback_attempts_total", 'outcome="busy"') == busy, "asked again"
     again = await caller.until_used()
     assert again.body["text"] == caller.text
 

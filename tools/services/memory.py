@@ -21,7 +21,7 @@ from rtc_stt.bench.clips import load
 from rtc_stt.bench.load import Sound
 from rtc_stt.bench.result import Mark
 from tools.services.processes import KEY, primary
-from tools.services.sounds import encode, with_pauses
+from tools.services.sounds import FORMATS, encode, with_pauses
 from tools.services.uploads import MULTIPART, form
 
 __all__ = ["HELP", "add_arguments", "measure", "peak_mib"]
@@ -36,6 +36,9 @@ SLACK_MIB = 8.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
+    parser.add_argument(
+        "--formats", nargs="+", choices=sorted(FORMATS), default=ENDINGS, help="default: ogg wav"
+    )
     parser.add_argument("--short", type=float, default=5, help="minutes (default: 5)")
     parser.add_argument("--long", type=float, default=30, help="minutes (default: 30)")
 
@@ -45,8 +48,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     clips = load("clean", limit=20)
     warm = encode(clips[0].audio(), "wav")
     formats: dict[str, dict[str, Any]] = {}
-    with tqdm(total=2 * len(ENDINGS), unit="recording") as bar:
-        for ending in ENDINGS:
+    with tqdm(total=2 * len(options.formats), unit="recording") as bar:
+        for ending in options.formats:
             rows = {}
             for name, minutes in (("short", options.short), ("long", options.long)):
                 data = encode(with_pauses(clips, 60 * minutes), ending)

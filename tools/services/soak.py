@@ -33,7 +33,7 @@ from tools.services.uploads import MULTIPART, Body
 __all__ = ["HELP", "add_arguments", "measure"]
 
 HELP = "thousands of requests: memory, descriptors, threads and tasks of both services, and no answer lost"
-BATCHES = 40
+BATCHES, FEWEST = 40, 20
 WARM_UP = 0.25
 """The share of requests after which memory is looked at: models, arenas and caches fill up first."""
 BAD, BROKEN_OFF = 0.06, 0.04
@@ -160,8 +160,8 @@ async def _measure(
 
 
 def _batches(requests: int) -> Iterator[int]:
-    """Sizes of batches, about :data:`BATCHES` of them."""
-    size = max(1, requests // BATCHES)
+    """Sizes of batches, about :data:`BATCHES` of them where there are many requests."""
+    size = max(FEWEST, requests // BATCHES)
     for first in range(0, requests, size):
         yield min(size, requests - first)
 
