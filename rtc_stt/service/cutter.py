@@ -138,13 +138,14 @@ class Cutter:
         ]
         late = [pause for pause in pauses if self._windows[pause[0]].start >= middle]
         if pauses:
-            return max(late or pauses, key=lambda pause: self._worth(*pause, loudest))
+            return max(late or pauses, key=lambda pause: self._worth(pause, loudest))
         # Not the newest ones: they may be where a dip begins.
         among = [i for i in range(1, len(self._windows) - 1) if self._windows[i].start >= middle]
         softest = min(among, key=lambda i: (_noise(self._windows[i - 1 : i + 2], loudest), -i))
         return softest, softest
 
-    def _worth(self, first: int, last: int, loudest: float) -> tuple[int, float]:
+    def _worth(self, pause: tuple[int, int], loudest: float) -> tuple[int, float]:
+        first, last = pause
         return last - first, -_noise(self._windows[first:last], loudest)
 
     def _cut(self, first: int, last: int) -> Stretch:
