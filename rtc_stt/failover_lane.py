@@ -162,7 +162,8 @@ class FailoverLane:
         journeys = [_Journey(ticket, Run([ticket], now, now)) for ticket in batch]
         self._journeys |= {journey.request.key: journey for journey in journeys}
         self._ask(place, journeys)
-        self._tell_states()
+        if self._tell_states():
+            self._changed(self)
 
     def check(self, now: float) -> list[Run]:
         """Look for decodes that hang. What becomes of them is answered here."""
@@ -173,12 +174,11 @@ class FailoverLane:
     def forget(self, stream_id: str) -> list[Ticket]:
         """Nobody waits for these any more: break off what can be. Returns it: it is not answered."""
         gone = [journey for journey in self._waiting if journey.request.stream_id == stream_id]
-        for number, place in self._places.items():
+        for place in self._places.values():
             for ticket in place.forget(stream_id):
                 journey = self._journeys[ticket.request.key]
                 assert journey.attempt is not None
                 self._failover.settle(journey.attempt, None, self._clock())
-                log.debug("place %d: a request was broken off", number)
                 gone.append(journey)
         for journey in gone:
             del self._journeys[journey.request.key]
@@ -193,6 +193,7 @@ class FailoverLane:
     async def aclose(self, timeout: float) -> None:
         """Go on to no other place, and come to an end within so many seconds."""
         self._is_closed = True
+        self._waiting.clear()
         await asyncio.gather(*(place.aclose(timeout) for place in self._places.values()))
 
     # ── Inside ────────────────────────────────────────────────────────────
@@ -212,10 +213,10 @@ class FailoverLane:
             if (answer := self._settle(place, journey, reply)) is not None:
                 answers.append((journey, answer))
         answers += self._go_on()
-        self._tell_states()
+        has_changed = self._tell_states() or self.name != name
         self._answer(answers)
-        if self.name != name or any(isinstance(reply, Setback) for reply in replies):
-            self._changed(self)  # there is room where it failed, and perhaps nobody is left
+        if has_changed or any(isinstance(reply, Setback) for reply in replies):  # there is room where it was
+            self._changed(self)
 
     def _settle(self, place: int, journey: _Journey, reply: Reply) -> Answer | None:
         """The answer, or None where the request goes on."""
@@ -271,14 +272,16 @@ class FailoverLane:
         self._tell_states()
         self._changed(self)
 
-    def _tell_states(self) -> None:
-        now = self._clock()
+    def _tell_states(self) -> bool:
+        """Whether there was something to tell."""
+        now, has_changed = self._clock(), False
         for number, before in self._states.items():
             state = self._failover.state(number, now)
             if state is not before:
-                self._states[number] = state
+                self._states[number], has_changed = state, True
                 log.warning("%s: from %s to %s", self._places[number].title, before.name, state.name)
                 self._instrument.fallback_circuit_changed(number, state)
+        return has_changed
 
 
 def _failure(journey: _Journey) -> DecodeFailure:

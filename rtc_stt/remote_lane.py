@@ -132,8 +132,8 @@ class RemoteLane:
 
     async def _carry(self, run: Run) -> None:
         reply = await self._ask(run.batch[0].request)
-        del self._tasks[run]
-        self._done(run, [reply])
+        if self._tasks.pop(run, None):  # else it was forgotten while it ended
+            self._done(run, [reply])
 
     async def _ask(self, request: DecodeRequest) -> Reply:
         """Whatever goes wrong over there or on the way becomes a setback."""

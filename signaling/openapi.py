@@ -17,6 +17,7 @@ from signaling.form import AUDIO, FIELDS
 from signaling.keys import UPLOADS
 from signaling.schemas import SCHEMAS, Schema, reference_to
 from signaling.upload import Limits
+from signaling.usage_routes import DEFAULT_DAYS, MAX_DAYS
 
 __all__ = ["PATH", "add_routes", "describe"]
 
@@ -47,6 +48,13 @@ ERRORS = {
     503: "Full, draining, or out of order; `Retry-After`.",
 }
 RETRY_LATER = (429, 503)
+
+DAYS = {
+    "name": "days",
+    "in": "query",
+    "description": "How many, today's the last.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS, "default": DEFAULT_DAYS},
+}
 
 Operation = dict[str, Any]
 
@@ -136,6 +144,9 @@ def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
         ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),
         ("GET", "/metrics"): _operation("The same and more for Prometheus", prometheus),
         ("GET", PATH): _operation("This description", _content({"type": "object"}), key=False),
+        ("GET", "/v1/usage"): _operation(
+            "What this key has used", json_of["Usage"], 400, 429, 503, parameters=[DAYS]
+        ),
         ("POST", "/v1/tokens"): _operation("A token for a browser", json_of["Token"], 429, status=201),
         ("GET", "/v1/ice-servers"): _operation("STUN and TURN servers", json_of["IceServers"]),
     }

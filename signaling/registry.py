@@ -131,7 +131,6 @@ class Registry:
             await peer.close(flush=False)
             raise self._refusal("draining", "the server is shutting down; connect again in a moment")
         self._lines[line.session.resume_token] = line
-        self._metering = self._metering or self._after_meter()
         line.start(peer)
         return self._carry(line, peer, answer)
 
@@ -176,6 +175,7 @@ class Registry:
     async def _see_out(self, line: Line, peer: Peer) -> None:
         """Be with a connection to its end."""
         reason = None
+        self._metering = self._metering or self._after_meter()
         try:
             reason = await peer.wait()
         finally:

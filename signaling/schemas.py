@@ -174,6 +174,20 @@ SCHEMAS: Mapping[str, Schema] = {
             )
         ),
     ),
+    "Usage": _object(
+        "What a key has used.",
+        key=_text("Its name, not the key."),
+        daily_audio_seconds={**_or_null(NUMBER), "description": "Its quota; null: none."},
+        days=_list(
+            _object(
+                "A day of UTC.",
+                date=_text(format="date"),
+                audio_seconds={**NUMBER, "minimum": 0},
+                requests=COUNT,
+                sessions=COUNT,
+            )
+        ),
+    ),
     "Token": _object(
         "For a browser.", token=TEXT, expires_in={**COUNT, "description": "s, to begin its one session in."}
     ),

@@ -12,7 +12,7 @@ from signaling.keys import GATE
 from signaling.reception import caller_of
 from signaling.usage import date_of
 
-__all__ = ["add_routes"]
+__all__ = ["DEFAULT_DAYS", "MAX_DAYS", "add_routes"]
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 92

@@ -280,8 +280,13 @@ def test_the_pool_is_told_of_each_change_that_concerns_it():
     bench.places[1].reply(None)
     assert bench.changes == 1
     bench.start("c")
-    bench.places[1].reply(FAILS)
-    assert bench.changes == 2
+    bench.places[1].reply(Setback(Outcome.BUSY, "answers 503", News.BUSY, 1.0))
+    assert (bench.changes, bench.lane.is_healthy) == (2, False)
+    bench.now = 1.0
+    bench.start("d")
+    assert bench.changes == 3, "it is tried"
+    bench.places[1].reply(None)
+    assert (bench.changes, bench.lane.is_healthy) == (4, True)
 
 
 def test_it_is_called_after_the_model_here_or_after_who_answered_last():
@@ -363,9 +368,13 @@ def test_who_is_answered_may_end_a_stream_that_still_has_others():
 
 
 async def test_at_the_end_nothing_goes_on_elsewhere():
-    bench = Bench(0, 1)
-    bench.start("a")
+    bench = Bench(0, 1, room=1)
+    for stream in "ab":
+        bench.start(stream)
+        bench.places[0].reply(FAILS)
+    bench.start("c")
     await bench.lane.aclose(1.0)
+    bench.places[1].runs.clear()
     bench.places[0].reply(FAILS)
     assert bench.places[1].asked == []
     assert all(place.is_closed for place in bench.places.values())

@@ -156,6 +156,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Proces
 
 async def test_a_session_is_ended_where_its_quota_is(guarded: support.Process) -> None:
     url = guarded.url()
+    [worker] = psutil.Process(guarded.process.pid).children()
+    worker.send_signal(signal.SIGHUP)  # a terminal sends it to all: it is the front's
     async with aiohttp.ClientSession(url) as http, Speaker(url, token=NEW) as speaker:
         async with Speaker(url, token=OTHER) as other:
             began = time.monotonic()
@@ -176,6 +178,7 @@ async def test_a_session_is_ended_where_its_quota_is(guarded: support.Process) -
         assert total(await usage(http, OTHER), "audio_seconds") > 2
         async with http.get("/metrics", headers=bearer(OTHER)) as response:
             assert 'rtc_stt_rejected_total{reason="quota"} 1.0' in await response.text()
+    assert worker.is_running()
 
 
 async def test_a_thousand_bad_keys_are_a_thousand_refusals_and_no_more(guarded: support.Process) -> None:
