@@ -226,7 +226,7 @@ class Gone(RtcSttError):
 
 
 class Unreachable(RtcSttError):
-    """Told by the client SDK: no connection to the server came about for as long as it was to be tried."""
+    """Told by the client SDK: no connection to a server, or no answer, for as long as it was to be tried."""
 
 
 class ServerError(RtcSttError):

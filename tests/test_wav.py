@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.wav import to_wav
+from rtc_stt.wav import PIECE, to_wav, wav_pieces
 
 
 def read(data: bytes) -> np.ndarray:
@@ -27,6 +27,20 @@ def test_samples_come_back_to_half_a_step(values):
 
 def test_what_is_too_loud_is_clipped_and_does_not_turn_over():
     assert read(to_wav(np.array([2.0, -2.0, 3e38, -3e38], np.float32))).tolist() == [32767, -32767] * 2
+
+
+def test_pieces_are_the_whole():
+    samples = np.linspace(-1, 1, 3 * PIECE + 5, dtype=np.float32)
+    assert b"".join(wav_pieces(samples)) == to_wav(samples)
+    assert len(read(to_wav(samples))) == len(samples)
+    assert len(list(wav_pieces(samples))) == 5
+    assert len(read(to_wav(samples[:0]))) == 0
+
+
+def test_what_has_no_place_in_a_wav_file_is_an_error():
+    days = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), shape=(2**31,), strides=(0,))
+    with pytest.raises(ValueError, match="no place"):
+        next(wav_pieces(days))
 
 
 @pytest.mark.parametrize("samples", [np.zeros((2, 3), np.float32), np.array(0.5, np.float32)])

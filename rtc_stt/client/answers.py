@@ -54,7 +54,10 @@ _BY_STATUS: Mapping[int, type[RtcSttError]] = {
 _BY_TYPE: Mapping[tuple[int, str], type[RtcSttError]] = {
     (kind.status, kind.type): kind
     for kind in (getattr(errors, name) for name in errors.__all__)
-    if isinstance(kind, type) and hasattr(kind, "status") and hasattr(kind, "type")
+    if isinstance(kind, type)
+    and hasattr(kind, "status")
+    and hasattr(kind, "type")
+    and kind is not ClientError
 }
 
 

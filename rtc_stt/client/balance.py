@@ -159,11 +159,10 @@ class Balance:
             self._eject(at, now)
 
     def _eject(self, at: _Place, now: float) -> None:
-        """Many requests may fail at the same time, for one reason: those of one absence count once."""
-        if at.out_until is not None and at.out_until > now:
-            return
-        at.out_until = now + ceiling(at.times_out, FIRST_OUT_S, LONGEST_OUT_S)
-        at.times_out += 1
+        """Many requests may fail at a time, for one reason: the next absence is longer, and not this one."""
+        if at.out_until is None or at.out_until <= now:
+            at.times_out += 1
+        at.out_until = now + ceiling(at.times_out - 1, FIRST_OUT_S, LONGEST_OUT_S)
 
     def _burden(self, place: int) -> tuple[int, int]:
         return self._places[place].outstanding, self._places[place].begun

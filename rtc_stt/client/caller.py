@@ -258,8 +258,10 @@ class Caller(abc.ABC):
         return outcome.value
 
     async def _says_yes(self, server: Server, path: str) -> bool:
-        came = await server.ask(self._session, Request("GET", path), QUESTION_TIMEOUT_S)
-        return isinstance(came, Answer) and came.status == 200
+        try:
+            return (await self._get(server, path)).get("ok") is True
+        except RtcSttError:
+            return False
 
     @property
     def _session(self) -> aiohttp.ClientSession:

@@ -15,8 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 from rtc_stt.audio import Samples
-from rtc_stt.errors import BadAudio
-from rtc_stt.wav import to_wav
+from rtc_stt.errors import BadAudio, BadRequest
+from rtc_stt.wav import wav_pieces
 
 __all__ = ["Audio", "Form", "Recording", "open_recording"]
 
@@ -91,12 +91,20 @@ def _open(audio: Audio) -> BinaryIO:
             if audio.dtype.kind != "f":
                 raise BadAudio(f"samples are float32 in [-1, 1], not {audio.dtype}")
             try:
-                return io.BytesIO(to_wav(audio.astype(np.float32, copy=False)))
+                return _as_file(audio.astype(np.float32, copy=False))
             except ValueError as error:
                 raise BadAudio(str(error)) from error
     if not hasattr(audio, "seek"):
         raise TypeError(f"audio is a path, bytes, a file or an array of samples, not {type(audio).__name__}")
     return audio
+
+
+def _as_file(samples: Samples) -> BinaryIO:
+    file = io.BytesIO()
+    for piece in wav_pieces(samples):
+        file.write(piece)
+    file.seek(0)
+    return file
 
 
 def _measure(file: BinaryIO) -> Recording:
@@ -116,7 +124,11 @@ def _reason(error: Exception) -> str:
 
 
 class Form:
-    """A recording and what is asked of it as ``multipart/form-data`` (RFC 7578)."""
+    """A recording and what is asked of it as ``multipart/form-data`` (RFC 7578).
+
+    Raises:
+        BadRequest: a field is no text.
+    """
 
     def __init__(self, recording: Recording, fields: Mapping[str, str]) -> None:
         self._recording = recording
@@ -130,7 +142,10 @@ class Form:
             f'--{boundary}\r\nContent-Disposition: form-data; name="audio"; filename="audio"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         )
-        self._head = "".join(parts).encode()
+        try:
+            self._head = "".join(parts).encode()
+        except UnicodeEncodeError:
+            raise BadRequest(f"half characters in {', '.join(fields)}: that is no text") from None
         self._tail = f"\r\n--{boundary}--\r\n".encode()
         self.headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",

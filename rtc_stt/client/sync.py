@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import threading
 from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from rtc_stt.client.caller import Caller, OnRequest
@@ -17,6 +19,9 @@ from rtc_stt.percentiles import Percentiles
 
 __all__ = ["SttClientSync", "SttPoolSync"]
 
+NAME = "rtc-stt-client"
+"""Of its threads."""
+
 T = TypeVar("T")
 C = TypeVar("C", bound=Caller)
 
@@ -27,9 +32,12 @@ class _Sync(Generic[C]):
     def __init__(self, client: C) -> None:
         self._client = client
         self._loop = asyncio.new_event_loop()
-        # A daemon: a script that forgets to close, or dies, ends all the same.
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rtc-stt-client", daemon=True)
+        self._executor = ThreadPoolExecutor(thread_name_prefix=NAME)
+        self._loop.set_default_executor(self._executor)
+        # A daemon, which is closed at exit: a script that forgets to close, or dies, ends all the same.
+        self._thread = threading.Thread(target=self._loop.run_forever, name=NAME, daemon=True)
         self._thread.start()
+        atexit.register(self.close)
         self._lock = threading.Lock()
         self._is_closed = False
         self._run(self._client.__aenter__())
@@ -41,14 +49,21 @@ class _Sync(Generic[C]):
         self.close()
 
     def close(self) -> None:
-        """End the thread and the connections. Calls under way in other threads fail. May be called again."""
+        """End the threads and the connections. Calls under way in other threads fail. May be called again.
+
+        Raises:
+            RuntimeError: this is its own thread (``on_request``), which would wait for itself.
+        """
+        self._check_thread()
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
+        atexit.unregister(self.close)
         asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._executor.shutdown()
         self._loop.close()
 
     async def _shut(self) -> None:
@@ -57,18 +72,19 @@ class _Sync(Generic[C]):
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         await self._client.close()
-        await self._loop.shutdown_default_executor()
+
+    def _check_thread(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("on_request runs where the calls are made: it cannot wait for one")
 
     def _run(self, call: Coroutine[Any, Any, T]) -> T:
         """Wait for a call.
 
         Raises:
-            RuntimeError: it is closed, before or meanwhile; or this is its own thread, which would wait for
-                itself.
+            RuntimeError: it is closed, before or meanwhile; or this is its own thread.
         """
         try:
-            if threading.current_thread() is self._thread:
-                raise RuntimeError("on_request cannot make calls: it runs where they are made")
+            self._check_thread()
             with self._lock:
                 if self._is_closed:
                     raise RuntimeError("the client is closed")
