@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rtc_stt.bench import load
 from tests.e2e import support
+from tools.ingest.watch import metric
 
 pytestmark = pytest.mark.e2e
 
@@ -60,3 +64,18 @@ def test_a_longer_recording_takes_no_more_than_its_upload(tmp_path: Path) -> Non
     for found in result["formats"].values():
         assert found["long"]["heard_minutes"] == pytest.approx(1, abs=0.01)
         assert found["long"]["words"] > 3 * found["short"]["words"] > 0
+
+
+async def test_more_than_it_takes_is_told_so_and_nothing_is_lost(
+    start_server: Callable[..., support.Process],
+) -> None:
+    """Sixteen clients where two recordings are taken at a time: all others are asked to come back."""
+    server = start_server("primary", "--demo", "--port", "0", MAX_REQUESTS="2")
+    url = server.url()
+    result = await asyncio.to_thread(load.run, load.Plan(url, steps=(16,), seconds=2), lambda _: None)
+    (step,) = result["steps"]
+    assert set(step["statuses"]) == {"200", "503"}
+    assert (step["lost"], step["problems"]) == (0, {"unavailable": step["statuses"]["503"]})
+    refused = await metric(url, "rtc_stt_rejected_total")
+    assert refused['{reason="requests"}'] == step["statuses"]["503"]
+    await asyncio.to_thread(server.stop)
