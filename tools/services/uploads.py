@@ -79,6 +79,7 @@ def no_audio(flac: bytes, m4a: bytes) -> Iterator[Body]:
         "a WAV of 0 Hz": wav(bytes(3_200), rate=0),
         "a WAV of 4 GHz": wav(bytes(3_200), rate=2**32 - 1),
         "a WAV of no channel": wav(bytes(3_200), channels=0),
+        "a WAV of 32 channels": wav(bytes(64_000), channels=32),
         "a WAV of 65,535 channels": wav(bytes(200_000), channels=65_535),
         "a WAV of 0 bits": wav(bytes(3_200), bits=0),
         "a WAV of an unknown codec": wav(bytes(3_200), codec=0x7A7A),
