@@ -41,6 +41,13 @@ class Connections:
         self._instrument = instrument
         self._open: dict[asyncio.BaseTransport, _Connection] = {}
         self._by_address: Counter[str] = Counter()
+        self._more = 0  # than the constants say
+
+    def make_room(self, requests: int) -> None:
+        """So many requests may be worked on at a time, all of one address perhaps, and each takes a
+        connection for as long. There is room for as many again, who are to be told that there is none.
+        """
+        self._more += 2 * requests
 
     def __len__(self) -> int:
         return len(self._open)
@@ -57,7 +64,8 @@ class Connections:
     def _admit(self, transport: asyncio.Transport, connection: _Connection) -> bool:
         address = _address(transport)
         own = not is_loopback(address) and not is_one_of(address, self._proxies)
-        if len(self._open) >= MAX_CONNECTIONS or (own and self._by_address[address] >= MAX_PER_ADDRESS):
+        most, most_of_one = MAX_CONNECTIONS + self._more, MAX_PER_ADDRESS + self._more
+        if len(self._open) >= most or (own and self._by_address[address] >= most_of_one):
             self._instrument.session_refused("connections")
             return False
         self._open[transport] = connection

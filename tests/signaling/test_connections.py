@@ -97,8 +97,8 @@ class Transport(asyncio.Transport):
         self.aborted = True
 
 
-async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch):
-    monkeypatch.setattr(module, "MAX_PER_ADDRESS", 2)
+@pytest.mark.parametrize("requests", [0, 1])
+async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch, requests):
     refused: list[str] = []
 
     class Watcher(Instrument):
@@ -106,6 +106,9 @@ async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch):
             refused.append(reason)
 
     connections = Connections(parse_proxies(["10.0.0.0/8"]), Watcher())
+    if requests:
+        connections.make_room(requests)
+    monkeypatch.setattr(module, "MAX_PER_ADDRESS", 2 - 2 * requests)
     factory = connections.guard(asyncio.Protocol)
 
     def connect(address: str) -> tuple[asyncio.Protocol, Transport]:
