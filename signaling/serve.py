@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from rtc_stt.errors import ConfigError
 from signaling.codecs import opus_backend
@@ -24,6 +25,17 @@ LINGER_S = 2.0
 connection that is closed at once is reset, and the client may never see the answer."""
 
 log = logging.getLogger(__name__)
+http_log = logging.getLogger(f"{__name__}.http")
+"""Of aiohttp's server, in place of its own."""
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Not that somebody sent what is no HTTP: with it aiohttp logs what was sent, and from where."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+http_log.addFilter(_is_worth_telling)
 
 
 async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
@@ -61,7 +73,9 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
         ConfigError: the address cannot be listened on.
     """
     server = app[SERVER]
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S)
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S, logger=http_log
+    )
     await runner.setup()
     assert runner.server
     factory = app[GATE].connections.guard(runner.server)

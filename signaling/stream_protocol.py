@@ -186,7 +186,6 @@ _CLOSE_CODES: Mapping[str | None, int] = {
     "configure_timeout": 4408,
     "replaced": 4409,
     "too_many": 4429,
-    "quota_exceeded": 4429,
 }
 
 

@@ -47,13 +47,13 @@ class Outcome:
     marks: tuple[Mark, ...] = field(default=())
 
 
-def percentiles(values: Iterable[float]) -> dict[str, float]:
+def percentiles(values: Iterable[float], *, digits: int = 1) -> dict[str, float]:
     """p50, p95 and p99 by nearest rank, which never invents a value, and the count."""
     ordered = sorted(values)
     if not ordered:
         return {"n": 0}
     ranks = {f"p{p}": nearest_rank(ordered, p) for p in (50, 95, 99)}
-    return {name: round(value, 1) for name, value in ranks.items()} | {"n": len(ordered)}
+    return {name: round(value, digits) for name, value in ranks.items()} | {"n": len(ordered)}
 
 
 def word_changes(reference: str, heard: str) -> dict[str, int]:

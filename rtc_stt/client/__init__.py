@@ -1,4 +1,4 @@
-"""The SDK for Python programs: recordings over HTTP, and live sessions over WebRTC or a WebSocket that hold."""
+"""The SDK for Python programs: recordings over HTTP, and live sessions that hold."""
 
 from __future__ import annotations
 

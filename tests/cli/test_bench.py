@@ -31,7 +31,7 @@ def parts(monkeypatch, *marks):
     monkeypatch.setattr(bench, "jobs", lambda names, settings: [Job("cost", 1, run)])
 
 
-@pytest.mark.parametrize("command", [[], ["decode"], ["models"]])
+@pytest.mark.parametrize("command", [[], ["decode"], ["load"], ["models"]])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as exit:
         main(["bench", *command, "--help"])

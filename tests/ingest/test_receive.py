@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.ingest.plot import Chart, Line, write
+from rtc_stt.bench.plot import Chart, Line, write
 from tools.ingest.receive import behind_holes, draw, marks, summary
 from tools.ingest.talker import _schedule
 

@@ -56,18 +56,29 @@ class Held:
 
 
 class Watched:
-    """``rtc-stt demo``, and what it holds."""
+    """A server of ``rtc-stt`` in a process of its own, and what it holds.
 
-    def __init__(self, folder: Path) -> None:
-        self._tasks, self._log = folder / "tasks", folder / "log"
+    Args:
+        folder: for its log.
+        arguments: of ``rtc-stt``; the first is the command.
+        environment: beside that of this process.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self._tasks, self._log = folder / f"{arguments[0]}.tasks", folder / f"{arguments[0]}.log"
         self._tasks.touch()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tools.ingest.counted", str(self._tasks), "demo", "--port", "0"],
+                [sys.executable, "-m", "tools.ingest.counted", str(self._tasks), *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"RESUME_SECONDS": "1"},
+                env=os.environ | environment,
             )
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def url(self) -> str:
         """The address that it tells once it serves."""
@@ -83,21 +94,31 @@ class Watched:
         """What it has said."""
         return self._log.read_text(encoding="utf-8")
 
-    async def held(self, cycles: int) -> Held:
-        """What it holds now."""
+    async def tasks(self) -> int:
+        """How many asyncio tasks it has now."""
         before = self._tasks.stat().st_size
         self._process.send_signal(signal.SIGUSR1)
         async with asyncio.timeout(10):
             while self._tasks.stat().st_size == before:
                 await asyncio.sleep(0.02)
-        process = psutil.Process(self._process.pid)
+        return int(self._tasks.read_text().split()[-1])
+
+    async def held(self, cycles: int) -> Held:
+        """What it holds now."""
+        tasks = await self.tasks()
+        process = psutil.Process(self.pid)
         return Held(
             cycles=cycles,
             rss_kb=process.memory_info().rss // 1024,
             descriptors=process.num_fds(),
             threads=process.num_threads(),
-            tasks=int(self._tasks.read_text().split()[-1]),
+            tasks=tasks,
         )
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether it has said nothing alarming."""
+        return "Traceback" not in self.log and " ERROR " not in self.log
 
     def stop(self) -> int:
         """As an operator does; its exit code."""
@@ -113,7 +134,7 @@ class Watched:
 def watched() -> Iterator[Watched]:
     """A server for the length of a measurement."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Watched(Path(folder))
+        server = Watched(Path(folder), "demo", "--port", "0", RESUME_SECONDS="1")
         try:
             yield server
         finally:
@@ -125,7 +146,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with watched() as server:
         looks = asyncio.run(_measure(server, options.count))
         code = server.stop()
-        clean = code == 0 and "Traceback" not in server.log and " ERROR " not in server.log
+        clean = code == 0 and server.is_calm
     first, last = looks[0], looks[-1]
     slope = statistics.linear_regression([h.cycles for h in looks], [h.rss_kb for h in looks]).slope
     return {

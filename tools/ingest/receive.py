@@ -18,10 +18,10 @@ from typing import Any
 from tqdm import tqdm
 
 from rtc_stt.audio import SAMPLE_RATE
+from rtc_stt.bench.plot import Chart, Line, write
 from rtc_stt.bench.result import percentiles
 from signaling.codecs import opus_backend
 from tools.ingest import opus
-from tools.ingest.plot import Chart, Line, write
 
 __all__ = ["HELP", "add_arguments", "measure"]
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tools.services.table import services
+
 __all__ = ["DOCUMENTS", "with_table"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,5 +180,14 @@ def _read(name: str) -> dict[str, Any]:
     return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
 
 
-DOCUMENTS = {ROOT / "README.md": _readme, ROOT / "docs" / "ingest.md": _ingest}
+def _benchmark() -> str:
+    """The HTTP services under load, with a long recording, and for long: ``python -m tools.services``."""
+    return services(_read("services_load"), _read("services_memory"), _read("services_soak"))
+
+
+DOCUMENTS = {
+    ROOT / "README.md": _readme,
+    ROOT / "docs" / "ingest.md": _ingest,
+    ROOT / "docs" / "benchmark.md": _benchmark,
+}
 """What makes the tables of each."""

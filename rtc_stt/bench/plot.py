@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -31,29 +31,32 @@ class Chart:
     upward: str
     lines: Sequence[Line]
     log: bool = False
+    mark: float | None = None
+    """Where on the axis across something is marked."""
 
 
 def write(charts: Sequence[Chart]) -> str:
-    """The whole picture; readable on a light and on a dark page."""
+    """The whole picture; readable on a light and on a dark page. Lines of one name have one colour."""
     width, height = WIDTH * len(charts), HEIGHT + 24
-    names = [line.name for line in charts[0].lines]
+    names = dict.fromkeys(line.name for chart in charts for line in chart.lines)
+    colours = dict(zip(names, COLOURS, strict=False))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
     for number, chart in enumerate(charts):
-        parts.append(f'<g transform="translate({number * WIDTH} 0)">{_chart(chart)}</g>')
-    for number, name in enumerate(names):
+        parts.append(f'<g transform="translate({number * WIDTH} 0)">{_chart(chart, colours)}</g>')
+    for number, (name, colour) in enumerate(colours.items()):
         x = LEFT + 120 * number
         parts.append(
-            f'<rect x="{x}" y="{HEIGHT + 2}" width="14" height="4" fill="{COLOURS[number]}"/>'
+            f'<rect x="{x}" y="{HEIGHT + 2}" width="14" height="4" fill="{colour}"/>'
             f'<text x="{x + 20}" y="{HEIGHT + 8}">{escape(name)}</text>'
         )
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _chart(chart: Chart) -> str:
+def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
     points = [point for line in chart.lines for point in line.points]
     right = max(x for x, _ in points) or 1
     grid = _decades(points) if chart.log else _steps(max(y for _, y in points))
@@ -83,7 +86,14 @@ def _chart(chart: Chart) -> str:
     for x in sorted({x for x, _ in points}):
         at, base = place(x, 0)
         parts.append(f'<text x="{at:.1f}" y="{base + 15:.1f}" text-anchor="middle">{x:g}</text>')
-    for line, colour in zip(chart.lines, COLOURS, strict=False):
+    if chart.mark is not None:
+        x, base = place(chart.mark, 0)
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{base:.1f}" '
+            'stroke="#888" stroke-dasharray="4 3"/>'
+        )
+    for line in chart.lines:
+        colour = colours[line.name]
         placed = [place(x, y) for x, y in line.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')

@@ -1,0 +1,1 @@
+"""Measurements of the HTTP services, started as a user starts them."""
