@@ -22,6 +22,10 @@ HEAD_TIMEOUT_S = 10.0
 KEEPALIVE_S = 30.0
 """Between requests, their heads included. A page asks every few seconds or not at all."""
 
+SEND_STALL_S = 20.0
+"""Without a byte taken of an answer that is too long for the sockets' own buffers: who does not read is not
+written to for ever."""
+
 MAX_CONNECTIONS = 512
 """In all. Most systems give a process 1,024 descriptors, and a session takes two."""
 
@@ -89,6 +93,8 @@ class _Connection(asyncio.Protocol):
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.TimerHandle | None = None  # while there is much to be read
+        self._unsent = 0
 
     def connection_made(self, transport: Any) -> None:
         """A connection."""
@@ -111,18 +117,23 @@ class _Connection(asyncio.Protocol):
         return self._inner.eof_received() if self._inner else None
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """The client has much to read."""
+        self._watch_sending()
         if self._inner:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """It has read most of it."""
+        if self._sending:
+            self._sending.cancel()
         if self._inner:
             self._inner.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The end."""
         self.stop_timer()
+        if self._sending:
+            self._sending.cancel()
         if self._inner and self._transport:
             self._owner._part(self._transport)
             self._inner.connection_lost(error)
@@ -131,6 +142,18 @@ class _Connection(asyncio.Protocol):
         """A request has come."""
         if self._timer:
             self._timer.cancel()
+
+    def _watch_sending(self) -> None:
+        if self._transport:
+            self._unsent = self._transport.get_write_buffer_size()
+            self._sending = asyncio.get_running_loop().call_later(SEND_STALL_S, self._check_sending)
+
+    def _check_sending(self) -> None:
+        assert self._transport
+        if self._transport.get_write_buffer_size() >= self._unsent:
+            self._transport.abort()
+        else:
+            self._watch_sending()
 
 
 def _address(transport: asyncio.BaseTransport) -> str:
