@@ -152,6 +152,8 @@ class ScriptedServer:
         self.under_way = 0
         self.most_under_way = 0
         self.is_ready = True
+        self.is_away = False
+        """Cuts every connection; softer than :meth:`stop`, which aiohttp does not bear often under load."""
         self.ready_asked = 0
         self.port = unused_port()
         self._server: TestServer | None = None
@@ -179,6 +181,8 @@ class ScriptedServer:
 
     async def _ready(self, request: web.Request) -> web.Response:
         self.ready_asked += 1
+        if self.is_away:
+            return await dies(request)
         return web.json_response({"ok": self.is_ready}, status=200 if self.is_ready else 503)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
@@ -188,6 +192,8 @@ class ScriptedServer:
         return web.json_response({"path": request.path})
 
     async def _transcribe(self, request: web.Request) -> web.StreamResponse:
+        if self.is_away:
+            return await dies(request)
         step = self.steps.popleft() if self.steps else self.then
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)

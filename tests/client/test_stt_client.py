@@ -267,17 +267,17 @@ async def test_a_server_that_is_not_there_is_told_of():
 async def test_a_server_that_hangs_is_asked_again():
     came, told, _ = await ask(hangs, says(), timeout_s=0.2)
     assert came == "hello there"
-    assert 0.15 < told[0].seconds < 2
+    assert 0.15 < told[0].seconds < 20
     assert told[0].error == "Unreachable"
 
 
 async def test_patience_is_for_all_attempts_together():
     begun = time.monotonic()
-    came, told, _ = await ask(*[hangs] * 9, timeout_s=0.15, patience_s=0.5, attempts=9)
+    came, told, _ = await ask(*[hangs] * 9, timeout_s=0.3, patience_s=1.0, attempts=9)
     assert isinstance(came, Unreachable)
     assert "in time" in str(came)
-    assert time.monotonic() - begun < 2
-    assert 2 <= len(told) <= 5
+    assert 0.9 < time.monotonic() - begun < 20
+    assert 1 < len(told) < 9
 
 
 # ── Odd answers ────────────────────────────────────────────────────────────

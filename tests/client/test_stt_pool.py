@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from aiohttp import web
 
 from rtc_stt.client import SttPool, Telemetry, balance, retries
 from rtc_stt.errors import BadAudio, DecodeFailed, QuotaExceeded, Unavailable, Unreachable
@@ -67,13 +68,13 @@ async def test_a_dead_one_costs_nobody_a_request_and_comes_back():
             await pool.transcribe(SAMPLES)
         assert {t.url for t in told} == {alive.url}, "it is left alone"
         async with serving(dead):
-            await asyncio.sleep(0.25)
-            await pool.transcribe(SAMPLES)  # looks after it
-            await until(lambda: pool.servers[0].is_well)
+            while not pool.servers[0].is_well:
+                await pool.transcribe(SAMPLES)  # looks after it, when it is time
+                await asyncio.sleep(0.02)
+            assert dead.ready_asked == 1
             told.clear()
             await asyncio.gather(*(pool.transcribe(SAMPLES) for _ in range(10)))
             assert Counter(t.url for t in told) == {dead.url: 5, alive.url: 5}
-            assert dead.ready_asked == 1
 
 
 async def test_one_that_drains_is_not_believed_until_it_is_ready():
@@ -91,17 +92,13 @@ async def test_one_that_drains_is_not_believed_until_it_is_ready():
 
 
 async def test_a_full_one_is_left_alone_for_as_long_as_it_says():
-    full, other = ScriptedServer(refuses(503, "unavailable", "full", Retry_After="1")), ScriptedServer()
-    async with serving(full, other), SttPool([full.url, other.url]) as pool:
-        begun = time.monotonic()
-        assert (await pool.transcribe(SAMPLES)).attempts == 2
+    full, other = ScriptedServer(refuses(503, "unavailable", "full", Retry_After="30")), ScriptedServer()
+    async with serving(full, other), SttPool([full.url, other.url]) as pool, asyncio.timeout(20):
+        assert (await pool.transcribe(SAMPLES)).attempts == 2, "nobody waits for it"
         for _ in range(4):
             await pool.transcribe(SAMPLES)
-        assert time.monotonic() - begun < 0.9, "nobody waits for it"
-        assert (len(full.asked), len(other.asked)) == (1, 5)
-        await asyncio.sleep(1.05 - (time.monotonic() - begun))
-        await asyncio.gather(pool.transcribe(SAMPLES), pool.transcribe(SAMPLES))
-        assert (len(full.asked), len(other.asked)) == (2, 6)
+    assert (len(full.asked), len(other.asked)) == (1, 5)
+    assert full.ready_asked == 0, "and it is not probed: it has said when"
 
 
 @pytest.mark.slow
@@ -113,7 +110,7 @@ async def test_where_all_are_full_the_first_one_to_be_free_is_waited_for():
     async with serving(*servers), SttPool([s.url for s in servers]) as pool:
         begun = time.monotonic()
         result = await pool.transcribe(SAMPLES)
-        assert 1.0 <= time.monotonic() - begun < 2.5
+        assert time.monotonic() - begun >= 1
     assert result.attempts == 3
     assert [len(server.asked) for server in servers] == [1, 2]
 
@@ -123,10 +120,9 @@ async def test_without_the_patience_to_wait_the_servers_own_word_is_told():
     servers = [ScriptedServer(then=full), ScriptedServer(then=full)]
     async with serving(*servers), SttPool([s.url for s in servers]) as pool:
         for _ in range(2):
-            begun = time.monotonic()
-            with pytest.raises(QuotaExceeded, match="enough for today"):
-                await pool.transcribe(SAMPLES)
-            assert time.monotonic() - begun < 1
+            async with asyncio.timeout(10):
+                with pytest.raises(QuotaExceeded, match="enough for today"):
+                    await pool.transcribe(SAMPLES)
 
 
 async def test_a_wrong_request_is_no_failure_of_a_server():
@@ -150,7 +146,8 @@ async def test_a_wrong_request_is_no_failure_of_a_server():
         dies,
     ],
 )
-async def test_what_one_cannot_do_another_does_and_the_third_time_it_is_out(step):
+async def test_what_one_cannot_do_another_does_and_the_third_time_it_is_out(step, monkeypatch):
+    monkeypatch.setattr(balance, "FIRST_OUT_S", 30.0)
     broken, well = ScriptedServer(then=step), ScriptedServer()
     async with serving(broken, well), SttPool([broken.url, well.url]) as pool:
         for _ in range(10):
@@ -160,18 +157,22 @@ async def test_what_one_cannot_do_another_does_and_the_third_time_it_is_out(step
 
 
 async def test_one_that_hangs_holds_up_who_was_sent_there_and_nobody_else():
-    stuck, well = ScriptedServer(then=hangs), ScriptedServer()
-    async with serving(stuck, well), SttPool([stuck.url, well.url], timeout_s=0.5) as pool:
-        async with asyncio.timeout(3):
-            results = await asyncio.gather(*(pool.transcribe(SAMPLES) for _ in range(4)))
-            assert Counter(result.attempts for result in results) == {1: 2, 2: 2}
-            waiting = [asyncio.create_task(pool.transcribe(SAMPLES)) for _ in range(2)]  # one is sent there
-            await until(lambda: pool.servers[0].outstanding == 1)
-            begun = time.monotonic()
-            for _ in range(5):
-                await pool.transcribe(SAMPLES)
-            assert time.monotonic() - begun < 0.4
-            assert {result.text for result in await asyncio.gather(*waiting)} == {"hello there"}
+    killed = asyncio.Event()
+
+    async def until_killed(request: web.Request) -> web.Response:
+        await killed.wait()
+        return await dies(request)
+
+    stuck, well = ScriptedServer(then=until_killed), ScriptedServer(then=slowly(0.1, says()))
+    async with serving(stuck, well), SttPool([stuck.url, well.url]) as pool:
+        calls = [asyncio.create_task(pool.transcribe(SAMPLES)) for _ in range(4)]
+        await until(lambda: [state.outstanding for state in pool.servers] == [2, 0])
+        for _ in range(3):
+            assert (await pool.transcribe(SAMPLES)).attempts == 1
+        assert [call.done() for call in calls].count(False) == 2
+        killed.set()
+        results = await asyncio.gather(*calls)
+    assert Counter(result.attempts for result in results) == {1: 2, 2: 2}
 
 
 async def test_where_all_are_dead_that_is_told():
@@ -239,9 +240,9 @@ async def test_nothing_is_lost_while_servers_come_and_go():
         calling = asyncio.gather(*(caller() for _ in range(30)))
         while not calling.done():
             for server in servers:
-                await server.stop()
+                server.is_away = True
                 await asyncio.sleep(0.1)
-                await server.start()
+                server.is_away = False
         await calling
     assert done == 300
 
