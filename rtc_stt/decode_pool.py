@@ -239,13 +239,20 @@ class DecodePool:
         if self._closed:
             return
         for tier, lane in self._lanes.items():
-            while lane.free > 0 and (batch := self._queue.pop(tier, self._share(lane))):
+            while lane.free > 0 and (batch := self._take(lane)):
                 self._start(lane, batch)
             if not lane.is_usable:
                 for request in self._queue.clear(tier):
                     self._fail(request, lane.trouble or "out of order", 0.0)
         self._tell_load()
         self._keep_watch()
+
+    def _take(self, lane: DecodeLane) -> list[Ticket]:
+        """What a free slot begins. Where people speak, recordings leave them one slot of several: a call
+        cannot be interrupted, and a long one would hold up a final.
+        """
+        recordings = self._ladder is None or lane.free > 1 or lane.running == 0
+        return self._queue.pop(lane.tier, self._share(lane), recordings=recordings)
 
     def _share(self, lane: DecodeLane) -> int:
         """How many a free slot takes: side by side they are done sooner than all in one."""
@@ -258,7 +265,7 @@ class DecodePool:
         for ticket in batch:
             queued_s = max(0.0, now - ticket.since)
             self._instrument.decode_started(ticket.request, queued_s)
-            if lane.tier is Tier.FAST:
+            if lane.tier is Tier.FAST and ticket.request.urgency is not Urgency.RECORDING:
                 kind = _kind(ticket.request)
                 self._longest_wait[kind] = max(self._longest_wait[kind], queued_s)
         self._instrument.batch_started(lane.tier, len(batch))

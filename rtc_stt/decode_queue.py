@@ -2,18 +2,18 @@
 
 The rules, in this order:
 
-1. Finals before eager finals before partials, each in the order they came; so among partials the session
-   that has waited longest.
+1. Finals before eager finals before partials before recordings, each in the order they came; so among
+   partials the session that has waited longest.
 2. A session has at most one partial waiting (a newer one replaces it, at the older one's place in the
    line) and at most one running.
 3. What a newer request of the same utterance has overtaken is stale and leaves the queue, finals excepted,
    and with them the eager final of a segment that was committed before (its audio starts elsewhere).
 4. A request that comes again with more urgency is promoted where it waits, and ignored where it runs.
 5. Who is next takes others along into one call of the engine: of like length, and of the same kind (finals
-   and eager finals, or partials), so that no final is slowed down by partials.
+   and eager finals, or partials, or recordings), so that no final is slowed down by others.
 6. The queue has bounds. Beyond them it sheds partials, those of the youngest utterances first; then
    requests to the accurate tier; then eager finals, which come again as finals. A final of the fast tier is
-   never shed.
+   never shed. Recordings do not count: how many there may be is decided where they are let in.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ class DecodeQueue:
     @property
     def fill(self) -> float:
         """How much of the bounds is taken; over 1 where finals alone exceed them."""
-        return max(len(self._waiting) / self._limit, self._bytes / self._limit_bytes)
+        live = [t.request for t in self._waiting.values() if t.request.urgency is not Urgency.RECORDING]
+        return max(len(live) / self._limit, sum(r.audio.nbytes for r in live) / self._limit_bytes)
 
     def speaking(self, now: float) -> int:
         """Streams in the middle of an utterance, as far as their requests tell."""
@@ -146,7 +147,7 @@ class DecodeQueue:
         stale = [
             ticket
             for ticket in self._waiting.values()
-            if ticket.request.urgency is not Urgency.FINAL and _overtakes(request, ticket.request)
+            if not ticket.request.urgency.is_last and _overtakes(request, ticket.request)
         ]
         order, since = next(self._count), now
         for ticket in stale:
@@ -160,9 +161,13 @@ class DecodeQueue:
         self._bytes += request.audio.nbytes
         return Pushed(gone, self._shed_excess())
 
-    def pop(self, tier: Tier, limit: int = 1) -> list[Ticket]:
-        """The requests of a tier to decode now in one call, at most ``limit``; none where none may run."""
-        ready = sorted(self._ready(tier), key=lambda t: (t.request.urgency, t.order))
+    def pop(self, tier: Tier, limit: int = 1, *, recordings: bool = True) -> list[Ticket]:
+        """The requests of a tier to decode now in one call, at most ``limit``; none where none may run.
+
+        Args:
+            recordings: whether they may.
+        """
+        ready = sorted(self._ready(tier, recordings=recordings), key=lambda t: (t.request.urgency, t.order))
         batch = _fill(ready, min(limit, self._max_batch), self._max_batch * AUDIO_PER_REQUEST)
         for ticket in batch:
             self._remove(ticket)
@@ -179,21 +184,27 @@ class DecodeQueue:
         return self._remove_all(t for t in self._waiting.values() if t.request.stream_id == stream_id)
 
     def clear(self, tier: Tier, before: float | None = None) -> list[DecodeRequest]:
-        """Remove all that waits for one tier, or only what has waited since ``before``. Returns it."""
+        """Remove all that waits for one tier, or only what has waited since ``before``. Returns it.
+
+        Recordings wait as long as it takes.
+        """
         return self._remove_all(
             t
             for t in self._waiting.values()
-            if t.request.tier is tier and (before is None or t.since <= before)
+            if t.request.tier is tier
+            and (before is None or (t.since <= before and t.request.urgency is not Urgency.RECORDING))
         )
 
     # ── Inside ────────────────────────────────────────────────────────────
 
-    def _ready(self, tier: Tier) -> Iterator[Ticket]:
+    def _ready(self, tier: Tier, *, recordings: bool = True) -> Iterator[Ticket]:
         runs = {key[0] for key, t in self._running.items() if t.request.urgency is Urgency.PARTIAL}
         for ticket in self._waiting.values():
             request = ticket.request
-            if request.tier is tier and (
-                request.urgency is not Urgency.PARTIAL or request.stream_id not in runs
+            if (
+                request.tier is tier
+                and (request.urgency is not Urgency.PARTIAL or request.stream_id not in runs)
+                and (recordings or request.urgency is not Urgency.RECORDING)
             ):
                 yield ticket
 
@@ -211,7 +222,7 @@ class DecodeQueue:
         shed = []
         while self._waiting and self.fill > 1:
             ticket = max(self._waiting.values(), key=self._dispensability)
-            if _is_last_word(ticket.request):
+            if _is_kept(ticket.request):
                 break
             self._remove(ticket)
             shed.append(ticket.request)
@@ -223,9 +234,9 @@ class DecodeQueue:
         if request.urgency is Urgency.PARTIAL:
             speaker = self._speakers.get(request.stream_id)
             return 3, speaker.began if speaker else ticket.order, ticket.order
-        if request.tier is Tier.ACCURATE:
+        if request.tier is Tier.ACCURATE and not _is_kept(request):
             return 2, request.urgency, ticket.order
-        return int(not _is_last_word(request)), ticket.order, 0
+        return int(not _is_kept(request)), ticket.order, 0
 
     def _note_speaker(self, request: DecodeRequest, now: float) -> None:
         speaker = self._speakers.get(request.stream_id)
@@ -250,21 +261,28 @@ class DecodeQueue:
         return sum(other.began < speaker.began for other in self._speaking(now)) < chosen
 
 
-def _is_last_word(request: DecodeRequest) -> bool:
-    """Whether without it an utterance might have no text."""
-    return request.urgency is Urgency.FINAL and request.tier is Tier.FAST
+def _is_kept(request: DecodeRequest) -> bool:
+    """Whether it is never shed: without it an utterance might have no text, or a recording would end."""
+    is_last_word = request.urgency is Urgency.FINAL and request.tier is Tier.FAST
+    return is_last_word or request.urgency is Urgency.RECORDING
+
+
+def _kind(request: DecodeRequest) -> Urgency:
+    """What shares a call: finals and eager finals do."""
+    return Urgency.FINAL if request.urgency is Urgency.EAGER else request.urgency
 
 
 def _fill(ready: list[Ticket], limit: int, most_audio: int) -> list[Ticket]:
     """The first of those that are ready, in their order, and whoever may go along with it."""
     batch: list[Ticket] = []
     streams: set[str] = set()  # with a partial in the batch
+    kind = None
     shortest = longest = audio = 0
     for ticket in ready:
         request, length = ticket.request, len(ticket.request.audio)
         is_partial = request.urgency is Urgency.PARTIAL
         if batch:
-            if len(batch) >= limit or is_partial != bool(streams):
+            if len(batch) >= limit or _kind(request) != kind:
                 break
             low, high = min(shortest, length), max(longest, length)
             alike = high <= max(LENGTH_RATIO * low, low + LENGTH_SLACK)
@@ -272,6 +290,7 @@ def _fill(ready: list[Ticket], limit: int, most_audio: int) -> list[Ticket]:
                 continue
             shortest, longest = low, high
         else:
+            kind = _kind(request)
             shortest = longest = length
         batch.append(ticket)
         audio += length

@@ -30,6 +30,13 @@ class Urgency(enum.IntEnum):
     """The speaker paused; if they are done, this becomes the final."""
     PARTIAL = 2
     """The speaker goes on; the next partial will replace this one."""
+    RECORDING = 3
+    """Nobody speaks: a stretch of a recording, which has time, and is not lost either."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing will be asked in its place."""
+        return self in (Urgency.FINAL, Urgency.RECORDING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -403,6 +403,37 @@ async def test_who_waits_for_the_accurate_tier_in_vain_is_shed(benches):
     assert (answer.request.stream_id, answer.shed) == ("b", True)
 
 
+# ── Recordings ──
+
+
+async def test_recordings_leave_a_slot_to_who_speaks(benches):
+    bench = benches(concurrency=3)
+    bench.submit(*(request(f"r{n}", urgency=Urgency.RECORDING) for n in range(5)))
+    await bench.until(lambda: len(bench.engine.started) == 2)
+    bench.submit(request("final"))
+    await bench.until(lambda: len(bench.engine.started) == 3)
+    assert bench.engine.started[-1].stream_id == "final"
+    bench.engine.gate.set()
+    assert len({(await bench.next()).request.stream_id for _ in range(6)}) == 6
+
+
+@pytest.mark.parametrize("how", [{"concurrency": 1}, {"concurrency": 2, "adaptive": False}])
+async def test_where_there_is_one_slot_or_nobody_speaks_they_take_all(benches, how):
+    bench = benches(**how)
+    bench.submit(*(request(f"r{n}", urgency=Urgency.RECORDING) for n in range(5)))
+    await bench.until(lambda: len(bench.engine.started) == how["concurrency"])
+    bench.engine.gate.set()
+    assert len({(await bench.next()).request.stream_id for _ in range(5)}) == 5
+
+
+async def test_the_wait_of_recordings_is_no_pressure(benches):
+    bench = benches(clock=iter(range(0, 1_000, 3)).__next__)
+    bench.submit(request("a", urgency=Urgency.RECORDING), request("b", urgency=Urgency.RECORDING))
+    await bench.until(lambda: len(bench.engine.started) == 1)
+    pressure = bench.pool._look(99.0)
+    assert (pressure.final_wait_s, pressure.partial_wait_s, pressure.fill) == (0.0, 0.0, 0.0)
+
+
 # ── Load ──
 
 

@@ -14,7 +14,7 @@ from rtc_stt.decode_queue import AUDIO_PER_REQUEST, SILENT_AFTER_S, DecodeQueue,
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 from tests.harness import request
 
-FINAL, EAGER, PARTIAL = Urgency.FINAL, Urgency.EAGER, Urgency.PARTIAL
+FINAL, EAGER, PARTIAL, RECORDING = Urgency
 
 
 def popped(queue: DecodeQueue, tier: Tier = Tier.FAST) -> list[DecodeRequest]:
@@ -42,10 +42,12 @@ def test_urgency_goes_before_order():
         request("c", urgency=FINAL),
         request("d", urgency=PARTIAL),
         request("e", urgency=FINAL),
+        request("f", urgency=RECORDING),
+        request("g", urgency=PARTIAL),
     ]
     for r in asked:
         queue.push(r, 0)
-    assert [r.stream_id for r in popped(queue)] == ["c", "e", "b", "a", "d"]
+    assert [r.stream_id for r in popped(queue)] == ["c", "e", "b", "a", "d", "g", "f"]
 
 
 def test_requests_of_one_urgency_are_served_in_the_order_they_came():
@@ -384,6 +386,44 @@ def test_all_that_waits_for_a_tier_can_be_taken_away():
     assert [r.stream_id for r in popped(queue)] == ["c"]
 
 
+# ── Recordings ──
+
+
+def test_a_later_stretch_of_a_recording_does_not_overtake_an_earlier_one():
+    queue = DecodeQueue()
+    queue.push(request(utterance=1, urgency=RECORDING), 0)
+    assert queue.push(request(utterance=2, urgency=RECORDING), 0) == Pushed()
+    assert [r.utterance_id for r in popped(queue)] == [1, 2]
+
+
+def test_recordings_share_no_call_with_who_speaks():
+    queue = DecodeQueue(max_batch=4)
+    for stream, urgency in (("a", RECORDING), ("b", FINAL), ("c", RECORDING)):
+        queue.push(request(stream, urgency=urgency), 0)
+    assert [t.request.stream_id for t in queue.pop(Tier.FAST, 4)] == ["b"]
+    assert [t.request.stream_id for t in queue.pop(Tier.FAST, 4)] == ["a", "c"]
+
+
+def test_recordings_wait_while_they_may_not():
+    queue = DecodeQueue()
+    queue.push(request("a", urgency=RECORDING), 0)
+    assert queue.pop(Tier.FAST, recordings=False) == []
+    queue.push(request("b", urgency=PARTIAL), 0)
+    assert [t.request.stream_id for t in queue.pop(Tier.FAST, recordings=False)] == ["b"]
+
+
+def test_recordings_neither_fill_the_queue_nor_are_shed_nor_lose_patience():
+    queue = DecodeQueue(limit=2)
+    for n in range(9):
+        tier = Tier.ACCURATE if n % 2 else Tier.FAST
+        assert queue.push(request(f"r{n}", tier=tier, urgency=RECORDING), 0) == Pushed()
+    assert queue.fill == 0
+    partials = [request(f"p{n}", urgency=PARTIAL) for n in range(3)]
+    assert [r for p in partials for r in queue.push(p, 0).shed] == [partials[2]]
+    assert queue.clear(Tier.ACCURATE, before=9) == []
+    assert len(queue.clear(Tier.ACCURATE)) == 4
+
+
 # ── Whatever happens ──
 
 
@@ -432,12 +472,13 @@ def test_every_request_leaves_once_and_the_bounds_hold(steps):
                 leave(pushed.stale)
                 leave(pushed.shed)
                 assert not any(r.urgency is FINAL and r.tier is Tier.FAST for r in pushed.shed)
+                assert not any(r.urgency is RECORDING for r in [*pushed.shed, *pushed.stale])
             case ("pop", tier, limit_now):
                 taken = [ticket.request for ticket in queue.pop(tier, limit_now)]
                 leave(taken)
                 running += taken
                 lengths = [len(r.audio) for r in taken]
-                assert len({r.urgency is PARTIAL for r in taken}) <= 1
+                assert len({FINAL if r.urgency is EAGER else r.urgency for r in taken}) <= 1
                 assert not taken or max(lengths) <= max(1.25 * min(lengths), min(lengths) + SAMPLE_RATE / 2)
                 assert len(taken) <= 1 or sum(lengths) <= 3 * AUDIO_PER_REQUEST
             case ("done",):
@@ -451,8 +492,9 @@ def test_every_request_leaves_once_and_the_bounds_hold(steps):
                 queue.few_partials = on
         assert sum(queue.waiting(tier) for tier in Tier) == len(inside)
         assert (queue.bytes == 0) == (not inside)
-        if len(inside) > limit or queue.bytes > limit_bytes:
-            assert all(key[3] is Tier.FAST for key in inside), "only finals of the fast tier may exceed them"
+        live = [t.request for t in queue._waiting.values() if t.request.urgency is not RECORDING]
+        if len(live) > limit or sum(r.audio.nbytes for r in live) > limit_bytes:
+            assert all(r.tier is Tier.FAST for r in live), "only finals of the fast tier may exceed them"
     for tier in Tier:
         finals = [t.request for t in queue.pop(tier)]
         if finals and finals[0].urgency is PARTIAL:

@@ -101,7 +101,7 @@ class Stretches:
                 utterance_id=number,
                 revision=1,
                 tier=tier,
-                urgency=Urgency.FINAL,
+                urgency=Urgency.RECORDING,
                 audio=waiting.audio,
                 audio_start=waiting.stretch.start,
                 language=options.language,

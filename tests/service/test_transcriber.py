@@ -184,7 +184,7 @@ async def test_what_is_asked_for_reaches_the_engine(studios):
     assert (asked.language, asked.prompt, asked.hotwords, asked.word_timestamps) == (
         "de", "Lampen", "Licht", True,
     )  # fmt: skip
-    assert asked.urgency is Urgency.FINAL
+    assert asked.urgency is Urgency.RECORDING
     assert asked.draft is None
 
 
