@@ -48,8 +48,6 @@ class _Journey:
     """None while it waits."""
     asked_at: float = 0.0
     errors: list[str] = field(default_factory=list)
-    waits_for: int | None = None
-    """A place that has no room."""
     is_forgotten: bool = False
 
     @property
@@ -115,9 +113,8 @@ class FailoverLane:
         place = self._next_place()
         if place is None or len(self._waiting) >= MAX_WAITING:
             return 0
-        ahead = sum(journey.waits_for == place for journey in self._waiting)
-        room = self._places[place].free - ahead
-        return max(0, room if self._is_sure_of(place) else min(room, 1))
+        room = self._places[place].free  # who waits here for room has taken what there was
+        return room if self._is_sure_of(place) else min(room, 1)
 
     @property
     def can_batch(self) -> bool:
@@ -202,7 +199,7 @@ class FailoverLane:
         now = self._clock()
         for journey in journeys:
             journey.attempt = self._failover.ask(journey.errand, place, now)
-            journey.asked_at, journey.waits_for = now, None
+            journey.asked_at = now
         self._places[place].start([journey.ticket for journey in journeys])
 
     def _receive(self, place: int, run: Run, replies: list[Reply]) -> None:
@@ -250,7 +247,6 @@ class FailoverLane:
             elif isinstance(choice, Ask) and self._places[choice.place].free > 0:
                 self._ask(choice.place, [journey])
             else:
-                journey.waits_for = choice.place if isinstance(choice, Ask) else None
                 self._waiting.append(journey)
         return lost
 

@@ -7,6 +7,7 @@ quotes anything of it.
 
 from __future__ import annotations
 
+import ctypes
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from rtc_stt.media_formats import CODECS, CONTAINERS, SIZED_CONTAINERS
 
 __all__ = ["MonoResampler", "decode_audio", "read_audio"]
 
+MAX_ALLOC = 32 * 2**20
+"""Bytes of one block that FFmpeg asks the system for: a header of a few bytes may claim gigabytes."""
+
 MIN_RATE, MAX_RATE = 2_000, 768_000
 """Samples per second. Speech needs more than the one, and no converter gives more than the other."""
 
@@ -38,6 +42,14 @@ MAX_PACKET = 8 * 2**20
 
 MAX_FRAME_S = 60
 """Of one decoded frame. Honest ones are shorter than a second."""
+
+DENSE_FREE, MAX_DENSE = 10_000, 1_000
+"""Packets for each second of sound, beyond so many. Opus of 2.5 ms has 400. Each costs its 0.1 ms, so that
+a file of packets of one sample would keep a processor busy for longer than it sounds."""
+
+MAX_CHANGES = 50
+"""Of rate and channels within a file: each makes a filter, which takes up to 20 ms. Streams that were put one
+behind the other have a few."""
 
 DAMAGED_FREE = 20
 MAX_DAMAGED = 0.1
@@ -55,6 +67,21 @@ RIFF_UNKNOWN = 0x7FFF_0000
 
 CUT_OFF = "the file was cut off: it holds less than its header says; send all of it"
 NO_AUDIO = "this is no audio that is read here: send WAV, FLAC, MP3, Ogg, Opus, WebM, MP4 or the like"
+
+
+def _bound_memory() -> bool:
+    """Hold FFmpeg to :data:`MAX_ALLOC`, in all of the process. Returns whether its library was found.
+
+    PyAV offers no way to it. Its wheel brings the library along; another build has the system's.
+    """
+    root = Path(av.__file__).parent
+    for library in [*(root.parent / "av.libs").glob("libavutil*"), *(root / ".dylibs").glob("libavutil*")]:
+        ctypes.CDLL(str(library)).av_max_alloc(ctypes.c_size_t(MAX_ALLOC))
+        return True
+    return False
+
+
+_bound_memory()
 
 
 class MonoResampler:
@@ -180,10 +207,17 @@ class _Tally:
     packets: int = 0
     damaged: int = 0
     samples: int = 0
+    form: tuple[int, int] = (0, 0)
+    changes: int = 0
 
     @property
     def is_damaged(self) -> bool:
         return self.damaged > MAX_DAMAGED * self.packets
+
+    @property
+    def is_absurd(self) -> bool:
+        is_dense = self.packets > DENSE_FREE + MAX_DENSE * self.samples / SAMPLE_RATE
+        return is_dense or self.changes > MAX_CHANGES
 
 
 class _Track:
@@ -229,6 +263,8 @@ class _Track:
         tally.packets += 1
         if packet.size > MAX_PACKET:
             raise BadAudio("a part of it is absurdly long: the file is damaged")
+        if tally.is_absurd:
+            raise BadAudio("it is cut into absurdly small pieces: convert it to WAV, FLAC or MP3")
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
@@ -242,6 +278,10 @@ class _Track:
         _check_form(frame.sample_rate, frame.layout.nb_channels)
         if frame.samples > MAX_FRAME_S * frame.sample_rate:
             raise BadAudio("a part of it is absurdly long: the file is damaged")
+        form = frame.sample_rate, frame.layout.nb_channels
+        if form != self._tally.form:
+            self._tally.form = form
+            self._tally.changes += 1
         return self._resampler.push(frame)
 
     def _check_end(self) -> None:

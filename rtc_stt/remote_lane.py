@@ -217,7 +217,9 @@ def _wav(audio: Samples) -> io.BytesIO:
 
 def _language(request: DecodeRequest) -> str | None:
     """Where only one is meant, it need not be detected."""
-    return request.languages[0] if len(request.languages) == 1 else request.language
+    if request.language is None and len(request.languages) == 1:
+        return request.languages[0]
+    return request.language
 
 
 def _prompt(request: DecodeRequest) -> str:

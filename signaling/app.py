@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import secrets
 import time
-from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -23,8 +22,8 @@ from signaling.door import Door
 from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
 from signaling.keyring import Keyring, load_keys
-from signaling.keys import DRAIN, FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
-from signaling.loop_lag import LoopLag
+from signaling.keys import FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
+from signaling.life import add_life
 from signaling.metrics import Metrics
 from signaling.origins import Origins
 from signaling.page import About
@@ -77,6 +76,20 @@ def create_app(
         snapshot.add_routes(app, service, metrics)
     openapi.add_routes(app)
 
+    _listen_to(host, front)
+
+    async def drain(seconds: float) -> None:
+        """Live sessions and recordings end side by side."""
+        await asyncio.gather(host.drain(seconds), transcribe.drain(app, seconds))
+
+    add_life(app, drain, server.drain_seconds)
+    return app
+
+
+def _listen_to(host: Host, front: Front) -> None:
+    """What becomes of the sessions, and how much they use."""
+    gate = front.gate
+
     def watch(session_id: str, what: str) -> None:
         gate.door.watch(session_id, what)
         if what == "ended":
@@ -87,22 +100,6 @@ def create_app(
             host.expel(session_id, OVER_CODE, OVER_MESSAGE)
 
     host.watch, host.meter = watch, hear
-
-    async def drain(seconds: float) -> None:
-        """Live sessions and recordings end side by side."""
-        await asyncio.gather(host.drain(seconds), transcribe.drain(app, seconds))
-
-    app[DRAIN] = drain
-
-    async def life(app: web.Application) -> AsyncIterator[None]:
-        lag = LoopLag(gate.instrument.loop_lagged)
-        lag.start()
-        yield
-        lag.stop()
-        await drain(server.drain_seconds)
-
-    app.cleanup_ctx.append(life)
-    return app
 
 
 def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo: bool = False) -> Gate:

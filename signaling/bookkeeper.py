@@ -86,7 +86,9 @@ class Bookkeeper:
                 await self._write()
                 await self._run(self._store.close)
         except TimeoutError:
-            log.error("the last usage could not be written to %s in time", self._path)
+            self._is_failing = True
+        if self._is_failing:
+            log.error("the last usage could not be written to %s, and is lost", self._path)
         self._thread.shutdown(wait=False)
 
     async def report(self, key_id: str, days: int) -> list[tuple[int, Amount]]:

@@ -22,6 +22,10 @@ HEAD_TIMEOUT_S = 10.0
 KEEPALIVE_S = 30.0
 """Between requests, their heads included. A page asks every few seconds or not at all."""
 
+SEND_STALL_S = 20.0
+"""Without a byte taken of an answer that is too long for the sockets' own buffers: who does not read is not
+written to for ever."""
+
 MAX_CONNECTIONS = 512
 """In all. Most systems give a process 1,024 descriptors, and a session takes two."""
 
@@ -41,6 +45,13 @@ class Connections:
         self._instrument = instrument
         self._open: dict[asyncio.BaseTransport, _Connection] = {}
         self._by_address: Counter[str] = Counter()
+        self._more = 0  # than the constants say
+
+    def make_room(self, requests: int) -> None:
+        """So many requests may be worked on at a time, all of one address perhaps, and each takes a
+        connection for as long. There is room for as many again, who are to be told that there is none.
+        """
+        self._more += 2 * requests
 
     def __len__(self) -> int:
         return len(self._open)
@@ -57,7 +68,8 @@ class Connections:
     def _admit(self, transport: asyncio.Transport, connection: _Connection) -> bool:
         address = _address(transport)
         own = not is_loopback(address) and not is_one_of(address, self._proxies)
-        if len(self._open) >= MAX_CONNECTIONS or (own and self._by_address[address] >= MAX_PER_ADDRESS):
+        most, most_of_one = MAX_CONNECTIONS + self._more, MAX_PER_ADDRESS + self._more
+        if len(self._open) >= most or (own and self._by_address[address] >= most_of_one):
             self._instrument.session_refused("connections")
             return False
         self._open[transport] = connection
@@ -81,6 +93,8 @@ class _Connection(asyncio.Protocol):
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.TimerHandle | None = None  # while there is much to be read
+        self._unsent = 0
 
     def connection_made(self, transport: Any) -> None:
         """A connection."""
@@ -103,18 +117,23 @@ class _Connection(asyncio.Protocol):
         return self._inner.eof_received() if self._inner else None
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """The client has much to read."""
+        self._watch_sending()
         if self._inner:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """It has read most of it."""
+        if self._sending:
+            self._sending.cancel()
         if self._inner:
             self._inner.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The end."""
         self.stop_timer()
+        if self._sending:
+            self._sending.cancel()
         if self._inner and self._transport:
             self._owner._part(self._transport)
             self._inner.connection_lost(error)
@@ -123,6 +142,18 @@ class _Connection(asyncio.Protocol):
         """A request has come."""
         if self._timer:
             self._timer.cancel()
+
+    def _watch_sending(self) -> None:
+        if self._transport:
+            self._unsent = self._transport.get_write_buffer_size()
+            self._sending = asyncio.get_running_loop().call_later(SEND_STALL_S, self._check_sending)
+
+    def _check_sending(self) -> None:
+        assert self._transport
+        if self._transport.get_write_buffer_size() >= self._unsent:
+            self._transport.abort()
+        else:
+            self._watch_sending()
 
 
 def _address(transport: asyncio.BaseTransport) -> str:

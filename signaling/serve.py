@@ -19,6 +19,10 @@ from signaling.keys import DRAIN, GATE, SERVER
 
 __all__ = ["listening", "serve"]
 
+LINGER_S = 2.0
+"""An answer that comes before the end of a body is followed by so much of the rest, which is thrown away: a
+connection that is closed at once is reset, and the client may never see the answer."""
+
 log = logging.getLogger(__name__)
 
 
@@ -57,7 +61,7 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
         ConfigError: the address cannot be listened on.
     """
     server = app[SERVER]
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S)
     await runner.setup()
     assert runner.server
     factory = app[GATE].connections.guard(runner.server)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from aiohttp import web
@@ -14,8 +14,8 @@ from signaling import health as probes
 from signaling import openapi, snapshot, transcribe, usage_routes
 from signaling.app import make_gate
 from signaling.calls import Health
-from signaling.keys import DRAIN, GATE, HEALTH, IN_FLIGHT, SERVER
-from signaling.loop_lag import LoopLag
+from signaling.keys import GATE, HEALTH, IN_FLIGHT, SERVER
+from signaling.life import add_life
 from signaling.metrics import Metrics
 from signaling.request import middleware
 from signaling.settings import Access, Server
@@ -56,19 +56,11 @@ def create_service_app(
     async def drain(seconds: float) -> None:
         await transcribe.drain(app, seconds)
 
-    app[HEALTH], app[DRAIN] = how_it_is, drain
+    app[HEALTH] = how_it_is
     probes.add_routes(app)
     usage_routes.add_routes(app)
     snapshot.add_routes(app, Service(name, commit, queue), metrics)
     app.router.add_get("/metrics", metrics.scrape)
     openapi.add_routes(app)
-
-    async def life(app: web.Application) -> AsyncIterator[None]:
-        lag = LoopLag(metrics.loop_lagged)
-        lag.start()
-        yield
-        lag.stop()
-        await drain(server.drain_seconds)
-
-    app.cleanup_ctx.append(life)
+    add_life(app, drain, server.drain_seconds)
     return app

@@ -86,7 +86,7 @@ class Access:
         "RATE_LIMIT_RPS",
         5.0,
         "Offers, recordings, tokens … a second of one key, or without keys of one address, this machine's "
-        "excepted.",
+        "excepted. Of primary and fallback 100, with a burst of 200.",
         low=0.01,
         high=10_000,
     )

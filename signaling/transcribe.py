@@ -10,7 +10,7 @@ from functools import partial
 from aiohttp import web
 
 from rtc_stt.config import Recordings
-from rtc_stt.errors import FallbackFailed
+from rtc_stt.errors import FallbackFailed, Unavailable
 from rtc_stt.events import Decision, DropReason, Reason
 from rtc_stt.service.formats import render
 from rtc_stt.service.transcriber import Transcriber
@@ -68,19 +68,11 @@ async def _answer(request: web.Request, asked: Asked, transcript: Transcript) ->
     """The transcript in the form that was asked for.
 
     Raises:
-        FallbackFailed: it was wanted, and the fast text will not do.
+        FallbackFailed, Unavailable: see :func:`_check_fallback`.
     """
     request.app[GATE].instrument.fallback_decided(_fallback_result(transcript))
     if transcript.fallback_failed:
-        error = transcript.fallback_error or "no answer"
-        told(request)["X-Fallback-Error"] = header_safe(error)
-        if _is_lost(transcript):
-            raise FallbackFailed(f"the primary could not decode it, and the fallback failed: {error}")
-        if not asked.degrade:
-            raise FallbackFailed(
-                f"the primary is unsure, and the fallback failed: {error}. Send on_fallback_failure=degrade "
-                "if the primary's text will do"
-            )
+        _check_fallback(request, asked, transcript)
     write = partial(
         render,
         transcript,
@@ -92,6 +84,26 @@ async def _answer(request: web.Request, asked: Asked, transcript: Transcript) ->
     is_long = len(transcript.segments) > MANY_SEGMENTS
     body, content_type = await asyncio.to_thread(write) if is_long else write()
     return web.Response(text=body, content_type=content_type, charset="utf-8")
+
+
+def _check_fallback(request: web.Request, asked: Asked, transcript: Transcript) -> None:
+    """The fallback was wanted and failed: whether the transcript will do all the same.
+
+    Raises:
+        FallbackFailed: it will not.
+        Unavailable: likewise; the fallback was not asked, since the server has too much to do.
+    """
+    was_asked = any(d in (Decision.REDECODE_FAILED, Decision.REDECODE_TIMEOUT) for d in transcript.decisions)
+    error = transcript.fallback_error or ("its text loops" if was_asked else "no capacity")
+    told(request)["X-Fallback-Error"] = header_safe(error)
+    is_lost = _is_lost(transcript)
+    if asked.degrade and not is_lost:
+        return
+    what = "the primary could not decode it" if is_lost else "the primary is unsure"
+    way_out = "" if is_lost else ". Send on_fallback_failure=degrade if the primary's text will do"
+    if was_asked:
+        raise FallbackFailed(f"{what}, and the fallback failed: {error}{way_out}")
+    raise Unavailable(f"{what}, and the server is too busy to ask the fallback{way_out}")
 
 
 def _is_lost(transcript: Transcript) -> bool:
@@ -144,6 +156,7 @@ def add_routes(app: web.Application, transcriber: Transcriber, recordings: Recor
         seconds=recordings.upload_seconds,
         field_bytes=MAX_FIELD_BYTES,
     )
+    app[GATE].connections.make_room(recordings.max_requests)
     app[IN_FLIGHT] = InFlight(recordings.max_requests, app[GATE].instrument.session_refused)
     app.router.add_post(PATH, post_transcribe, expect_handler=_let_in_first)
 

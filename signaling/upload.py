@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from rtc_stt.errors import BadRequest, Gone, RequestTimeout, TooLarge, Unavailable, UnsupportedMedia
@@ -117,7 +117,8 @@ def _check_head(request: web.Request, limits: Limits) -> None:
 
 async def _invite(request: web.Request) -> None:
     """Who asked whether to send the body at all (``Expect: 100-continue``, RFC 9110 §10.1.1) may send it."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    asks = request.headers.get("Expect", "").lower() == "100-continue"
+    if asks and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer has not begun
 

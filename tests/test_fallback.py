@@ -304,6 +304,32 @@ async def test_what_a_stream_that_ends_has_asked_is_broken_off(benches, one):
     assert bench.answers.empty()
 
 
+async def test_what_was_broken_off_may_be_asked_again(benches, one):
+    bench = benches(one)
+    one.otherwise = services.hang
+    bench.submit(request())
+    await until(lambda: one.running == 1)
+    bench.pool.detach("a")
+    one.gate.set()
+    assert await bench.heard(request()) == ["better words"]
+
+
+async def test_if_who_finds_out_goes_another_one_does(benches, one):
+    bench = benches(one)
+    one.script = [services.status(429, Retry_After="1")]
+    await bench.heard(request())
+    one.otherwise = services.hang
+    bench.now_ahead_s += 1.0
+    bench.submit(request("probe"), request("waits"))
+    await until(lambda: one.running == 1)
+    bench.pool.detach("probe")
+    await until(lambda: len(one.asked) == 3)
+    one.gate.set()
+    answer = await bench.next()
+    assert isinstance(answer, Hypothesis)
+    assert answer.request.stream_id == "waits"
+
+
 async def test_a_fallback_that_hangs_does_not_hold_up_the_fast_model(benches, one):
     bench = benches(one)
     one.otherwise = services.hang

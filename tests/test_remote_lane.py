@@ -138,7 +138,8 @@ async def test_prompt_and_context_go_together_and_of_too_much_the_end_is_kept(
 async def test_where_one_language_is_meant_it_is_not_detected(service: Service, asker: Asker) -> None:
     await asker.ask(request(languages=("en",)))
     await asker.ask(request(languages=("en", "de")))
-    assert [asked.get("language") for asked in service.asked] == ["en", None]
+    await asker.ask(request(language="de", languages=("en",)))
+    assert [asked.get("language") for asked in service.asked] == ["en", None, "de"]
 
 
 # ── What is answered ────────────────────────────────────────────────────────────

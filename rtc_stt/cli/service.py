@@ -57,7 +57,7 @@ def run_service(kind: Kind, options: argparse.Namespace) -> int:
     values = common.read_values(options, host=options.host, port=options.port)
     if options.demo:
         values = values.over(DEMO_VALUES)
-    values = values.over(Values({"PORT": (str(kind.port), kind.name)}))
+    values = values.over(_defaults(kind))
     server, access, recordings = build(Server, values), build(Access, values), build(Recordings, values)
     warn_if_open(server, access)
     metrics = Metrics()
@@ -89,6 +89,12 @@ def run_service(kind: Kind, options: argparse.Namespace) -> int:
 
     asyncio.run(run())
     return 0
+
+
+def _defaults(kind: Kind) -> Values:
+    """What a service has where the gateway has something else. Its clients are servers, with many users."""
+    told = {"PORT": str(kind.port), "RATE_LIMIT_RPS": "100", "RATE_LIMIT_BURST": "200"}
+    return Values({name: (value, kind.name) for name, value in told.items()})
 
 
 def _health(speech: Speech) -> Health:

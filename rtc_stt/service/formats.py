@@ -16,6 +16,10 @@ from rtc_stt.wire import from_plain, to_plain
 __all__ = ["Form", "read_verbose", "render"]
 
 
+ROUNDING = 1e-3
+"""By so much a probability may be over 1."""
+
+
 class Form(enum.StrEnum):
     """``response_format``, in the words of OpenAI's endpoint."""
 
@@ -63,20 +67,19 @@ def read_verbose(body: Mapping[str, object]) -> Transcript:
     ``model`` is then who has the last word, which ``verbose_json`` tells.
 
     Raises:
-        ValueError: a field is missing, of another type, or no finite number.
+        ValueError: a field is missing, of another type, or a number that is not possible.
     """
     transcript = from_plain(Transcript, body)
     assert isinstance(transcript, Transcript)
     for segment in transcript.segments:
-        figures = (
-            segment.language_probability,
-            segment.avg_logprob,
-            segment.no_speech_prob,
-            segment.compression_ratio,
-            *(word.probability for word in segment.words),
-        )
-        if not all(math.isfinite(figure) for figure in figures):
-            raise ValueError("a figure is no finite number")
+        probabilities = [segment.language_probability, segment.no_speech_prob]
+        probabilities += [word.probability for word in segment.words]
+        if not (
+            all(0 <= probability <= 1 + ROUNDING for probability in probabilities)
+            and -math.inf < segment.avg_logprob <= ROUNDING
+            and 0 <= segment.compression_ratio < math.inf
+        ):
+            raise ValueError("a figure of a segment is not possible")
     return transcript
 
 

@@ -14,7 +14,7 @@ KEY = "a-key-of-sixteen-chars"
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """Nothing of the machine's own configuration, and nothing left of what a command sets up."""
-    for name in ("CONFIG_PATH", "API_KEYS", "HOST", "PORT", "MIN_SILENCE_MS"):
+    for name in ("CONFIG_PATH", "API_KEYS", "API_KEYS_FILE", "HOST", "PORT", "MIN_SILENCE_MS"):
         monkeypatch.delenv(name, raising=False)
     handlers, level = list(logging.root.handlers), logging.root.level
     yield
@@ -39,6 +39,23 @@ def test_secrets_are_counted_and_not_shown(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "API_KEYS=(2 set)" in out
     assert KEY not in out
+
+
+def test_a_file_of_keys_counts_and_is_looked_into(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "keys.txt"
+    path.touch(0o600)
+    path.write_text(f"{KEY} name=acme\n")
+    monkeypatch.setenv("API_KEYS_FILE", str(path))
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    assert main(["config", "check"]) == 0
+    printed = capsys.readouterr()
+    assert f"API_KEYS_FILE={path}" in printed.out
+    path.write_text(f"{KEY} nmae=acme\n")
+    assert main(["config", "check"]) == 1
+    wrong = capsys.readouterr()
+    assert f"{path}:1: expected KEY" in wrong.err
+    assert wrong.out == ""
+    assert KEY not in printed.out + wrong.err
 
 
 def test_a_file_may_be_named_by_the_environment(tmp_path, monkeypatch, capsys):

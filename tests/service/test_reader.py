@@ -181,6 +181,37 @@ def test_a_packet_that_is_absurdly_long_is_refused(monkeypatch):
         read(WAV)
 
 
+def test_a_file_of_absurdly_many_packets_is_refused(monkeypatch):
+    monkeypatch.setattr(media, "DENSE_FREE", 10)
+    monkeypatch.setattr(media, "MAX_DENSE", 5)
+    with pytest.raises(BadAudio, match="small pieces"):
+        read(encoded(tone(2.0), "flac", "flac"))
+
+
+def test_a_file_that_changes_for_ever_is_refused(monkeypatch):
+    changing = encoded(tone(0.5), "adts", "aac") + encoded(tone(0.5, 8_000), "adts", "aac", 8_000)
+    assert len(read(changing * 2)) == pytest.approx(2 * SAMPLE_RATE, rel=0.3)  # with the lead-in of each
+    monkeypatch.setattr(media, "MAX_CHANGES", 10)
+    with pytest.raises(BadAudio, match="small pieces"):
+        read(changing * 10)
+
+
+def test_a_header_that_claims_gigabytes_gets_none():
+    """In a process of its own, whose memory is its own too."""
+    claims = WAV[:36] + b"LIST\xff\xff\xff\x3fINFOISFT\xf0\xff\xff\x3f" + WAV[36:]
+    code = (
+        "import io, resource, sys\n"
+        "from rtc_stt.errors import BadAudio\n"
+        "from rtc_stt.service.reader import read_recording\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: list(read_recording(io.BytesIO(sys.stdin.buffer.read()), 60))\n"
+        "except BadAudio: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    grown = subprocess.run([sys.executable, "-c", code], input=claims, capture_output=True, timeout=60)
+    assert int(grown.stdout) < 64 * 1024  # in kB
+    assert media._bound_memory()
+
+
 def test_a_failure_of_the_disk_is_no_fault_of_the_file():
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:

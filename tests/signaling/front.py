@@ -124,4 +124,6 @@ async def error_of(response: Any) -> dict[str, str]:
     body = (await response.json())["error"]
     assert set(body) == {"type", "message", "request_id"}
     assert body["request_id"] == response.headers["X-Req-Id"]
+    assert response.headers["X-Error-Type"] == body["type"]
+    assert response.headers["X-Error-Message"].isascii()
     return body

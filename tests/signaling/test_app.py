@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp import FormData
+from aiohttp.test_utils import TestClient, TestServer
 
 from rtc_stt.errors import Unavailable
 from signaling.app import create_app
 from signaling.calls import Health
+from signaling.keys import DRAIN
 from signaling.page import About
 from signaling.settings import Access, Server, WebRtc
 from tests.signaling.front import KEY, FakeHost, Gateway, error_of, start
+from tests.signaling.service import FakeTranscriber
 
 
 @pytest.fixture
@@ -75,6 +78,37 @@ async def test_at_its_end_it_drains_the_host():
     await server.start_server()
     await server.close()
     assert host.drained_for == [7]
+
+
+async def test_recordings_and_sessions_end_side_by_side():
+    host, transcriber = FakeHost(), FakeTranscriber()
+    transcriber.gate.clear()
+    about = About(mode="serve", fast="tiny", accurate=None, languages=("en",))
+    app = create_app(host, Server(), Access(), WebRtc(), about, transcriber=transcriber)
+    client = TestClient(TestServer(app))
+    await client.start_server()
+    form = FormData()
+    form.add_field("audio", b"RIFF", filename="a.wav")
+    asking = asyncio.create_task(client.post("/v1/transcribe", data=form))
+    while not transcriber.asked:
+        await asyncio.sleep(0.002)
+    assert (await (await client.get("/v1/ready")).json())["requests"] == 1
+    draining = asyncio.create_task(app[DRAIN](5))
+    while not host.drained_for:
+        await asyncio.sleep(0.002)
+    assert not draining.done()
+    transcriber.gate.set()
+    assert (await asking).status == 200
+    await draining
+    assert transcriber.drained == 1
+    await client.close()
+
+
+async def test_without_a_transcriber_there_is_no_such_endpoint(gateway):
+    assert (await gateway.client.post("/v1/transcribe")).status == 404
+    document = await (await gateway.client.get("/openapi.json")).json()
+    assert "/v1/transcribe" not in document["paths"]
+    assert "/v1/tokens" in document["paths"]
 
 
 async def test_every_response_has_an_id_and_security_headers(gateway):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 
 from rtc_stt.instrument import Instrument
 from signaling import connections as module
@@ -86,6 +88,53 @@ async def test_there_are_no_more_than_there_may_be(served, monkeypatch):
         writer.close()
 
 
+async def long_answer(_request: web.Request) -> web.Response:
+    return web.Response(body=io.BytesIO(bytes(20_000_000)))
+
+
+@pytest.fixture
+async def talkative(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """A server with a long answer."""
+    monkeypatch.setattr(module, "SEND_STALL_S", 0.1)
+    about = About(mode="serve", fast="tiny", accurate=None, languages=("en",))
+    app = create_app(FakeHost(), Server(port=0), Access(), WebRtc(), about)
+    app.router.add_get("/long", long_answer)
+    async with listening(app) as port:
+        yield port
+
+
+async def ask_for_much(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_000)
+    writer.write(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return reader, writer
+
+
+async def test_who_does_not_read_is_not_written_to_for_ever(talkative):
+    reader, writer = await ask_for_much(talkative)
+    await asyncio.sleep(0.15)
+    assert len(await read_slowly(reader, pause_s=0)) < 20_000_000
+    writer.close()
+
+
+async def test_who_reads_slowly_is_waited_for(talkative):
+    reader, writer = await ask_for_much(talkative)
+    assert len(await read_slowly(reader, pause_s=0.002)) > 20_000_000
+    writer.close()
+    await writer.wait_closed()
+
+
+async def read_slowly(reader: asyncio.StreamReader, pause_s: float) -> bytes:
+    """All that comes, up to a pause or the end."""
+    got = bytearray()
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        while piece := await asyncio.wait_for(reader.read(200_000), 1):
+            got += piece
+            if len(got) > 20_000_000:
+                break
+            await asyncio.sleep(pause_s)
+    return bytes(got)
+
+
 class Transport(asyncio.Transport):
     """Somebody's."""
 
@@ -97,8 +146,8 @@ class Transport(asyncio.Transport):
         self.aborted = True
 
 
-async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch):
-    monkeypatch.setattr(module, "MAX_PER_ADDRESS", 2)
+@pytest.mark.parametrize("requests", [0, 1])
+async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch, requests):
     refused: list[str] = []
 
     class Watcher(Instrument):
@@ -106,6 +155,9 @@ async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch):
             refused.append(reason)
 
     connections = Connections(parse_proxies(["10.0.0.0/8"]), Watcher())
+    if requests:
+        connections.make_room(requests)
+    monkeypatch.setattr(module, "MAX_PER_ADDRESS", 2 - 2 * requests)
     factory = connections.guard(asyncio.Protocol)
 
     def connect(address: str) -> tuple[asyncio.Protocol, Transport]:

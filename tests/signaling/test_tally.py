@@ -1,46 +1,8 @@
-"""Counts since the start, and percentiles over the last requests."""
+"""Counts since the start, and percentiles of the newest."""
 
 from __future__ import annotations
 
-import math
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from signaling.tally import Tally, Window
-
-TIMES = st.floats(0, 1e6, allow_nan=False)
-
-
-@given(st.lists(TIMES, max_size=60), st.integers(1, 20))
-def test_a_window_keeps_the_last(values, size):
-    window = Window(size)
-    for value in values:
-        window.add(value)
-    kept = values[-size:]
-    assert len(window) == len(kept)
-    assert window.percentiles((0, 100)) == ([min(kept), max(kept)] if kept else [None, None])
-
-
-@given(st.lists(TIMES, min_size=1, max_size=60), st.floats(0.1, 100))
-def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values, per_cent):
-    window = Window(100)
-    for value in values:
-        window.add(value)
-    (found,) = window.percentiles((per_cent,))
-    assert found in values
-    needed = math.ceil(len(values) * per_cent / 100 - 1e-9)
-    assert sum(value <= found for value in values) >= needed
-    assert sum(value < found for value in values) < needed
-
-
-@pytest.mark.parametrize(("count", "p50", "p95", "p99"), [(1, 1, 1, 1), (2, 1, 2, 2), (100, 50, 95, 99)])
-def test_percentiles_by_nearest_rank(count, p50, p95, p99):
-    window = Window()
-    for value in range(count, 0, -1):
-        window.add(value)
-    assert window.percentiles((50, 95, 99)) == [p50, p95, p99]
+from signaling.tally import Tally
 
 
 def test_what_is_told():

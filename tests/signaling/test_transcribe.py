@@ -196,6 +196,23 @@ async def test_where_there_is_no_text_to_fall_back_on_it_is_502_all_the_same(ser
     assert "degrade" not in (await error_of(answer))["message"]
 
 
+async def test_where_the_server_is_too_busy_to_ask_it_is_503(service, transcriber):
+    transcriber.says = transcript(segment(decision=Decision.REDECODE_SHED, reasons=(Reason.FEW_WORDS,)))
+    answer = await service.post()
+    assert answer.status == 503
+    assert (await error_of(answer))["type"] == "unavailable"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["X-Fallback-Error"] == "no capacity"
+    assert (await (await service.post(on_fallback_failure="degrade")).json())["degraded"] is True
+    assert service.count("stt_fallback_total", result="failed") == 2
+
+
+async def test_a_fallback_that_babbles_has_failed(service, transcriber):
+    transcriber.says = transcript(segment(decision=Decision.REDECODE_FAILED, reasons=(Reason.FEW_WORDS,)))
+    answer = await service.post()
+    assert (answer.status, answer.headers["X-Fallback-Error"]) == (502, "its text loops")
+
+
 # ── What is refused ────────────────────────────────────────────────────────────
 
 

@@ -1,4 +1,4 @@
-"""Measure the decode engine: ``python -m tools.decode_engine {padding,verify,check_cost,word_times,heads}``.
+"""Measure the decode engine: ``python -m tools.decode_engine MEASUREMENT``; ``--help`` names them.
 
 Each prints its result, and with ``--out`` writes it as JSON.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from rtc_stt.bench.result import provenance
-from tools.decode_engine import check_cost, padding, verify, word_times
+from tools.decode_engine import check_cost, padding, recordings, verify, word_times
 from tools.decode_engine.engines import MODELS
 
 MEASUREMENTS: dict[str, tuple[Callable[[int | None, Callable[[], object]], dict[str, Any]], str]] = {
@@ -22,6 +22,7 @@ MEASUREMENTS: dict[str, tuple[Callable[[int | None, Callable[[], object]], dict[
     "verify": (verify.measure, "right and wrong drafts that the accurate model lets stand"),
     "check_cost": (check_cost.measure, "CPU time of a check beside that of a decode, true shapes"),
     "word_times": (word_times.measure, "how far word times are from the truth"),
+    "recordings": (recordings.measure, "clips joined to recordings, by the length of stretches"),
     "heads": (
         lambda limit, done: {
             demo.name: word_times.best_heads(demo, limit or 20, done)[:5] for demo in MODELS
