@@ -35,7 +35,7 @@ def schemathesis(url: str, report: Path) -> subprocess.CompletedProcess[str]:
             "--max-examples", "60", "--generation-deterministic", "--no-shrink", "--no-color",
             "--checks", "all", "--exclude-checks", UNTRUE, "--report-ndjson-path", str(report),
         ],
-        cwd=support.ROOT,
+        cwd=report.parent,  # where it leaves its cache
         env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.e2e.openapi_hooks", "PYTHONPATH": str(support.ROOT)},
         capture_output=True,
         text=True,
