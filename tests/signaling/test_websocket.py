@@ -362,7 +362,7 @@ async def test_commands_have_a_rate(gateway):
     for number in range(200):
         await ws.send_json({"type": "ping", "id": str(number)})
     assert (await heard(ws, "warning"))["code"] == "rate_limited"
-    assert gateway.count("rtc_stt_messages_refused_total", reason="rate") > 100
+    assert gateway.count("rtc_stt_messages_refused_total", reason="rate") > 20
 
 
 @pytest.mark.parametrize("size", [256 * 1024, 256 * 1024 + 1])
@@ -428,7 +428,7 @@ async def test_an_endless_stream_of_nothing_does_not_hold_the_loop(gateway):
 
     pushing = asyncio.create_task(push())
     await asyncio.sleep(0.3)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         await other.send_json({"type": "ping", "id": "x"})
         await heard(other, "pong")
     pushing.cancel()
@@ -455,11 +455,11 @@ async def test_who_does_not_read_is_let_go(gateway, monkeypatch):
 
 
 async def test_a_line_that_is_dead_is_noticed(gateway, monkeypatch):
-    monkeypatch.setattr(stream_socket, "PING_S", 0.1)
-    monkeypatch.setattr(stream_socket, "SILENCE_S", 0.3)
+    monkeypatch.setattr(stream_socket, "PING_S", 0.2)
+    monkeypatch.setattr(stream_socket, "SILENCE_S", 1.0)
     ws, _ = await gateway.begin()
     reading = asyncio.create_task(rest(ws))  # answers pings
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(1.4)
     [line] = gateway.registry._lines.values()
     assert line.peer is not None, "who answers pings is there"
     ws._response.connection.transport.pause_reading()
