@@ -70,8 +70,8 @@ class Line:
         make_session: Callable[[Callable[[Event], None]], Session],
         resume_seconds: float,
         *,
-        on_lost: Callable[[], None],
-        on_ended: Callable[[], None],
+        on_lost: Callable[[Line], None],
+        on_ended: Callable[[Line], None],
     ) -> None:
         self.session = make_session(self._deliver)
         self.figures = Figures()
@@ -133,7 +133,7 @@ class Line:
         if self.trying is peer:
             self.trying = None
             if self.is_waiting:  # its connection may have been told of, and came to nothing
-                self._on_lost()
+                self._on_lost(self)
         if self.peer is not peer:
             return
         self.peer = None
@@ -143,7 +143,7 @@ class Line:
         if reason in RESUMABLE and peer.has_opened and self._resume_seconds > 0:
             self.is_waiting = True
             self._set_timer(self._resume_seconds, lambda: self.finish(reason))
-            self._on_lost()
+            self._on_lost(self)
         else:
             self.finish(reason)
 
@@ -161,7 +161,7 @@ class Line:
 
     def _leave(self, _: object) -> None:
         self._cancel_timer()
-        self._on_ended()
+        self._on_ended(self)
 
     def _set_timer(self, seconds: float, call: Callable[[], None]) -> None:
         self._cancel_timer()

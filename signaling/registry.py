@@ -138,13 +138,12 @@ class Registry:
                 resume_token=self._prefix + secrets.token_urlsafe(24),
             )
 
-        line = Line(
+        return Line(
             make_session,
             self._webrtc.resume_seconds,
-            on_lost=lambda: self._tell(line, "lost"),
-            on_ended=lambda: self._let_go(line),
+            on_lost=lambda line: self._tell(line, "lost"),
+            on_ended=self._let_go,
         )
-        return line
 
     async def _resume(self, call: Call, resume: Resume, line: Line) -> Connected:
         peer = self._make_peer(

@@ -154,6 +154,14 @@ class StreamSocket:
             self._outbox.abort()
         finally:
             self._closed.set()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Of what refers back here: else its buffers, a megabyte, wait for the collector, and that has little
+        reason to come for so few objects."""
+        if error := self._ws.exception():
+            error.__traceback__ = None  # its frames hold the socket
+        del self._gate, self._outbox
 
     # ── What comes in ────────────────────────────────────────────────────────────
 
@@ -189,9 +197,10 @@ class StreamSocket:
             case WSMsgType.CLOSING | WSMsgType.CLOSED:
                 return "connection_lost"
             case WSMsgType.ERROR:
-                broken = isinstance(message.data, WebSocketError)
-                self._refuse("protocol") if broken else None
-                return "abuse" if broken else "connection_lost"
+                if not isinstance(message.data, WebSocketError):
+                    return "connection_lost"
+                self._refuse("protocol")
+                return "abuse"
         return None
 
     async def _take_audio(self, message: bytes) -> None:
@@ -289,6 +298,7 @@ class _Outbox:
         self._is_over = True
         self._task.cancel()
         await asyncio.wait([self._task])
+        del self._task  # that it was cancelled is told with frames that hold this
         if self._transport.get_write_buffer_size():
             self.abort()
 

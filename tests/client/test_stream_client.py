@@ -260,7 +260,7 @@ async def test_live_audio_takes_its_time(server):
     async with client(server, is_live=True) as live:
         begun = asyncio.get_running_loop().time()
         await live.send(np.zeros(16_000, np.float32))
-        assert 0.7 <= asyncio.get_running_loop().time() - begun < 1.5
+        assert 0.7 <= asyncio.get_running_loop().time() - begun < 3
 
 
 async def test_a_file_waits_for_room_and_loses_nothing(server, monkeypatch):

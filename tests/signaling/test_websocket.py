@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +22,7 @@ from rtc_stt.vad import VadBatcher
 from signaling import stream_socket, websocket
 from signaling.app import create_app
 from signaling.keys import GATE
+from signaling.line import Line
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.registry import Registry
@@ -360,7 +362,7 @@ async def test_commands_have_a_rate(gateway):
     for number in range(200):
         await ws.send_json({"type": "ping", "id": str(number)})
     assert (await heard(ws, "warning"))["code"] == "rate_limited"
-    assert gateway.count("rtc_stt_messages_refused_total", reason="rate") > 100
+    assert gateway.count("rtc_stt_messages_refused_total", reason="rate") > 20
 
 
 @pytest.mark.parametrize("size", [256 * 1024, 256 * 1024 + 1])
@@ -426,7 +428,7 @@ async def test_an_endless_stream_of_nothing_does_not_hold_the_loop(gateway):
 
     pushing = asyncio.create_task(push())
     await asyncio.sleep(0.3)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         await other.send_json({"type": "ping", "id": "x"})
         await heard(other, "pong")
     pushing.cancel()
@@ -453,11 +455,11 @@ async def test_who_does_not_read_is_let_go(gateway, monkeypatch):
 
 
 async def test_a_line_that_is_dead_is_noticed(gateway, monkeypatch):
-    monkeypatch.setattr(stream_socket, "PING_S", 0.1)
-    monkeypatch.setattr(stream_socket, "SILENCE_S", 0.3)
+    monkeypatch.setattr(stream_socket, "PING_S", 0.2)
+    monkeypatch.setattr(stream_socket, "SILENCE_S", 1.0)
     ws, _ = await gateway.begin()
     reading = asyncio.create_task(rest(ws))  # answers pings
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(1.4)
     [line] = gateway.registry._lines.values()
     assert line.peer is not None, "who answers pings is there"
     ws._response.connection.transport.pause_reading()
@@ -530,6 +532,30 @@ async def test_who_does_not_come_back_is_concluded():
         ws._response.connection.transport.abort()
         async with asyncio.timeout(5):
             assert await line.session.ended == "connection_lost"
+
+
+async def test_what_it_held_is_free_without_a_collector(gateway):
+    """Sockets are few objects and many bytes: the garbage collector would come late."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            ws, _ = await gateway.begin(replay=True)
+            for _ in range(3):
+                await ws.send_bytes(bytes(250 * 1024))
+            ws._response.connection.transport.abort()
+        for line in list(gateway.registry._lines.values()):
+            await until(lambda line=line: line.is_waiting)
+            line.finish("connection_lost")
+        del line
+        await until(lambda: not gateway.registry._tasks and not len(gateway.registry))
+        await asyncio.sleep(0.1)
+        kept = [
+            type(o).__name__ for o in gc.get_objects() if isinstance(o, stream_socket.StreamSocket | Line)
+        ]
+        assert kept == []
+    finally:
+        gc.enable()
 
 
 async def test_many_that_flood_leave_nothing(gateway):
