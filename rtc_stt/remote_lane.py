@@ -8,23 +8,22 @@ by the time-out and not by :meth:`RemoteLane.check`.
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import logging
-import wave
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
 
-from rtc_stt.audio import SAMPLE_RATE, Samples, samples_to_ms
+from rtc_stt.audio import samples_to_ms
 from rtc_stt.decode_lane import Run
 from rtc_stt.decode_queue import Ticket
 from rtc_stt.errors import trace
 from rtc_stt.failover import News, Outcome, Setback, read_status
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Word
 from rtc_stt.verbose import Heard, read_heard
+from rtc_stt.wav import to_wav
 
 __all__ = ["RemoteLane"]
 
@@ -190,7 +189,10 @@ class RemoteLane:
 
 def _form(request: DecodeRequest) -> aiohttp.FormData:
     form = aiohttp.FormData()
-    form.add_field("audio", _wav(request.audio), filename="audio.wav", content_type="audio/wav")
+    # NaN is no sample; whatever becomes of it is as good. 30 s take a millisecond, so it is done here.
+    form.add_field(
+        "audio", to_wav(np.nan_to_num(request.audio)), filename="audio.wav", content_type="audio/wav"
+    )
     form.add_field("cut", "false")
     form.add_field("response_format", "verbose_json")
     form.add_field("word_timestamps", "true" if request.word_timestamps else "false")
@@ -199,20 +201,6 @@ def _form(request: DecodeRequest) -> aiohttp.FormData:
         if value:
             form.add_field(name, value)
     return form
-
-
-def _wav(audio: Samples) -> io.BytesIO:
-    """16 bit PCM. 30 s take half a millisecond, so it is done on the loop."""
-    with np.errstate(invalid="ignore"):  # NaN is no sample; whatever becomes of it is as good
-        pcm = np.rint(np.clip(audio, -1.0, 1.0) * 32_767).astype("<i2").tobytes()
-    made = io.BytesIO()
-    with wave.open(made, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(pcm)
-    made.seek(0)
-    return made
 
 
 def _language(request: DecodeRequest) -> str | None:
