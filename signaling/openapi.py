@@ -104,7 +104,8 @@ def _transcribe(limits: Limits) -> Operation:
         AUDIO: {
             "type": "string",
             "format": "binary",
-            "description": f"Any format that FFmpeg reads, at most {limits.recording_bytes / 2**20:g} MiB.",
+            "description": "Any common format (WAV, FLAC, MP3, Ogg, WebM, MP4 …), "
+            f"at most {limits.recording_bytes / 2**20:g} MiB.",
         }
     }
     for name, field in FIELDS.items():

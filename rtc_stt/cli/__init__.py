@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from rtc_stt import __version__
 from rtc_stt.errors import RtcSttError
+from rtc_stt.memory import limit_arenas
 
 __all__ = ["main"]
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Before numpy is imported anywhere: threads of its BLAS would fight the decode threads for the cores.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    limit_arenas()
     from rtc_stt.cli import bench, config_check, demo, fallback, primary, serve, transcribe
 
     parser = argparse.ArgumentParser(

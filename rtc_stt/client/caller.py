@@ -125,7 +125,7 @@ class Caller(abc.ABC):
         """The transcript of a recording.
 
         Args:
-            audio: the path of a file in any format that FFmpeg reads; the bytes of one; one that is open in
+            audio: the path of a file in any common format; the bytes of one; one that is open in
                 binary mode and can seek (it is read from where it stands, and not closed); or samples, 16 kHz
                 mono float32 in [-1, 1] of shape ``(n,)``. Files are sent from the disk, whatever their size.
             language: Whisper language code; None: detected.

@@ -20,6 +20,7 @@ from typing import Any
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.config_keys import Values, build, keys
 from rtc_stt.logs import LogOptions, set_up
+from rtc_stt.memory import limit_arenas
 from rtc_stt.session import Speech
 from rtc_stt.vad import SileroDetector, VadBatcher
 from signaling.loop_lag import LoopLag
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: its name, and the number of the file descriptor of the socket.
     """
+    limit_arenas()
     # They come to the whole group from a terminal or a service manager; the front decides what follows.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -576,3 +576,5 @@ async def test_many_that_flood_leave_nothing(gateway):
 
     async with asyncio.timeout(20):
         await asyncio.gather(*(one(act) for act in (shout, vanish) for _ in range(10)))
+    _, started = await gateway.begin()  # the fixture looks at what is left of the others
+    assert started["type"] == "session.started"

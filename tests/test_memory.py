@@ -1,0 +1,54 @@
+"""The C library keeps few pools for threads that collide."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+COLLIDE = """
+import ctypes, re, threading
+from pathlib import Path
+from rtc_stt.memory import limit_arenas
+
+limited = limit_arenas()
+malloc = ctypes.CDLL(None).malloc  # lets go of the interpreter's lock
+malloc.restype = ctypes.c_void_p
+malloc.argtypes = [ctypes.c_size_t]
+def ask():
+    for _ in range(200):
+        malloc(1000)
+threads = [threading.Thread(target=ask) for _ in range(12)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+info = ctypes.CDLL(None).malloc_info
+info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+fopen = ctypes.CDLL(None).fopen
+fopen.restype = ctypes.c_void_p
+file = fopen(b"/dev/stderr", b"w")
+info(0, file)
+ctypes.CDLL(None).fflush(None)
+print(limited)
+"""
+
+
+def pools(**environment: str) -> tuple[str, int]:
+    done = subprocess.run(
+        [sys.executable, "-c", COLLIDE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | environment,
+    )
+    return done.stdout.strip(), done.stderr.count("<heap nr=")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's arenas are Linux's")
+@pytest.mark.slow
+def test_threads_share_two_pools_unless_the_operator_says_otherwise():
+    assert pools() == ("True", 2)
+    said, count = pools(MALLOC_ARENA_MAX="5")
+    assert said == "False"
+    assert 2 < count <= 5
