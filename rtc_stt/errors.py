@@ -25,6 +25,7 @@
     ├── DecodeFailed           ours: a recording could not be decoded          500
     ├── FallbackFailed         another server's: the second opinion            502
     ├── Gone                   nobody's: the client does not wait any more
+    ├── TargetFailed           the measured one's: told by the benchmark       exit code 1
     ├── Unreachable            the network's: told by the client SDK
     ├── ServerError            the server's: told by the client SDK            5xx
     └── DecodeError            ours: the engine failed on one request
@@ -60,6 +61,7 @@ __all__ = [
     "RtcSttError",
     "ServerError",
     "SessionGone",
+    "TargetFailed",
     "TooLarge",
     "TooMany",
     "Unauthorized",
@@ -223,6 +225,10 @@ class FallbackFailed(RtcSttError):
 
 class Gone(RtcSttError):
     """Who asked does not wait for the answer any more; there is nobody to tell."""
+
+
+class TargetFailed(RtcSttError):
+    """What the benchmark was to measure cannot be had: it does not start, answers nobody, or refuses."""
 
 
 class Unreachable(RtcSttError):

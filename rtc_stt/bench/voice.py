@@ -177,7 +177,7 @@ def first_partials_ms(voice: Voice) -> Iterator[float]:
 
 
 def latencies(voices: Sequence[Voice]) -> dict[str, object]:
-    """The figures of some voices together; times in ms, words as in ``docs/benchmark.md``."""
+    """The figures of some voices together; times in ms, words as in ``docs/benchmarks.md``."""
     finals = [(v, turn, v.finals_of(turn)) for v in voices for turn in v.turns]
     return {
         "turns": len(finals),

@@ -78,7 +78,7 @@ def _many_speakers(decode: dict[str, Any]) -> list[str]:
         ),
     ]
     head = [
-        "Many speakers on the same machine (`rtc-stt bench decode`, [what it means](docs/benchmark.md)):",
+        "Many speakers on the same machine (`rtc-stt bench decode`, [what it means](docs/benchmarks.md)):",
         "",
     ]
     return [*head, "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
@@ -188,6 +188,6 @@ def _benchmark() -> str:
 DOCUMENTS = {
     ROOT / "README.md": _readme,
     ROOT / "docs" / "ingest.md": _ingest,
-    ROOT / "docs" / "benchmark.md": _benchmark,
+    ROOT / "docs" / "benchmarks.md": _benchmark,
 }
 """What makes the tables of each."""
