@@ -1,8 +1,9 @@
 """How this process asks for memory.
 
 glibc gives each thread that finds the others busy a pool of its own ("arena"), up to eight a core, and each
-keeps the most that it ever held. What a server holds then depends on which of its threads happened to meet, and
-grows for hours. With two pools it holds what it needs; threads seldom meet, for models and codecs ask for little.
+keeps the most that it ever held. What a server holds then depends on which of its threads happened to meet,
+and grows for hours. With two pools it holds what it needs; threads seldom meet, for models and codecs ask for
+little.
 """
 
 from __future__ import annotations
