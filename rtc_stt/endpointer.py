@@ -17,6 +17,10 @@ speaks down to ``stay_threshold``. ``silence`` below is the time since the last 
     SPEECH    utterance ≥ max_utterance_ms    SPEECH    Stopped, Started at the quietest point
     TRAILING  utterance ≥ max_utterance_ms    SILENCE   Stopped
 
+The detector lets go of a speaker two to four windows after their voice has gone, and the hangover would begin
+so much too late. So when it does, speech is taken to have ended before those of its last windows that can
+hardly be heard. Noise does not let anything be that soft, and there the detector's word stands.
+
 A *commit* lets those windows of an utterance go that are decoded for good; the evidence of ``Paused`` and
 ``Stopped`` is that of the rest. The utterance goes on.
 
@@ -38,6 +42,14 @@ __all__ = ["Dip", "Endpointer", "Paused", "Resumed", "Signal", "SpeechEvidence",
 
 CUT_SEARCH_MS = 5_000
 """How far back a cut may go. Speech without any dip for five seconds does not occur in practice."""
+
+
+FAINT = 10 ** (-30 / 20)
+"""So soft against what the utterance usually is, nothing of a word is left: 30 dB. In the clean test clips
+the end of speech is found 12 ms late (median; without this 80), and 5 ms early at worst; at 25 dB, 33 ms."""
+
+MAX_FAINT = 5
+"""Windows. The detector's own tail is seldom longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +213,8 @@ class Endpointer:
         return [Resumed()] if resumed else []
 
     def _trailing(self, window: _Window) -> list[Signal]:
+        if self._state is _State.SPEECH:
+            self._speech_end = self._end_of_voice()
         self._state = _State.TRAILING
         silence = window.end - self._speech_end
         if silence >= ms_to_samples(self.options.min_silence_ms):
@@ -209,6 +223,17 @@ class Endpointer:
             self._paused = True
             return [Paused(self._speech_end, self._evidence(self._windows))]
         return []
+
+    def _end_of_voice(self) -> int:
+        """Where the speech that the detector has just let go of ended."""
+        speech = [w for w in self._windows if w.is_speech]
+        if not speech:  # what there was is committed
+            return self._speech_end
+        faint = FAINT * float(np.median([w.rms for w in speech]))
+        for window in reversed(speech[-MAX_FAINT:]):
+            if window.rms >= faint:
+                return window.end
+        return speech[-MAX_FAINT:][0].start
 
     def _cut(self) -> list[Signal]:
         """End an utterance that is too long; speech that goes on opens the next one at the cut."""

@@ -77,6 +77,32 @@ def test_a_short_dip_is_no_pause():
     assert ear.endpointer.is_speaking
 
 
+def test_what_the_detector_holds_on_to_after_the_voice_has_gone_is_not_speech():
+    ear = Ear(min_silence_ms=320, speculate_after_ms=192)
+    ear.speech(320)
+    ear.hear([SPEECH] * 3, loudness=0.005)  # 36 dB softer
+    assert ear.silence(32) == []
+    paused = ear.silence(64)  # 192 ms since the voice
+    assert [type(signal) for signal in paused] == [Paused]
+    assert paused[0].speech_end == 10 * WINDOW
+    stopped = ear.silence(128)
+    assert [(type(s), s.speech_end, s.audio_end) for s in stopped] == [(Stopped, 10 * WINDOW, 20 * WINDOW)]
+
+
+def test_a_soft_ending_is_speech():
+    ear = Ear(min_silence_ms=320)
+    ear.speech(320)
+    ear.hear([SPEECH] * 3, loudness=0.015)  # 26 dB softer
+    assert ear.silence(320)[-1].speech_end == 13 * WINDOW
+
+
+def test_only_the_newest_windows_can_be_faint():
+    ear = Ear(min_silence_ms=320)
+    ear.speech(640)
+    ear.hear([SPEECH] * 9, loudness=0.001)
+    assert ear.silence(320)[-1].speech_end == (29 - 5) * WINDOW
+
+
 def test_a_pause_is_told_once_with_the_true_end_of_speech():
     ear = Ear(speculate_after_ms=192, min_silence_ms=480)
     ear.speech(320)
