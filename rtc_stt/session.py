@@ -21,7 +21,6 @@ from rtc_stt.config import Routing, StreamOptions, change_stream_options
 from rtc_stt.decoding import Answer, Decoder
 from rtc_stt.event_log import EventLog
 from rtc_stt.events import (
-    Decision,
     Event,
     Pong,
     SessionEnded,
@@ -29,15 +28,12 @@ from rtc_stt.events import (
     SessionResumed,
     SessionStarted,
     SessionWarning,
-    SpeechStarted,
-    TranscriptFinal,
-    TranscriptPartial,
-    UtteranceDropped,
 )
 from rtc_stt.inbox import EndOfAudio, Inbox
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import LOAD_WARNINGS, Step, effort_at
 from rtc_stt.recognizer import Recognizer
+from rtc_stt.session_stats import SessionStats
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
@@ -116,17 +112,8 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._ending: str | None = None  # the reason, once it is to end
         self._started_at = clock()
-        self._told_speculations = (0, 0)
-        self._unheard_since: int | None = None  # start of speech that has no partial yet, ms
-        self._figures: dict[str, int | float | str] = {}  # of its transport
         self._heard = 0  # samples
-        self._stats = {
-            "utterances": 0,
-            "finals": 0,
-            "dropped": 0,
-            "redecoded": 0,
-            "partials": 0,
-        }
+        self._stats = SessionStats(speech.instrument)
 
     # ── What comes in ────────────────────────────────────────────────────────────
 
@@ -237,7 +224,7 @@ class Session:
 
     def update_stats(self, figures: Mapping[str, int | float | str]) -> None:
         """Let ``session.ended`` tell these too; a later figure of the same name replaces an earlier one."""
-        self._figures.update(figures)
+        self._stats.update(figures)
 
     @property
     def heard_s(self) -> float:
@@ -379,7 +366,7 @@ class Session:
             self._tell(event)
         for request in self._recognizer.requests_to_decode():
             self._speech.pool.submit(request)
-        self._report_speculations()
+        self._stats.count_speculations(self._recognizer.speculations)
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -402,33 +389,10 @@ class Session:
         """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
         event = replace(event, seq=self._event_log.told + 1)
         self._event_log.add(event)
-        self._count(event)
+        self._stats.count(event)
         self._speech.instrument.event_sent(event)
         if self._deliver is not None:
             self._deliver(event)
-
-    def _count(self, event: Event) -> None:
-        match event:
-            case SpeechStarted():
-                self._unheard_since = event.audio_start_ms
-            case TranscriptPartial():
-                self._stats["partials"] += 1
-                if self._unheard_since is not None:
-                    self._speech.instrument.first_partial(event.at_ms - self._unheard_since)
-                    self._unheard_since = None
-            case TranscriptFinal():
-                self._stats["finals"] += 1
-                self._stats["redecoded"] += event.route.decision is Decision.REDECODED
-            case UtteranceDropped():
-                self._stats["dropped"] += 1
-        self._stats["utterances"] = self._stats["finals"] + self._stats["dropped"]
-
-    def _report_speculations(self) -> None:
-        counts = self._recognizer.speculations
-        used, wasted = self._told_speculations
-        if (counts.used, counts.wasted) != (used, wasted):
-            self._speech.instrument.speculated(used=counts.used - used, wasted=counts.wasted - wasted)
-            self._told_speculations = (counts.used, counts.wasted)
 
     def _end(self) -> None:
         if self.ended.done():
@@ -442,7 +406,7 @@ class Session:
             SessionEnded(
                 at_ms=self._recognizer.at_ms,
                 reason=self._ending,
-                stats={"audio_ms": audio_ms, **self._stats, **self._figures},
+                stats=self._stats.told(audio_ms),
             )
         )
         self._speech.pool.detach(self.id)

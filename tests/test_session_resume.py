@@ -145,7 +145,7 @@ async def test_a_final_that_nobody_heard_comes_with_the_client(call):
     call.session.detach()
     call.say(4_000)  # what was on its way
     async with asyncio.timeout(TIMEOUT_S):
-        while not call.session._stats["finals"]:
+        while not call.session._stats.told(0)["finals"]:
             await asyncio.sleep(0.001)
     assert only(call.told, TranscriptFinal) == []
     heard = come_back(call, call.told[-1].seq)
