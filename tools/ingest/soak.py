@@ -85,6 +85,8 @@ class Talk:
     heard: list[str] = field(default_factory=list)
     missing: int = 0
     whole: bool = False
+    lost: bool = False
+    """Its connection broke; it says nothing more."""
     max_send_lag_s: float = 0.0
     final_after_ms: list[float] = field(default_factory=list)
     """From the last packet of a clip to its final."""
@@ -139,16 +141,20 @@ async def talk(
             before = len(speaker.ear.finals)
             speaker.say(line.packets)
             told.said.append(line.text)
-            await speaker.said()
-            left = time.monotonic()
             try:
+                await speaker.said()
+                left = time.monotonic()
                 await speaker.ear.wait_for("transcript.final", count=before + 1, timeout=FINAL_WITHIN_S)
             except TimeoutError:
                 told.missing += 1
+            except ConnectionError:
+                told.missing, told.lost = told.missing + 1, True
             else:
                 told.final_after_ms.append(1000 * (time.monotonic() - left))
             told.heard.append(" ".join(final.text for final in speaker.ear.finals[before:]))
             done()
+            if told.lost:
+                return told
         speaker.send(Stop())
         await speaker.ear.wait_for("session.ended", timeout=20)
         told.whole = speaker.ear.is_whole
@@ -189,6 +195,7 @@ def report(
         "sessions": options.sessions,
         "workers": options.workers,
         "finals_expected": said,
+        "connections_lost": sum(talk.lost for talk in talks),
         "finals_lost": sum(talk.missing for talk in talks),
         "texts_as_offline_percent": round(100 * right / max(1, said), 2),
         "final_after_last_packet_ms": percentiles(ms for talk in talks for ms in talk.final_after_ms),

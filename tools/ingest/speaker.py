@@ -76,6 +76,8 @@ class Speaker:
         """How late a packet left at worst: a machine that is too busy makes a bad client."""
         self.speaking = True
         """Off: no packets at all, as a browser does without a track."""
+        self.is_lost = False
+        """The connection broke while it spoke."""
         self.connection = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.connection.addTransceiver("audio", direction="sendonly")
         self.channel = self.connection.createDataChannel("rtc-stt") if channel else None
@@ -194,9 +196,15 @@ class Speaker:
         self._said.clear()
 
     async def said(self) -> None:
-        """Wait until all of it has left."""
-        if self._queue:
+        """Wait until all of it has left.
+
+        Raises:
+            ConnectionError: the connection is gone, and nothing leaves any more.
+        """
+        if self._queue and not self.is_lost:
             await self._said.wait()
+        if self.is_lost:
+            raise ConnectionError("the connection is gone")
 
     def _tick(self) -> None:
         """The next packet, and all that are overdue."""
@@ -208,6 +216,8 @@ class Speaker:
             if not self._queue:
                 self._said.set()
             if not self._emit(payload):
+                self.is_lost = True
+                self._said.set()
                 return
         self._timer = asyncio.get_running_loop().call_later(self._due - now, self._tick)
 
