@@ -26,7 +26,7 @@ PAUSES = {
         "I need a flight from Chicago to Prague | on the twenty seventh of September please.",
         "Book a table for nine | on November twenty eighth at quarter to five.",
         "Can you move my meeting with David | to ten in the afternoon?",
-        "Send a message to Maria | that I will be four minutes late.",
+        "I'd like to book a table for seven people | at three o'clock.",
         "My phone number is three seven five | one one eight one.",
         "Pay my bill of ninety eight euros | on next Wednesday.",
         "Remind me to call Sophie | at quarter past ten.",
@@ -36,10 +36,10 @@ PAUSES = {
         "I need a flight from Dublin to Paris | on the twenty eighth of June please.",
         "Book a table for two | on this Tuesday at four thirty.",
         "Change my appointment | to the twenty fifth of March at three o'clock.",
-        "Send a message to Martin | that I will be forty two minutes late.",
+        "I need an appointment with the sales team | on next Monday.",
         "The confirmation code is nine six four | four three two.",
         "Send sixty pounds | from my savings account to Daniel.",
-        "Can you find a hotel in Toronto | from this Tuesday to Friday?",
+        "Book a train ticket to Prague | for six people.",
         "Pay my bill of thirty pounds | on May twenty eighth.",
     ),
 }
@@ -140,8 +140,8 @@ LANGUAGES = (
         ("fr", "Je voudrais réserver une table pour six personnes."),
         ("en", "What is the weather in Oslo December fifteenth?"),
     ),
-    (("en", "Turn off the kitchen lamp."), ("de", "Schalte das Licht in der Küche ein.")),
-    (("fr", "Allume la lumière dans la cuisine, s'il vous plaît."), ("es", "Apaga la luz de la oficina.")),
+    (("en", "Turn off the kitchen lamp."), ("de", "Ich möchte einen Tisch für vier Personen reservieren.")),
+    (("fr", "Mets une alarme à sept heures."), ("es", "Pon una alarma a las ocho.")),
 )
 """Two turns each, with their languages."""
 
