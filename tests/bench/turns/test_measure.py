@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtc_stt.bench.turns.measure import measure
@@ -397,6 +397,7 @@ def test_where_only_cost_is_measured_texts_mean_nothing():
 SPOKEN = st.lists(st.sampled_from(["book", "a", "table", "for", "two"]), min_size=1, max_size=6)
 
 
+@settings(max_examples=50)
 @given(st.data(), SPOKEN)
 def test_what_only_grows_erases_nothing_and_words_stand_one_after_the_other(data, said):
     lengths = sorted(data.draw(st.lists(st.integers(0, len(said)), max_size=6)))
@@ -416,6 +417,7 @@ def test_what_only_grows_erases_nothing_and_words_stand_one_after_the_other(data
     assert stands == near(expected)
 
 
+@settings(max_examples=50)
 @given(
     SPOKEN,
     st.floats(0, 9_999),

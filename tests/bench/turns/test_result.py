@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtc_stt.bench.turns.result import MAX_TEXT, Result, read, write
@@ -74,7 +74,8 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert sum(line.startswith('  {"scene"') for line in file.read_text().splitlines()) == 3  # a line each
 
 
-@given(st.lists(ROWS, max_size=4))
+@settings(max_examples=30)
+@given(st.lists(ROWS, max_size=3))
 def test_any_rows_survive_the_file(rows):
     told = result(rows=rows, timelines=[])
     assert Result.from_json(json.loads(json.dumps(told.to_json()))) == told
@@ -128,6 +129,7 @@ def changed(path, value):
         (changed(["timelines", 0, "turns", 0, "text"], None), "turns.text"),
         (changed(["timelines", 0, "events", 0, "type"], "shout"), "no target tells"),
         (changed(["timelines", 0, "events", 0, "text"], 3), "no target tells"),
+        (changed(["timelines", 0, "events", 0, "stable_chars"], "all"), "no target tells"),
         (changed(["timelines", 0, "events"], None), "events is missing, or no list"),
     ],
 )
@@ -177,7 +179,7 @@ def test_a_file_beyond_all_size_is_not_read(tmp_path):
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
+    max_leaves=3,
 )
 PLACES = [
     ["target"], ["cold"], ["send_lag_ms"], ["extra_finals"], ["turns"], ["turns", 0], ["turns", 0, "wel_ms"],
@@ -186,6 +188,7 @@ PLACES = [
 ]  # fmt: skip
 
 
+@settings(max_examples=60)
 @given(st.sampled_from(PLACES), JSON)
 def test_whatever_stands_in_a_file_it_is_read_or_refused(place, value):
     with suppress(BadResult):

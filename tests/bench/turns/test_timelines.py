@@ -63,7 +63,7 @@ def test_nothing_is_chosen_from_nothing():
 def test_a_timeline_is_fit_for_a_page():
     seen = observation(
         (-20, Partial("n")),
-        (100.04, Partial("no")),
+        (100.04, Partial("no", stable_chars=2)),
         (150, Eager("no")),
         (200, Resumed()),
         (300, Endpoint()),
@@ -87,7 +87,7 @@ def test_a_timeline_is_fit_for_a_page():
         "turns": [{"start_ms": 10, "end_ms": 260, "text": "no", "words": [("no", 10, 260)]}],
         "events": [
             {"at_ms": -20.0, "type": "partial", "text": "n"},
-            {"at_ms": 100.0, "type": "partial", "text": "no"},
+            {"at_ms": 100.0, "type": "partial", "text": "no", "stable_chars": 2},
             {"at_ms": 150.0, "type": "eager", "text": "no"},
             {"at_ms": 200.0, "type": "resumed"},
             {"at_ms": 300.0, "type": "endpoint"},
