@@ -37,7 +37,7 @@ class TimelineEvent(TypedDict):
     type: str
     text: NotRequired[str]
     stable_chars: NotRequired[int]
-    """Of partials of a target that declares text stable."""
+    """So many characters of a partial were declared to stand."""
 
 
 class Timeline(TypedDict):
@@ -146,9 +146,10 @@ def timeline_from_json(value: object, where: str) -> Timeline:
     events: list[TimelineEvent] = []
     for item in _list(body, "events", where):
         event = _of(item, {"at_ms": float, "type": str}, f"{where}.events")
-        is_told = event["type"] in _TYPES.values() and isinstance(event.get("text", ""), str)
-        if not is_told or type(event.get("stable_chars", 0)) is not int:
+        if event["type"] not in _TYPES.values() or not isinstance(event.get("text", ""), str):
             raise BadResult(f"{where}.events holds what no target tells")
+        if type(event.get("stable_chars", 0)) is not int:
+            raise BadResult(f"{where}.events.stable_chars is no number of characters")
         events.append(_only(event, "at_ms", "type", "text", "stable_chars"))  # type: ignore[arg-type]
     return {
         "scene": body["scene"],

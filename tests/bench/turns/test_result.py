@@ -129,7 +129,7 @@ def changed(path, value):
         (changed(["timelines", 0, "turns", 0, "text"], None), "turns.text"),
         (changed(["timelines", 0, "events", 0, "type"], "shout"), "no target tells"),
         (changed(["timelines", 0, "events", 0, "text"], 3), "no target tells"),
-        (changed(["timelines", 0, "events", 0, "stable_chars"], "all"), "no target tells"),
+        (changed(["timelines", 0, "events", 0, "stable_chars"], "all"), "no number of characters"),
         (changed(["timelines", 0, "events"], None), "events is missing, or no list"),
     ],
 )
