@@ -458,7 +458,8 @@ TOLD = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(st.integers(0, 4_000), TOLD), max_size=25), st.booleans())
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 4_000), TOLD), max_size=15), st.booleans())
 def test_whatever_is_told_figures_add_up(told, cost_only):
     told.sort(key=lambda item: item[0])
     turns = (turn("a b"), turn("b a b", 1_000, name="t1"))

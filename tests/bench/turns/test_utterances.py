@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtc_stt.bench.turns.told import Dropped, Eager, Endpoint, Failed, Final, Heard, Partial, Resumed
@@ -114,6 +114,7 @@ def test_without_promises_nothing_is_retracted(texts):
     assert one.retractions() == 0
 
 
+@settings(max_examples=40)
 @given(st.text("ab ", min_size=1, max_size=12), st.data())
 def test_promises_that_were_kept_are_no_retractions(text, data):
     lengths = sorted(data.draw(st.lists(st.integers(0, len(text)), min_size=1, max_size=6)))
