@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 else:
     import link  # beside this script, in an environment that has no rtc_stt
 
+__all__ = ["Loudness", "main"]
+
 LOUD = 1_000
 """Of 32767: the mean over a piece."""
 

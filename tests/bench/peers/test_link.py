@@ -43,7 +43,7 @@ class Peer:
             self.sessions.append(make(tell))
             return self.sessions[-1]
 
-        self.thread = threading.Thread(target=link.run_session, args=(other, made), daemon=True)
+        self.thread = threading.Thread(target=link._run, args=(other, made), daemon=True)
         self.thread.start()
 
     def lines(self) -> list[dict[str, Any]]:
@@ -74,7 +74,9 @@ def test_sound_comes_in_its_pieces_however_it_was_sent(connect: Callable[..., Pe
     peer = connect()
     for byte in piece(bytes(6)) + piece(bytes(640)) + HANG_UP:
         peer.socket.send(bytes([byte]))
-    assert [line["text"] for line in peer.lines()] == ["6", "640"]
+    ready, *partials = peer.lines()
+    assert ready == {"type": "ready"}
+    assert [line["text"] for line in partials] == ["6", "640"]
     assert peer.sessions[0].closed == 1
 
 
@@ -83,7 +85,7 @@ def test_who_is_gone_has_hung_up(connect: Callable[..., Peer], last: bytes) -> N
     peer = connect()
     peer.socket.send(piece(bytes(2)) + last)
     peer.socket.shutdown(socket.SHUT_WR)
-    assert peer.lines() == [{"type": "partial", "text": "2"}]
+    assert peer.lines() == [{"type": "ready"}, {"type": "partial", "text": "2"}]
     assert peer.sessions[0].closed == 1
 
 
@@ -93,7 +95,7 @@ def test_what_is_no_sound_ends_the_session(
 ) -> None:
     peer = connect()
     peer.socket.send(struct.pack("<I", size))
-    [failed] = peer.lines()
+    [_, failed] = peer.lines()
     assert failed["reason"].startswith("ValueError in the script")
     assert f"a piece of sound has {size} bytes" in capfd.readouterr().err
 
@@ -138,7 +140,7 @@ def test_lines_of_several_threads_do_not_mix(connect: Callable[..., Peer]) -> No
 
     peer = connect(Chatter)
     peer.socket.send(piece(bytes(2)) + HANG_UP)
-    texts = [line["text"] for line in peer.lines()]
+    texts = [line["text"] for line in peer.lines()[1:]]
     assert sorted(texts) == sorted(letter * 500 for letter in "abcd" for _ in range(50))
 
 

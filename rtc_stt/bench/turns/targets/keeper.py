@@ -16,7 +16,7 @@ import threading
 
 __all__ = ["main"]
 
-GRACE_S = 2.0
+GRACE_S = 1.0
 """Between SIGTERM and SIGKILL."""
 
 

@@ -123,3 +123,34 @@ async def test_a_python_that_there_is_not() -> None:
     assert target.name == "peer"
     with pytest.raises(TargetFailed, match="/no/such/python: No such file or directory"):
         await target.start()
+
+
+SCRIPT = """
+import json, socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(json.dumps({{"port": listener.getsockname()[1], "says_ready": True}}), flush=True)
+connection, _ = listener.accept()
+connection.sendall({said})
+{then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "then", "words"),
+    [
+        ("b'loading\\n'", "connection.close(); listener.accept()", "makes no session: it failed"),
+        ("b''", "connection.recv(1)", "makes no session: it hangs"),
+        ("b'x' * 200_000", "connection.recv(1)", "makes no session"),
+    ],
+    ids=["closes", "hangs", "long line"],
+)
+async def test_a_script_that_makes_no_session(said: str, then: str, words: str) -> None:
+    script = SCRIPT.format(said=said, then=then)
+    target = BridgeTarget(argv=[sys.executable, "-c", script])
+    await target.start()
+    target._start_timeout_s = 0.5
+    with pytest.raises(TargetFailed, match=words):
+        await target.connect(Ear(), None)
+    with pytest.raises(TargetFailed, match="was not started for the language de"):
+        await target.connect(Ear(), "de")
+    await target.close()
