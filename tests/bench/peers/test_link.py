@@ -43,11 +43,15 @@ class Peer:
             self.sessions.append(make(tell))
             return self.sessions[-1]
 
-        self.thread = threading.Thread(target=link._run, args=(other, made), daemon=True)
+        self.thread = threading.Thread(target=link.run_session, args=(other, made), daemon=True)
         self.thread.start()
 
     def lines(self) -> list[dict[str, Any]]:
-        """All that is told until the other end closes."""
+        """All that is told until the other end closes, but that the session has been made."""
+        return [line for line in self.all_lines() if line != {"type": "ready"}]
+
+    def all_lines(self) -> list[dict[str, Any]]:
+        """The same, and that too."""
         told = b""
         while got := self.socket.recv(4096):
             told += got
@@ -74,9 +78,7 @@ def test_sound_comes_in_its_pieces_however_it_was_sent(connect: Callable[..., Pe
     peer = connect()
     for byte in piece(bytes(6)) + piece(bytes(640)) + HANG_UP:
         peer.socket.send(bytes([byte]))
-    ready, *partials = peer.lines()
-    assert ready == {"type": "ready"}
-    assert [line["text"] for line in partials] == ["6", "640"]
+    assert [line["text"] for line in peer.lines()] == ["6", "640"]
     assert peer.sessions[0].closed == 1
 
 
@@ -85,7 +87,7 @@ def test_who_is_gone_has_hung_up(connect: Callable[..., Peer], last: bytes) -> N
     peer = connect()
     peer.socket.send(piece(bytes(2)) + last)
     peer.socket.shutdown(socket.SHUT_WR)
-    assert peer.lines() == [{"type": "ready"}, {"type": "partial", "text": "2"}]
+    assert peer.lines() == [{"type": "partial", "text": "2"}]
     assert peer.sessions[0].closed == 1
 
 
@@ -95,9 +97,22 @@ def test_what_is_no_sound_ends_the_session(
 ) -> None:
     peer = connect()
     peer.socket.send(struct.pack("<I", size))
-    [_, failed] = peer.lines()
+    [failed] = peer.lines()
     assert failed["reason"].startswith("ValueError in the script")
     assert f"a piece of sound has {size} bytes" in capfd.readouterr().err
+
+
+def test_a_session_says_when_it_has_been_made(connect: Callable[..., Peer]) -> None:
+    peer = connect()
+    peer.socket.send(piece(bytes(2)) + HANG_UP)
+    assert peer.all_lines() == [{"type": "ready"}, {"type": "partial", "text": "2"}]
+
+
+def test_a_session_that_could_not_be_made_does_not_say_so(connect: Callable[..., Peer]) -> None:
+    def broken(_: link.Tell) -> Any:
+        raise MemoryError
+
+    assert [line["type"] for line in connect(broken).all_lines()] == ["failed"]
 
 
 def test_an_error_of_the_recogniser_is_told_without_its_words(
@@ -140,7 +155,7 @@ def test_lines_of_several_threads_do_not_mix(connect: Callable[..., Peer]) -> No
 
     peer = connect(Chatter)
     peer.socket.send(piece(bytes(2)) + HANG_UP)
-    texts = [line["text"] for line in peer.lines()[1:]]
+    texts = [line["text"] for line in peer.lines()]
     assert sorted(texts) == sorted(letter * 500 for letter in "abcd" for _ in range(50))
 
 

@@ -125,32 +125,45 @@ async def test_a_python_that_there_is_not() -> None:
         await target.start()
 
 
-SCRIPT = """
-import json, socket
+SLOW = """
+import json, socket, time
 listener = socket.create_server(("127.0.0.1", 0))
-print(json.dumps({{"port": listener.getsockname()[1], "says_ready": True}}), flush=True)
+print(json.dumps({"port": listener.getsockname()[1], "says_ready": True}), flush=True)
 connection, _ = listener.accept()
-connection.sendall({said})
-{then}
+time.sleep(0.2)
+connection.sendall(%s)
+connection.recv(1)
 """
 
 
-@pytest.mark.parametrize(
-    ("said", "then", "words"),
-    [
-        ("b'loading\\n'", "connection.close(); listener.accept()", "makes no session: it failed"),
-        ("b''", "connection.recv(1)", "makes no session: it hangs"),
-        ("b'x' * 200_000", "connection.recv(1)", "makes no session"),
-    ],
-    ids=["closes", "hangs", "long line"],
-)
-async def test_a_script_that_makes_no_session(said: str, then: str, words: str) -> None:
-    script = SCRIPT.format(said=said, then=then)
-    target = BridgeTarget(argv=[sys.executable, "-c", script])
+READY = repr(b'{"type": "started"}\n{"type": "ready"}\n')
+
+
+async def test_a_session_is_connected_when_it_has_been_made() -> None:
+    target = BridgeTarget(argv=[sys.executable, "-c", SLOW % READY])
     await target.start()
-    target._start_timeout_s = 0.5
-    with pytest.raises(TargetFailed, match=words):
-        await target.connect(Ear(), None)
-    with pytest.raises(TargetFailed, match="was not started for the language de"):
-        await target.connect(Ear(), "de")
-    await target.close()
+    try:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        line = await target.connect(Ear(), None)
+        assert loop.time() - begun >= 0.2
+        await line.close()
+    finally:
+        await target.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (repr(b'{"type": "failed"}\n'), "it hangs"),
+        ("b'x' * 200_000", "it says what nobody can read"),
+    ],
+)
+async def test_a_session_that_is_never_made_is_refused(said: str, words: str) -> None:
+    target = BridgeTarget(argv=[sys.executable, "-c", SLOW % said], start_timeout_s=1.5)
+    await target.start()
+    try:
+        with pytest.raises(TargetFailed, match=words):
+            await target.connect(Ear(), None)
+    finally:
+        await target.close()
