@@ -17,7 +17,7 @@ import yarl
 from rtc_stt.audio import Samples
 from rtc_stt.bench.turns.scene import Turn
 from rtc_stt.bench.turns.target import Hear, Line
-from rtc_stt.bench.turns.targets.recordings import CommandReader, NotTranscribed, UploadReader
+from rtc_stt.bench.turns.targets.recordings import CommandReader, NotTranscribed, UploadReader, is_ours
 from rtc_stt.bench.turns.targets.turn_cutter import Cut, TurnCutter
 from rtc_stt.bench.turns.targets.web_socket import public_url
 from rtc_stt.bench.turns.told import Endpoint, Failed, Final
@@ -72,7 +72,8 @@ class FilesTarget:
         """See :class:`~rtc_stt.bench.turns.target.Target`."""
         how: dict[str, object] = {"command": self._command}
         if self._url:
-            how = {"url": public_url(self._url), "model": self._model}
+            model = "the server's own" if is_ours(self._url) else self._model
+            how = {"url": public_url(self._url), "model": model}
         return {
             "kind": "files",
             "endpoint": "from the known times",

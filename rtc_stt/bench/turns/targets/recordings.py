@@ -17,7 +17,7 @@ from rtc_stt.bench.turns.targets.reading import MAX_TEXT, Unreadable, read_objec
 from rtc_stt.bench.turns.targets.tail import Tail
 from rtc_stt.wav import to_wav
 
-__all__ = ["CommandReader", "NotTranscribed", "UploadReader"]
+__all__ = ["CommandReader", "NotTranscribed", "UploadReader", "is_ours"]
 
 TIMEOUT_S = 120.0
 """For one recording."""
@@ -30,15 +30,20 @@ class NotTranscribed(Exception):
     """There is no text of a recording. ``str()`` says why, without a secret."""
 
 
+def is_ours(url: str) -> bool:
+    """Whether it is asked in the words of rtc-stt, and not in those of OpenAI."""
+    return url.partition("?")[0].endswith("/transcribe")
+
+
 class UploadReader:
     """Asks an HTTP endpoint.
 
     Args:
-        url: one that ends in ``/transcribe`` takes the field ``audio``, any other ``file`` and ``model``.
+        url: see :func:`is_ours`; ours takes the field ``audio``, any other ``file`` and ``model``.
     """
 
     def __init__(self, url: yarl.URL, key: str | None, model: str) -> None:
-        self._url, self._is_ours = url, url.path.endswith("/transcribe")
+        self._url, self._is_ours = url, is_ours(str(url))
         self._fields = {} if self._is_ours else {"model": model}
         self._http = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {key}"} if key else {},

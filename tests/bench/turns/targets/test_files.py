@@ -214,3 +214,5 @@ async def test_what_cannot_be_asked(options: dict[str, str], words: str) -> None
 def test_the_key_is_in_no_fact() -> None:
     target = FilesTarget(url=f"http://me:{KEY}@host/v1/transcribe?key={KEY}", key=KEY)
     assert KEY not in json.dumps(dict(target.facts))
+    assert target.facts["model"] == "the server's own"
+    assert FilesTarget(url="http://host/v1/audio/transcriptions").facts["model"] == "whisper-1"
