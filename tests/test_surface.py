@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -11,6 +13,9 @@ import pytest
 import rtc_stt
 import signaling
 import web_demo
+
+# The scripts of bench/peers run elsewhere, and import what stands beside them.
+sys.path.append(str(Path(rtc_stt.__file__).parent / "bench" / "peers"))
 
 
 def modules() -> list[str]:
