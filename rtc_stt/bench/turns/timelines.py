@@ -36,6 +36,8 @@ class TimelineEvent(TypedDict):
     at_ms: float
     type: str
     text: NotRequired[str]
+    stable_chars: NotRequired[int]
+    """So many characters of a partial were declared to stand."""
 
 
 class Timeline(TypedDict):
@@ -97,6 +99,8 @@ def timeline(seen: Observation, audio: Samples) -> Timeline:
         }
         if isinstance(heard.told, Partial | Eager | Final):
             event["text"] = heard.told.text
+        if isinstance(heard.told, Partial) and heard.told.stable_chars:
+            event["stable_chars"] = heard.told.stable_chars
         events.append(event)
     return {
         "scene": seen.scene.id,
@@ -144,7 +148,9 @@ def timeline_from_json(value: object, where: str) -> Timeline:
         event = _of(item, {"at_ms": float, "type": str}, f"{where}.events")
         if event["type"] not in _TYPES.values() or not isinstance(event.get("text", ""), str):
             raise BadResult(f"{where}.events holds what no target tells")
-        events.append(_only(event, "at_ms", "type", "text"))  # type: ignore[arg-type]
+        if type(event.get("stable_chars", 0)) is not int:
+            raise BadResult(f"{where}.events.stable_chars is no number of characters")
+        events.append(_only(event, "at_ms", "type", "text", "stable_chars"))  # type: ignore[arg-type]
     return {
         "scene": body["scene"],
         "set": body["set"],

@@ -216,10 +216,12 @@ def scatter(
         placed, _apart([upward(y) for *_, y in placed], bottom), strict=True
     ):
         at_x, at_y = across(x), upward(y)
+        side, anchor = (1, "") if text_width(label, 12) < WIDTH - at_x - 16 else (-1, "end")
         if abs(beside - at_y) > 4:
-            parts.append(line(at_x + 3, at_y, at_x + 13, beside, "axis"))
+            parts.append(line(at_x + 3 * side, at_y, at_x + 13 * side, beside, "axis"))
         parts.append(mark(at_x, at_y, look, 4.4, f"{label}: {number(x)} ms, {number(y, 1)} %"))
-        parts.append(text(at_x + 15, beside + 3.5, trimmed(label, 11, WIDTH - at_x - 16), "label"))
+        said = label if side > 0 else trimmed(label, 12, at_x - 16)
+        parts.append(text(at_x + 15 * side, beside + 3.5, said, "label halo", anchor))
     about = "; ".join(f"{label}: {number(x)} ms, {number(y, 1)} %" for label, _, x, y in points)
     return drawing(WIDTH, height, title, about, name, parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -224,37 +225,66 @@ def timelines(views: Sequence[View]) -> Iterator[str]:
         '<p class="note">Above what was spoken, below what came, and when. In partials, strong text was '
         "declared stable, light text may still change, and text in underlined italics did.</p>"
     )
-    for number_, (view, one) in enumerate(chosen):
-        yield _turn(f"turn-{number_}", view, one, is_named=len(views) > 1)
+    for place, one in enumerate(chosen):
+        # The same turn of several results ends at one time, so that their pictures compare.
+        until_ms = max(other.until_ms for other in chosen if other.turn == one.turn)
+        yield _turn(f"turn-{place}", one, until_ms, is_named=len(views) > 1)
     yield "</section>"
 
 
-def _chosen(views: Sequence[View]) -> Iterator[tuple[View, Any]]:
-    """As many of each result as there is room for."""
-    share = max(1, MOST_TIMELINES // len(views))
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A turn that is drawn."""
+
+    view: View
+    timeline: Any
+    shown: timeline.Focus
+
+    @property
+    def turn(self) -> tuple[str, int]:
+        """Which it is."""
+        return self.timeline["scene"], self.shown.index
+
+    @property
+    def until_ms(self) -> float:
+        """Where its own picture would end."""
+        return timeline.end(self.timeline, self.shown)
+
+
+def _chosen(views: Sequence[View]) -> Iterator[_Chosen]:
+    """Those of each result; of several results as many scenes as there is room for, one below the other."""
+    scenes: dict[str, list[_Chosen]] = {}
     for view in views:
-        for one in [one for one in at(view.json, "timelines") or [] if one["turns"]][:share]:
-            yield view, one
+        for one in at(view.json, "timelines") or []:
+            if one["turns"]:
+                chosen = _Chosen(view, one, timeline.focus(one, view.result.rows))
+                scenes.setdefault(one["scene"], []).append(chosen)
+    # Those that most results have first; sorting keeps the order in which they were played.
+    ranked = sorted(scenes.values(), key=lambda bunch: -len({one.view.name for one in bunch}))
+    left = max(MOST_TIMELINES, len(views))
+    for bunch in ranked:
+        if (left := left - len(bunch)) < 0:
+            return
+        yield from bunch
 
 
-def _turn(name: str, view: View, one: Any, *, is_named: bool) -> str:
-    shown = timeline.focus(one, view.result.rows)
-    turn = one["turns"][shown.index]
-    told = [f"set {clean(one['set'])}", clean(one["scene"])]
+def _turn(name: str, one: _Chosen, until_ms: float, *, is_named: bool) -> str:
+    turn = one.timeline["turns"][one.shown.index]
+    told = [f"set {clean(one.timeline['set'])}", clean(one.timeline["scene"])]
     if is_named:
-        told.insert(0, view.name)
-    if shown.row is not None:
-        told += ["cut off"] * shown.row.is_cut_off + ["no final"] * shown.row.is_timed_out
+        told.insert(0, one.view.name)
+    if row := one.shown.row:
+        told += ["cut off"] * row.is_cut_off + ["no final"] * row.is_timed_out
+    hangover_ms = one.view.result.hangover_ms
     pictures = [
         timeline.draw(
-            f"{name}-{css}", one, shown, view.result.hangover_ms, is_narrow=css == "narrow"
+            f"{name}-{css}", one.timeline, one.shown, hangover_ms, until_ms, is_narrow=css == "narrow"
         ).replace("<svg ", f'<svg class="{css}" ', 1)
         for css in ("wide", "narrow")
     ]
-    said = f"<q>{escape(clean(turn['text']))}</q>"
     return (
-        f'<figure class="turn"><figcaption><h3>{said}</h3><p>{escape(" · ".join(told))}</p></figcaption>'
-        f"{''.join(pictures)}</figure>"
+        f'<figure class="turn"><figcaption><h3><q>{escape(clean(turn["text"]))}</q></h3>'
+        f"<p>{escape(' · '.join(told))}</p></figcaption>{''.join(pictures)}</figure>"
     )
 
 

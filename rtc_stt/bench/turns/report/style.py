@@ -115,7 +115,8 @@ thead tr:last-child th { border-bottom: 1px solid var(--axis); }
 thead th[colspan] { text-align: center; }
 th.starts, td.starts { padding-left: 22px; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
-tbody tr.first > * { border-top: 1px solid var(--axis); }
+tbody + tbody tr:first-child > * { border-top: 1px solid var(--axis); }
+tr.group th { color: var(--soft); }
 td.words { white-space: normal; min-width: 20em; }
 td.words p { margin: 0; }
 td.words del { color: var(--soft); text-decoration: none; }

@@ -26,43 +26,40 @@ _OVERVIEW = (
 )
 
 
+Row = tuple[str, Mapping[str, Any]]
+"""Its head and its summary."""
+
+
 def overview(views: Sequence[View]) -> Iterator[str]:
     """The results, a row each."""
-    rows = [("first" if not number else "", [view.name], view.summary) for number, view in enumerate(views)]
-    yield from _table("The results side by side; times in ms", ["result"], _OVERVIEW, rows)
+    rows = [(view.name, view.summary) for view in views]
+    yield from _table("The results side by side; times in ms", "result", _OVERVIEW, [("", rows)])
 
 
 def figures(views: Sequence[View]) -> Iterator[str]:
-    """All figures: sets as rows, and in each the results."""
-    heads = ["set", "result"] if len(views) > 1 else ["set"]
-    rows = list(_rows(views))
+    """All figures: sets as rows; of several results a row for each in a group for each set."""
+    bunches: list[tuple[str, list[Row]]] = []
+    for one in [*sets(views), None]:
+        name = "all" if one is None else clean(one)
+        rows = [(view.name, view.summary if one is None else view.of_set(one)) for view in views]
+        bunches.append((name, [row for row in rows if row[1]]))
+    head = "set, result"
+    if len(views) == 1:
+        bunches = [("", [(name, rows[0][1]) for name, rows in bunches])]
+        head = "set"
     yield "<section><h2>All figures</h2>"
-    yield from _table("Times, in ms, by set of turns", heads, TIMES, rows)
-    yield from _table("How steady and how right, by set of turns", heads, STEADY, rows)
+    yield from _table("Times, in ms, by set of turns", head, TIMES, bunches)
+    yield from _table("How steady and how right, by set of turns", head, STEADY, bunches)
     yield "</section>"
 
 
-def _rows(views: Sequence[View]) -> Iterator[tuple[str, list[str], Mapping[str, Any]]]:
-    for one in [*sets(views), None]:
-        css = "first"
-        for view in views:
-            summary = view.summary if one is None else view.of_set(one)
-            if summary:
-                name = "all" if one is None else clean(one)
-                yield css, [name, view.name] if len(views) > 1 else [name], summary
-                css = ""
-
-
 def _table(
-    caption: str,
-    heads: Sequence[str],
-    columns: Sequence[Column],
-    rows: Sequence[tuple[str, Sequence[str], Mapping[str, Any]]],
+    caption: str, head: str, columns: Sequence[Column], bunches: Sequence[tuple[str, Sequence[Row]]]
 ) -> Iterator[str]:
     groups = [(name, list(members)) for name, members in groupby(columns, key=lambda column: column.group)]
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
     yield f"<caption>{escape(caption)}</caption><thead><tr>"
-    yield from (f'<th scope="col" rowspan="2" class="left">{escape(head)}</th>' for head in heads)
+    yield f'<th scope="col" rowspan="2" class="left">{escape(head)}</th>'
     yield '<th scope="col" rowspan="2">turns</th>'
     for name, members in groups:
         if name:
@@ -73,16 +70,20 @@ def _table(
     for _, members in groups:
         for place, column in enumerate(members):
             yield f'<th scope="col"{_starts(place)}>{escape(column.head)}</th>'
-    yield "</tr></thead><tbody>"
-    for css, titles, summary in rows:
-        yield f'<tr class="{css}">' if css else "<tr>"
-        yield from (f'<th scope="row">{escape(title)}</th>' for title in titles)
-        yield f"<td>{number(summary.get('turns'))}</td>"
-        for _, members in groups:
-            for place, column in enumerate(members):
-                yield f"<td{_starts(place)}>{column.text(summary)}</td>"
-        yield "</tr>"
-    yield "</tbody></table></div>"
+    yield "</tr></thead>"
+    for name, rows in bunches:
+        yield "<tbody>"
+        if name:
+            yield f'<tr class="group"><th scope="rowgroup">{escape(name)}</th>'
+            yield f'<td colspan="{len(columns) + 1}"></td></tr>'
+        for title, summary in rows:
+            yield f'<tr><th scope="row">{escape(title)}</th><td>{number(summary["turns"])}</td>'
+            for _, members in groups:
+                for place, column in enumerate(members):
+                    yield f"<td{_starts(place)}>{column.text(summary)}</td>"
+            yield "</tr>"
+        yield "</tbody>"
+    yield "</table></div>"
 
 
 def _starts(place: int) -> str:

@@ -14,7 +14,7 @@ from rtc_stt.bench.turns.report.svg import drawing, line, text, text_width, trim
 from rtc_stt.bench.turns.rows import TurnRow
 from rtc_stt.bench.words import normalise
 
-__all__ = ["Focus", "draw", "focus"]
+__all__ = ["Focus", "draw", "end", "focus"]
 
 Timeline = Mapping[str, Any]
 Event = Mapping[str, Any]
@@ -87,15 +87,18 @@ def _own_rows(timeline: Timeline, rows: Sequence[TurnRow]) -> list[TurnRow]:
     return min(rounds.values(), key=apart, default=[])
 
 
-def draw(name: str, timeline: Timeline, shown: Focus, hangover_ms: float, *, is_narrow: bool) -> str:
+def draw(
+    name: str, timeline: Timeline, shown: Focus, hangover_ms: float, until_ms: float, *, is_narrow: bool
+) -> str:
     """One picture.
 
     Args:
         name: of the picture, one of its own on the page.
+        until_ms: where it ends, in ms of the scene; see :func:`end`.
         is_narrow: for a phone.
     """
     turn = timeline["turns"][shown.index]
-    room = _room(timeline, shown, is_narrow=is_narrow)
+    room = _room(turn, until_ms, is_narrow=is_narrow)
     events = [event for event in timeline["events"] if room.shows(event["at_ms"])]
     y = 28.0
     parts = list(_wave(timeline, room, y))
@@ -114,20 +117,23 @@ def draw(name: str, timeline: Timeline, shown: Focus, hangover_ms: float, *, is_
     return drawing(room.width, y + 34, _title(timeline, turn), _about(turn, shown.row, events), name, parts)
 
 
-def _room(timeline: Timeline, shown: Focus, *, is_narrow: bool) -> _Room:
+def end(timeline: Timeline, shown: Focus) -> float:
+    """When all that belongs to the turn was there, and a little more: ms of the scene."""
     turn = timeline["turns"][shown.index]
-    later = timeline["turns"][shown.index + 1 :]
-    end = turn["end_ms"]
     if shown.row is not None and not shown.row.is_timed_out:
-        end += shown.row.ttfs_ms
-    else:
-        limit = later[0]["start_ms"] if later else math.inf
-        end = max([end + 1500, *(e["at_ms"] for e in timeline["events"] if end < e["at_ms"] < limit)])
-    last = end + AFTER_MS
-    first = max(turn["start_ms"] - BEFORE_MS, last - (LONGEST_MS / 2 if is_narrow else LONGEST_MS))
-    return _Room(
-        360.0 if is_narrow else 920.0, 50.0 if is_narrow else 66.0, first, last, 8 if is_narrow else 11
-    )
+        return float(turn["end_ms"] + shown.row.ttfs_ms + AFTER_MS)
+    later = timeline["turns"][shown.index + 1 :]
+    limit = min(later[0]["start_ms"] if later else math.inf, turn["end_ms"] + LONGEST_MS / 2)
+    told = [event["at_ms"] for event in timeline["events"] if turn["end_ms"] < event["at_ms"] < limit]
+    return float(max([turn["end_ms"] + 1_000, *told]) + AFTER_MS)
+
+
+def _room(turn: Mapping[str, Any], until_ms: float, *, is_narrow: bool) -> _Room:
+    longest = LONGEST_MS / 2 if is_narrow else LONGEST_MS
+    first = max(turn["start_ms"] - BEFORE_MS, until_ms - longest)
+    if is_narrow:
+        return _Room(360.0, 50.0, first, until_ms, 8)
+    return _Room(920.0, 66.0, first, until_ms, 11)
 
 
 def _wave(timeline: Timeline, room: _Room, top: float) -> Iterator[str]:
