@@ -185,6 +185,21 @@ def test_a_result_without_a_turn_has_a_page_too():
     assert "all" in table([empty])
 
 
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ({}, "clean"),
+        ({"name": "telephone", "telephone": True}, "telephone"),
+        (
+            {"noise": "babble", "snr_db": 10, "telephone": True, "network": {"loss": None}},
+            "noise babble, snr db 10",
+        ),
+    ],
+)
+def test_the_condition_is_told_in_words(condition, said):
+    assert f", {said}, " in table([made(turns=1, condition=condition)]).replace("\n  ", "")
+
+
 def test_a_result_for_the_cost_says_so():
     assert "for the cost only" in table([made(turns=2, cost_only=True)])
 

@@ -155,6 +155,8 @@ def _measured(form: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
 def condition(form: Mapping[str, Any]) -> str:
     """What was done to the sound, in words."""
     told = at(form, "condition")
+    if named := at(told, "name"):
+        return clean(named)
     if isinstance(told, Mapping):
         parts = [
             clean(name.replace("_", " "))
