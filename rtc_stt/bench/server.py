@@ -33,7 +33,7 @@ class DemoServer:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self.url = ""
         """Where it is; empty before :meth:`start`."""
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop
+        self._log = tempfile.TemporaryFile("a+")  # noqa: SIM115 - closed by stop
         self._process = subprocess.Popen(
             [sys.executable, "-m", "rtc_stt", "demo", "--port", "0"],
             stdout=self._log,
