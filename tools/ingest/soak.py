@@ -22,10 +22,10 @@ from rtc_stt.bench.clips import load
 from rtc_stt.bench.link import Conditions
 from rtc_stt.bench.result import percentiles
 from rtc_stt.bench.server import running
+from rtc_stt.bench.words import normalise
 from rtc_stt.cli.common import make_speech
 from rtc_stt.cli.demo import DEMO_VALUES
 from rtc_stt.commands import Stop
-from tools.demo_models.score import normalise
 from tools.ingest import opus, paths
 from tools.ingest.loss import hear
 from tools.ingest.speaker import Speaker

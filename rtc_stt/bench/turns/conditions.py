@@ -110,7 +110,11 @@ def parse(text: str) -> Condition:
     condition = CLEAN
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, level = part.partition(":")
-        kind = DEFAULT_NOISE if name == "noise" else name.replace("-", " ").replace("speech shaped", "speech-shaped")
+        kind = (
+            DEFAULT_NOISE
+            if name == "noise"
+            else name.replace("-", " ").replace("speech shaped", "speech-shaped")
+        )
         if part == "telephone":
             condition = Condition(condition.noise, condition.snr_db, True)
         elif colon and kind in NOT_SPEECH and _is_number(level) and condition.noise is None:
@@ -118,8 +122,8 @@ def parse(text: str) -> Condition:
         elif part != "clean":
             kinds = ", ".join(kind.replace(" ", "-") for kind in NOT_SPEECH)
             raise ConfigError(
-                f"{part!r} is no condition: say clean, telephone, or one noise and how many dB it is below the "
-                f"speech, such as noise:10. Noises: noise (pink), {kinds}"
+                f"{part!r} is no condition: say clean, telephone, or one noise and how many dB it is below "
+                f"the speech, such as noise:10. Noises: noise (pink), {kinds}"
             )
     return condition
 

@@ -1,4 +1,4 @@
-"""What can be measured, by name. Each adapter is a module; those that a run does not need are not imported."""
+"""What can be measured, by name. Adapters that a run does not need are not imported."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def _in_process(options: Options) -> Target:
 def _webrtc(options: Options) -> Target:
     from rtc_stt.bench.turns.targets.webrtc import OverWebRtc
 
-    return OverWebRtc(
-        options.url, key=options.key, hangover_ms=options.hangover_ms, network=options.network
-    )
+    return OverWebRtc(options.url, key=options.key, hangover_ms=options.hangover_ms, network=options.network)
 
 
 def _websocket(options: Options) -> Target:

@@ -84,7 +84,7 @@ class ScriptedTarget:
 
 
 class ScriptedLine:
-    """One session. It works out from the frames when the audio was spoken: the earliest of them was in time."""
+    """One session. It finds out from the frames when the audio was spoken: the earliest was in time."""
 
     def __init__(self, target: ScriptedTarget, hear: Hear) -> None:
         self.told: list[Heard] = []

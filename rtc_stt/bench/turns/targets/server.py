@@ -66,13 +66,17 @@ class Host:
                         if response.status == 404:
                             break
                 except aiohttp.InvalidURL as error:
-                    raise TargetFailed(f"{self.url} is no URL; say something like http://127.0.0.1:8080") from error
+                    raise TargetFailed(
+                        f"{self.url} is no URL; say something like http://127.0.0.1:8080"
+                    ) from error
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:
                     said = type(error).__name__
                     if self._given:  # a server that is named is there, or the name is wrong
                         break
                 await asyncio.sleep(LOOK_S)
-        raise TargetFailed(f"no rtc-stt server is ready at {self.url} ({said}); start one, or leave out --url")
+        raise TargetFailed(
+            f"no rtc-stt server is ready at {self.url} ({said}); start one, or leave out --url"
+        )
 
     async def close(self) -> None:
         """End the child."""
