@@ -154,7 +154,18 @@ def test_the_result_names_target_data_and_settings():
 
 
 def test_targets_are_made_by_name():
-    assert {"webrtc", "websocket", "in-process"} <= set(KINDS)
+    own = {"url": "ws://127.0.0.1:1", "settings": {}}
+    options = {
+        "in-process": {"make_speech": lambda instrument, changes: None},
+        "openai": own,
+        "deepgram": own,
+        "files": {"settings": {"command": "cat {file}"}},
+        "bridge": {"settings": {"command": "python 'my script.py'", "threads": "2"}},
+    }
+    for kind in KINDS:
+        made = make(kind, **options.get(kind, {}))
+        assert made.name
+        assert made.facts["kind"]
     target = make("websocket", url="http://127.0.0.1:1", hangover_ms=300)
     assert target.facts["server"] == "http://127.0.0.1:1"
 
@@ -166,6 +177,15 @@ def test_targets_are_made_by_name():
         ("in-process", {}, "make_speech"),
         ("in-process", {"make_speech": lambda i, c: None, "url": "http://a"}, "--url"),
         ("websocket", {"network": object()}, "--target webrtc"),
+        ("websocket", {"settings": {"model": "a"}}, "it knows none"),
+        ("openai", {}, "needs --url, such as wss://"),
+        ("openai", {"url": "wss://a", "settings": {"form": "c"}}, "none of ga, beta"),
+        ("deepgram", {"url": "wss://a", "settings": {"fnals": "turn"}}, "it knows model, finals"),
+        ("files", {}, "either --url"),
+        ("files", {"url": "http://a", "settings": {"command": "cat"}}, "either --url"),
+        ("bridge", {}, "needs a script"),
+        ("bridge", {"settings": {"command": "python a.py", "threads": "two"}}, "no number of threads"),
+        ("bridge", {"url": "http://a"}, "has no URL"),
     ],
 )
 def test_a_target_that_cannot_be_says_why(kind, options, said):
