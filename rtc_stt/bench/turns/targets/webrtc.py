@@ -7,6 +7,8 @@ as they are; what the server sends comes as it comes.
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -154,12 +156,19 @@ def through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[b
         on_their_way.add(task)
         task.add_done_callback(on_their_way.discard)
 
+    queued: list[tuple[float, int, bytes]] = []
+    numbers = itertools.count()
+
+    def leave_next() -> None:
+        start(heapq.heappop(queued)[2])
+
     async def through_link(datagram: bytes) -> None:
         now = loop.time()
         for at in link.pass_on(datagram, now):
             if at <= now:
                 await send(datagram)
-            else:
-                loop.call_at(at, start, datagram)
+            else:  # timers of the same moment ring in any order, so who leaves is not theirs to say
+                heapq.heappush(queued, (at, next(numbers), datagram))
+                loop.call_at(at, leave_next)
 
     return through_link
