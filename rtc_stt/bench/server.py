@@ -17,7 +17,9 @@ from rtc_stt.errors import TargetFailed
 
 __all__ = ["DemoServer", "Server", "running"]
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
+"""On a machine that is busy."""
+
 STOP_TIMEOUT_S = 30.0
 LOOK_S = 0.02
 """How often is looked whether it has told its address: this much a cold start may be told too long."""
@@ -51,7 +53,7 @@ class DemoServer:
         """Wait until it serves, its models warm; gives its address.
 
         Raises:
-            TargetFailed: it ended, or said nothing for a minute; the message holds its last words.
+            TargetFailed: it ended, or said nothing for so long; the message holds its last words.
         """
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
