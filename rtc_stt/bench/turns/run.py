@@ -115,7 +115,7 @@ class _Run:
         finally:
             await speaker.leave()
         row = measure(observation, patience_s=self._plan.patience_s, cost_only=self._plan.cost_only).rows[0]
-        self._cold["first_turn_ttfs_ms"] = None if row.is_timed_out else row.ttfs_ms
+        self._cold["first_turn_ttfs_ms"] = None if row.is_timed_out else round(row.ttfs_ms, 1)
         self._tick()
 
     async def _measure(self, sounds: Mapping[str, Sound]) -> None:
