@@ -1,4 +1,5 @@
-"""Fakes for users' tests and our own: a detector and an engine that do as they are told, and a replay.
+"""Fakes for users' tests and our own: a detector, an engine and a target of the benchmark that do as they are
+told, and a replay.
 
 They stand in for models in tests of logic. They prove nothing about recognition.
 """
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtc_stt.audio import SAMPLE_RATE, WINDOW, AudioFrame, Origin, Samples, Windower, ms_to_samples
+from rtc_stt.bench.turns.targets.scripted import Cue, ScriptedTarget
 from rtc_stt.config import Routing, StreamOptions
 from rtc_stt.errors import DecodeError
 from rtc_stt.events import Event
@@ -22,8 +24,10 @@ from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import DetectorState
 
 __all__ = [
+    "Cue",
     "Said",
     "ScriptedEngine",
+    "ScriptedTarget",
     "ScriptedVad",
     "hypothesis",
     "render",
