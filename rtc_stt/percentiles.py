@@ -49,7 +49,7 @@ class RollingPercentiles:
 
 
 def nearest_rank(ordered: Sequence[float], percent: float) -> float:
-    """The smallest of the sorted values that at least ``percent`` (over 0, to 100) of a hundred do not exceed.
+    """The smallest of the sorted values that at least ``percent`` (0 < p ≤ 100) of a hundred do not exceed.
 
     Raises:
         IndexError: there are none.

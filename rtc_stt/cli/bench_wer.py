@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from rtc_stt.bench.result import provenance
-from rtc_stt.bench.wer import report
+from rtc_stt.bench.wer import figures, report
 from rtc_stt.bench.wer.accuracy import Ears, Listened, Listening, fitting_workers, listen
 from rtc_stt.bench.wer.corpus import Corpus, load
 from rtc_stt.cli import common
@@ -34,7 +34,7 @@ def add_parser(parts: Any) -> None:
         parts,
         "wer",
         run,
-        help="measure the accuracy of fast, accurate and routed on a folder, and which thresholds are worth it",
+        help="measure the accuracy of fast, accurate and routed, and find the thresholds that are worth it",
         example="rtc-stt bench wer LibriSpeech/test-clean --limit 300 --out wer.json --plot wer.svg",
     )
     parser.add_argument(
@@ -54,7 +54,10 @@ def add_parser(parts: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result here as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the curve here")
     parser.add_argument(
-        "--rows", type=Path, metavar="FILE.jsonl", help="write what was heard of each recording here, with texts"
+        "--rows",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="write what was heard of each recording here, with texts",
     )
     common.add_config(parser)
     common.add_common(parser)
@@ -122,7 +125,11 @@ def _locate(decoding: Decoding) -> dict[str, Any]:
         (Tier.ACCURATE, common.medium_model(decoding, "rtc-stt bench wer --demo")),
     ):
         folder, name = locate(model.path)
-        told[str(tier)] = {"name": name, "beam_size": model.beam_size, "model.bin": _digest(folder / "model.bin")}
+        told[str(tier)] = {
+            "name": name,
+            "beam_size": model.beam_size,
+            "model.bin": _digest(folder / "model.bin"),
+        }
     return told
 
 
@@ -145,25 +152,21 @@ def _result(
         "workers": workers,
         "interrupted": bool(listened.stopped),
         "unreadable": len(listened.unreadable),
-        **report.figures(listened.heard, routing, device),
+        **figures.figures(listened.heard, routing, device),
         "provenance": provenance() | {"models": models},
     }
 
 
-def _write(
-    options: argparse.Namespace, result: dict[str, Any], listened: Listened, routing: Routing
-) -> None:
-    files = {
-        options.out: lambda: json.dumps(result, indent=1, ensure_ascii=False) + "\n",
-        options.plot: lambda: report.picture(result),
-        options.rows: lambda: "".join(
-            json.dumps(row, ensure_ascii=False) + "\n" for row in report.rows(listened.heard, routing)
-        ),
-    }
-    for path, content in files.items():
+def _write(options: argparse.Namespace, result: dict[str, Any], listened: Listened, routing: Routing) -> None:
+    rows = figures.rows(listened.heard, routing) if options.rows else []
+    for path, content in (
+        (options.out, json.dumps(result, indent=1, ensure_ascii=False) + "\n"),
+        (options.plot, report.picture(result)),
+        (options.rows, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)),
+    ):
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content(), encoding="utf-8")
+            path.write_text(content, encoding="utf-8")
 
 
 def _count(text: str) -> int:

@@ -1,7 +1,7 @@
 """Folders of recordings with transcripts, in the forms in which they are handed around.
 
-A manifest comes from elsewhere, so it is believed nothing: what it names lies in its folder, every entry has a
-text, sizes have bounds, and a message says in which line of which file something is wrong.
+A manifest comes from elsewhere, so it is believed nothing: what it names lies in its folder, every entry
+has a text, sizes have bounds, and a message says in which line of which file something is wrong.
 """
 
 from __future__ import annotations
@@ -68,15 +68,16 @@ def load(place: Path, limit: int | None = None) -> Corpus:
     """The recordings of a folder, or of a manifest.
 
     Args:
-        place: a manifest, or a folder. A folder is read by its ``manifest.json`` or ``manifest.jsonl``, else in
-            LibriSpeech's layout (``*.trans.txt``), else as pairs of sound and text.
+        place: a manifest, or a folder. A folder is read by its ``manifest.json`` or ``manifest.jsonl``, else
+            in LibriSpeech's layout (``*.trans.txt``), else as pairs of sound and text.
         limit: at most so many, evenly chosen.
 
     Raises:
         BadAudio: there are none, or something is wrong with them. The message says what and where.
     """
     if place.is_file():
-        folder, layout, found = place.parent, "manifest", _manifest(place)
+        folder = place.parent
+        layout, found = "manifest", _manifest(place)
     elif place.is_dir():
         folder = place
         layout, found = _folder(place)
@@ -95,7 +96,7 @@ def load(place: Path, limit: int | None = None) -> Corpus:
     return Corpus(folder, layout, tuple(recordings))
 
 
-def _folder(folder: Path) -> tuple[str, Iterable[Recording]]:
+def _folder(folder: Path) -> tuple[str, Iterator[Recording]]:
     for name in MANIFESTS:
         if (folder / name).is_file():
             return "manifest", _manifest(folder / name)
@@ -173,7 +174,7 @@ def _inside(folder: Path, name: str, place: str) -> Path:
 
 
 def _librispeech(folder: Path, transcripts: Iterable[Path]) -> Iterator[Recording]:
-    """``SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt``, a line each: the name of the file and what is said in it.
+    """``SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt``: in each line the name of a file and what is said in it.
 
     What lies above the speakers (``test-clean`` …) is the set.
     """
@@ -191,7 +192,7 @@ def _librispeech(folder: Path, transcripts: Iterable[Path]) -> Iterator[Recordin
 
 
 def _pairs(folder: Path) -> Iterator[Recording]:
-    """``NAME.txt`` beside ``NAME.wav`` or the like. Sounds without a text, and texts without one, are not meant."""
+    """``NAME.txt`` beside ``NAME.wav`` or the like. A sound or a text alone is not meant."""
     for transcript in sorted(folder.rglob("*.txt")):
         if path := _sound(transcript.with_suffix("")):
             part = transcript.parent.relative_to(folder).as_posix()

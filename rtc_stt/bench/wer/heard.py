@@ -1,7 +1,7 @@
 """What both tiers made of a recording, and what would be sent of it under any routing. Pure.
 
-Each part of a recording is decoded once by each tier, whatever the routing. What a service would send is then
-asked of the service's own :class:`~rtc_stt.finalizer.Finalizer`: guard, router and all.
+Each part of a recording is decoded once by each tier, whatever the routing. What a service would send is
+then asked of the service's own :class:`~rtc_stt.finalizer.Finalizer`: guard, router and all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Error rates with the confidence that so many recordings allow. Pure.
 
-Recordings are drawn again with replacement, as many as there are, over and over (the bootstrap of M. Bisani and
-H. Ney, ICASSP 2004): words of one recording are not independent of each other, recordings mostly are. Of a
-difference between two systems both are counted on the same draw.
+Recordings are drawn again with replacement, as many as there are, over and over (the bootstrap of M. Bisani
+and H. Ney, ICASSP 2004): words of one recording are not independent of each other, recordings mostly are.
+Of a difference between two systems both are counted on the same draw.
 """
 
 from __future__ import annotations

@@ -1,20 +1,20 @@
 """What other thresholds of the routing would cost, and what they would be worth. Pure.
 
 Each of the three keys is moved over its range while the others stay as configured. Both tiers have decoded
-everything once, so each setting is only counted, not decoded again: its word error rate, and its decode seconds,
-which are those of the fast tier for all and those of the accurate tier for what it would be asked.
+everything once, so each setting is only counted, not decoded again: its word error rate, and its decode
+seconds, which are those of the fast tier for all and those of the accurate tier for what it would be asked.
 
 **The front** are the settings than which no other is both as cheap and as right.
 
 **The knee** is the setting of the front that lies farthest below the straight line (the chord) between its
-cheapest and its most accurate end, both axes scaled to that span (the Kneedle of V. Satopää et al., 2011, for a
-curve of few points): up to there each second buys more than it does on average, from there on less. Where no
-setting lies below the chord there is no bend: then it is the accurate end if that is better by more than
-chance (95 %), else the cheap one.
+cheapest and its most accurate end, both axes scaled to that span (the Kneedle of V. Satopää et al., 2011,
+for a curve of few points): up to there each second buys more than it does on average, from there on less.
+Where no setting lies below the chord there is no bend: then it is the accurate end if that is better by
+more than chance (95 %), else the cheap one.
 
-**How settled it is**: the same is chosen anew on each of many draws of recordings (:mod:`.rates`). A setting that
-was chosen on some recordings looks better on them than on others; what it gives on recordings that had no part in
-choosing it is told by those that a draw left out.
+**How settled it is**: the same is chosen anew on each of many draws of recordings (:mod:`.rates`). A
+setting that was chosen on some recordings looks better on them than on others; what it gives on recordings
+that had no part in choosing it is told by those that a draw left out.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ class Stability:
 class _Counted:
     """One recording: its word errors by which of its pieces are decoded again."""
 
-    def __init__(self, heard: Heard, errors: Callable[[str, str], int], seconds: Callable[[Cost], float]) -> None:
+    def __init__(
+        self, heard: Heard, errors: Callable[[str, str], int], seconds: Callable[[Cost], float]
+    ) -> None:
         self._text = heard.recording.text
         self._errors_of = errors
         self._kept = [piece.routed(NEVER).text for piece in heard.pieces]
@@ -228,13 +230,14 @@ def choose(swept: Sweep) -> Choice:
 
 
 def stability(swept: Sweep, choice: Choice, resamples: int = CHOICES) -> Stability:
-    """What would have been chosen on other draws of the recordings, and what it would be worth to the others."""
+    """What would have been chosen on other draws of the recordings, and what that is worth to the others."""
     otherwise = 0 if choice.point == swept.points[choice.front[0]] else -1
     values, total = list[float](), 0
     wrong = unseen = 0.0
     for counts in draws(len(swept.words), resamples):
         rates = (counts @ swept.errors.T) / np.maximum(counts @ swept.words, 1)[:, None]
-        costs = counts @ swept.seconds.T / (counts @ swept.audio_s)[:, None]
+        # Settings of two keys may do the same: they shall not differ by the order of a sum.
+        costs = np.round(counts @ swept.seconds.T / (counts @ swept.audio_s)[:, None], 12)
         for drawn, some_costs, some_rates in zip(counts, costs, rates, strict=True):
             best = front(some_costs, some_rates)
             bend = knee(some_costs[best], some_rates[best])
