@@ -83,7 +83,7 @@ class Ears:
                     f"only {', '.join(sorted(engine.languages))}"
                 )
         audio = self._read(recording)
-        pieces = tuple(self._piece(part, evidence, language) for part, evidence in self._parts(audio))
+        pieces = tuple(self._piece(audio, stretch, language) for stretch in self._parts(audio))
         return Heard(recording, len(audio) / SAMPLE_RATE, pieces)
 
     def _read(self, recording: Recording) -> Samples:
@@ -97,15 +97,16 @@ class Ears:
             raise BadAudio(f"{recording.path}: there is no sound in it")
         return np.concatenate(chunks)
 
-    def _parts(self, audio: Samples) -> Iterator[tuple[Samples, SpeechEvidence]]:
+    def _parts(self, audio: Samples) -> Iterator[Stretch]:
         """What is decoded on its own."""
         if len(audio) <= WHOLE_S * SAMPLE_RATE:
             # All of it is meant to be speech: no detector is asked.
-            yield audio, SpeechEvidence(speech_ms=samples_to_ms(len(audio)), mean_probability=1.0)
+            evidence = SpeechEvidence(speech_ms=samples_to_ms(len(audio)), mean_probability=1.0)
+            yield Stretch(0, len(audio), 0, len(audio), evidence)
             return
         for stretch in self._stretches(audio):
             if stretch.evidence.speech_ms >= self._how.endpointing.min_speech_ms:
-                yield audio[stretch.start : stretch.end], stretch.evidence
+                yield stretch
 
     def _stretches(self, audio: Samples) -> Iterator[Stretch]:
         cutter, memory = Cutter(self._how.endpointing, self._how.segment_s), self._detector.new_state()
@@ -121,21 +122,31 @@ class Ears:
             yield from cutter.receive(len(frame.samples), probability, loudness)
         yield from cutter.finish()
 
-    def _piece(self, audio: Samples, evidence: SpeechEvidence, language: str | None) -> Piece:
-        fast, fast_cost = self._decode(Tier.FAST, audio, language)
-        accurate, accurate_cost = self._decode(Tier.ACCURATE, audio, language)
-        return Piece(evidence, fast, accurate, fast_cost, accurate_cost)
+    def _piece(self, audio: Samples, stretch: Stretch, language: str | None) -> Piece:
+        requests = {
+            tier: DecodeRequest(
+                stream_id="wer",
+                utterance_id=1,
+                revision=1,
+                tier=tier,
+                urgency=Urgency.RECORDING,
+                audio=audio[stretch.start : stretch.end],
+                audio_start=stretch.start,
+                language=language,
+                languages=self._how.languages,
+            )
+            for tier in Tier
+        }
+        fast, fast_cost = self._decode(requests[Tier.FAST])
+        accurate, accurate_cost = self._decode(requests[Tier.ACCURATE])
+        return Piece(stretch.evidence, fast, accurate, fast_cost, accurate_cost)
 
-    def _decode(self, tier: Tier, audio: Samples, language: str | None) -> tuple[Answer, Cost]:
+    def _decode(self, request: DecodeRequest) -> tuple[Answer, Cost]:
         """The answer without the audio, and what it took."""
-        among = self._how.languages
-        request = DecodeRequest(
-            "wer", 1, 1, tier, Urgency.RECORDING, audio, 0, language=language, languages=among
-        )
         answer: Answer
         wall, cpu = time.perf_counter(), time.process_time()
         try:
-            answer = self._engines[tier].decode(request)
+            answer = self._engines[request.tier].decode(request)
         except EngineBroken:
             raise
         except DecodeError as error:

@@ -37,7 +37,7 @@ class Recording:
     """A file and what is said in it."""
 
     id: str
-    """Unique in its corpus: the file's place in the folder, without its suffix."""
+    """Unique in its corpus: the file's place in the folder."""
     path: Path
     text: str = field(repr=False)
     language: str | None = None
@@ -155,6 +155,8 @@ def _entry(entry: Any, folder: Path, place: str) -> Recording:
     language, part = entry.get("language"), entry.get("set", "")
     if not (language is None or isinstance(language, str)) or not isinstance(part, str):
         raise BadAudio(f"{place}: language and set are text")
+    if entry.get("offset"):
+        raise BadAudio(f"{place}: it is a part of a file (offset), which is not read here: cut the file")
     path = _inside(folder, name, place)
     return Recording(_id(path, folder), path, text, language or None, part)
 
@@ -207,7 +209,7 @@ def _sound(stem: Path) -> Path | None:
 
 
 def _id(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path, os.path.abspath(folder))).with_suffix("").as_posix()
+    return Path(os.path.relpath(path, os.path.abspath(folder))).as_posix()
 
 
 def _text(path: Path, most: int) -> str:

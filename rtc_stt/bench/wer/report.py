@@ -61,8 +61,22 @@ def sentence(result: Mapping[str, Any]) -> str:
             f"Set {best['set']} (now {configured:g}): it is {_what(best)}, {worth} instead of {before}; "
             f"{less['percent']:+.2f} points {_span(less['interval_95'])}, {_chance(less['interval_95'])}."
         )
-    values = " to ".join(f"{value:g}" for value in dict.fromkeys(best["stability"]["value_95"]))
-    return f"{said} On other draws of these recordings it falls on {values} (95 %)."
+    settled = best["stability"]
+    values = " to ".join(f"{value:g}" for value in dict.fromkeys(settled["value_95"]))
+    said += f" On other draws of these recordings it falls on {values} (95 %)"
+    if settled["unseen_wer_percent"] is not None:
+        said += f", with {settled['unseen_wer_percent']:.2f} % WER on those left out"
+    return f"{said}.{_better_alone(result)}"
+
+
+def _better_alone(result: Mapping[str, Any]) -> str:
+    """Where one model makes all the routing needless, it is said."""
+    best, rates = result["recommended"], result["rates"]["all"]
+    for name in ("fast", "accurate"):
+        cheaper = rates[name]["seconds_per_audio_hour"] <= best["seconds_per_audio_hour"]
+        if cheaper and rates[name]["wer"]["percent"] <= best["wer"]["percent"]:
+            return f" But the {name} model alone costs no more here and is no less right."
+    return ""
 
 
 def _chance(interval_95: Sequence[float]) -> str:
