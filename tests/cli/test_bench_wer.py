@@ -8,7 +8,6 @@ import math
 
 import pytest
 
-from rtc_stt.bench.clips import CLIPS
 from rtc_stt.bench.wer.accuracy import Ears
 from rtc_stt.cli import bench_wer, main
 from rtc_stt.hypothesis import Tier
@@ -133,15 +132,3 @@ def test_counts_are_from_one_on(tmp_path, option, value, capsys):
     with pytest.raises(SystemExit):
         wer(tmp_path, option, value)
     assert "is not a number from 1 on" in capsys.readouterr().err
-
-
-def test_the_demo_models_hear_clips(tmp_path):
-    """Real models, in this process."""
-    out = tmp_path / "w.json"
-    assert wer(CLIPS, "--limit", 9, "--out", out) == 0
-    result = json.loads(out.read_text())
-    rates = result["rates"]["all"]
-    assert rates["accurate"]["wer"]["percent"] < 15
-    assert rates["routed"]["wer"]["percent"] <= rates["fast"]["wer"]["percent"] < 30
-    assert rates["fast"]["seconds_per_audio_hour"] > 1
-    assert sorted(result["rates"]["sets"]) == ["clean", "digits", "noisy"]
