@@ -1,9 +1,9 @@
 """Decodes every recording once by each tier, and keeps what the router and the guard go by.
 
 **One decode at a time in a process**, so that its time is its own; on a CPU there are as many processes as
-the cores allow, each with its share of the recordings. The figure that counts on a CPU is the CPU time of
-the process during the call, which hardly depends on what the other ones do; on a GPU, with one process, it
-is the time of the call.
+the cores allow, each with its share of the recordings. What counts on a CPU is the CPU time of the process
+during the call, in which no waiting for a core is; on a GPU, with one process, it is the time of the call. A
+recording is decoded by one tier right after the other, so that what disturbs the machine falls on both alike.
 
 A recording of up to 30 s is decoded whole, a longer one is cut as the services do.
 """

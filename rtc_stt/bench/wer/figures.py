@@ -79,6 +79,7 @@ def figures(heards: Sequence[Heard], routing: Routing, device: str) -> dict[str,
             "sets": {name: _rates(table, which) for name, which in chosen.items() if len(sets) > 1},
         },
         "redecoded": _redecoded(heards, routing),
+        "decodes": _decodes(heards, device),
         "sweep": _sweep(swept, choice),
         "recommended": _recommended(swept, choice, stability(swept, choice), table),
     }
@@ -147,6 +148,21 @@ def _redecoded(heards: Sequence[Heard], routing: Routing) -> dict[str, Any]:
         "percent": round(100 * len(again) / max(1, len(pieces)), 1),
         "by_reason": dict(reasons.most_common()),
     }
+
+
+def _decodes(heards: Sequence[Heard], device: str) -> dict[str, Any]:
+    """All seconds, and on a CPU the share of them in which decodes waited for a core."""
+    pieces = [piece for heard in heards for piece in heard.pieces]
+    fast = sum((piece.fast_cost for piece in pieces), Cost())
+    accurate = sum((piece.accurate_cost for piece in pieces), Cost())
+    both = fast + accurate
+    told: dict[str, Any] = {
+        name: {"wall_s": round(cost.wall_s, 2), "cpu_s": round(cost.cpu_s, 2)}
+        for name, cost in (("fast", fast), ("accurate", accurate))
+    }
+    if device == "cpu" and both.wall_s:
+        told["waited_percent"] = round(100 * max(0.0, 1 - both.cpu_s / both.wall_s), 1)
+    return told
 
 
 def _sweep(swept: Sweep, choice: Choice) -> dict[str, Any]:

@@ -75,6 +75,21 @@ def test_what_was_decoded_again_and_why(result):
     assert both["redecoded"]["by_reason"] == {"low_logprob": 1, "few_words": 1}
 
 
+def test_a_busy_machine_is_told(result):
+    told = figures(corpus(), ROUTING, "cpu")
+    assert told["decodes"] == {
+        "fast": {"wall_s": 5, "cpu_s": 2.5},
+        "accurate": {"wall_s": 50, "cpu_s": 25},
+        "waited_percent": 50,
+    }
+    assert "The machine was busy: decodes waited 50.0 %" in table(told)
+    told["decodes"]["waited_percent"] = 9.9
+    assert "busy" not in table(told)
+    # A call on a GPU is waited for.
+    assert "waited_percent" not in result["decodes"]
+    assert "busy" not in table(result)
+
+
 def test_the_configuration_and_the_curve_agree(result):
     assert result["routing"] == {
         "CONF_LOGPROB_THRESHOLD": 0.55,
