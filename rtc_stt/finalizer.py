@@ -93,6 +93,11 @@ class Finalizer:
         return self._heard.text if self._heard and not isinstance(self.verdict, Dropped) else None
 
     @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the fast answer is doubted, if it is."""
+        return self._reasons
+
+    @property
     def draft(self) -> Draft | None:
         """What the accurate tier only needs to check; a text that failed is no draft."""
         if self._routing.redecode_mode is not RedecodeMode.VERIFY or self.awaits is not Tier.ACCURATE:

@@ -48,8 +48,8 @@ class RollingPercentiles:
         return Percentiles(len(values), *(nearest_rank(values, percent) for percent in (50, 95, 99)))
 
 
-def nearest_rank(ordered: Sequence[float], percent: int) -> float:
-    """The smallest of the sorted values that at least ``percent`` (1…100) of a hundred do not exceed.
+def nearest_rank(ordered: Sequence[float], percent: float) -> float:
+    """The smallest of the sorted values that at least ``percent`` (0 < p ≤ 100) of a hundred do not exceed.
 
     Raises:
         IndexError: there are none.

@@ -11,7 +11,10 @@ __all__ = ["Chart", "Line", "decades", "steps", "write"]
 
 WIDTH, HEIGHT = 320, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 40, 44
-COLOURS = ("#c2410c", "#0f766e", "#4338ca", "#a16207")
+COLOURS = ("#c2410c", "#0f766e", "#4338ca", "#a16207", "#0369a1", "#9d174d")
+
+MAX_TICKS = 8
+"""Of an axis across, each where a point is; with more of them there are round values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    for x in sorted({x for x, _ in points}):
+    ticks = sorted({x for x, _ in points})
+    for x in ticks if len(ticks) <= MAX_TICKS else [x for x in _steps(right) if x <= right]:
         at, base = place(x, 0)
         parts.append(f'<text x="{at:.1f}" y="{base + 15:.1f}" text-anchor="middle">{x:g}</text>')
     if chart.mark is not None:

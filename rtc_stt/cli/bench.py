@@ -13,7 +13,7 @@ from tqdm import tqdm
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
 from rtc_stt.bench.decode import PARTS, Settings, jobs, missed, report
-from rtc_stt.cli import bench_compare, bench_load, bench_turns, common
+from rtc_stt.cli import bench_compare, bench_load, bench_turns, bench_wer, common
 from rtc_stt.cli.demo import demo_speech
 
 __all__ = ["add_parser"]
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
         help="measure what decoding costs here, and what this machine carries",
         example="rtc-stt bench decode --only cost,live --out result.json",
     )
-    parts = bench.add_subparsers(required=True, metavar="decode|load|turns|compare|page|models")
+    parts = bench.add_subparsers(required=True, metavar="turns|compare|page|wer|load|decode|models")
     decode = common.add_parser(
         parts,
         "decode",
@@ -50,6 +50,7 @@ def add_parser(commands: Any) -> None:
     )
     bench_load.add_parser(parts)
     bench_turns.add_parser(parts)
+    bench_wer.add_parser(parts)
     bench_compare.add_parser(parts)
     models = common.add_parser(
         parts,

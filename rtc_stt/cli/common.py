@@ -33,6 +33,7 @@ __all__ = [
     "make_speech",
     "medium_model",
     "read_values",
+    "runs_on_cpu",
     "set_up_logging",
     "small_model",
     "stream_options",
@@ -155,8 +156,7 @@ def load_engines(
         ModelError: a model is not configured, cannot be found or loaded. Nothing stands in for it.
     """
     models = choose(decoding)
-    on_cpu = decoding.device == "cpu" or (decoding.device == "auto" and not _has_cuda())
-    concurrency = decoding.max_concurrency or ((os.cpu_count() or 1) if on_cpu else 1)
+    concurrency = decoding.max_concurrency or ((os.cpu_count() or 1) if runs_on_cpu(decoding) else 1)
     engines: dict[Tier, Engine] = {}
     for tier, model in models.items():
         folder, name = locate(model.path)
@@ -217,10 +217,13 @@ def make_speech(
     )
 
 
-def _has_cuda() -> bool:
+def runs_on_cpu(decoding: Decoding) -> bool:
+    """Whether the models do, with this configuration on this machine."""
+    if decoding.device != "auto":
+        return decoding.device == "cpu"
     import ctranslate2
 
-    return bool(ctranslate2.get_cuda_device_count())
+    return not ctranslate2.get_cuda_device_count()
 
 
 def set_up_logging(options: argparse.Namespace) -> LogOptions:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rtc_stt.bench.wer.report import sentence
 from tools.services.table import services
 
 __all__ = ["DOCUMENTS", "with_table"]
@@ -185,9 +186,42 @@ def _benchmark() -> str:
     return services(_read("services_load"), _read("services_memory"), _read("services_soak"))
 
 
+def _wer() -> str:
+    """What routing is worth on the clips: ``rtc-stt bench wer``."""
+    result = _read("wer")
+    rates, redecoded = result["rates"], result["redecoded"]
+    lines = [
+        f"| | WER, % (95 %) | CER, % (95 %) | {result['seconds']} an audio hour |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name in ("fast", "accurate", "routed"):
+        row = rates["all"][name]
+        cells = (f"{row[of]['percent']} ({_to(row[of]['interval_95'])})" for of in ("wer", "cer"))
+        lines.append(f"| {name} | {' | '.join(cells)} | {row['seconds_per_audio_hour']:.0f} |")
+    lines += ["", "| WER, % | words | fast | accurate | routed |", "| --- | --- | --- | --- | --- |"]
+    for name, row in rates["sets"].items():
+        ways = (f"{row[way]['wer']['percent']}" for way in ("fast", "accurate", "routed"))
+        lines.append(f"| {name} | {row['words']} | {' | '.join(ways)} |")
+    reasons = ", ".join(f"{count} `{name}`" for name, count in redecoded["by_reason"].items())
+    again = f"{redecoded['redecoded']} of {redecoded['pieces']} ({redecoded['percent']} %)"
+    lines += [
+        "",
+        f"Decoded again: {again}, for {reasons}.",
+        "",
+        f"> {sentence(result)}",
+    ]
+    return "\n".join(lines)
+
+
+def _to(interval_95: list[float]) -> str:
+    low, high = interval_95
+    return f"{low} to {high}"
+
+
 DOCUMENTS = {
     ROOT / "README.md": _readme,
     ROOT / "docs" / "ingest.md": _ingest,
     ROOT / "docs" / "benchmarks.md": _benchmark,
+    ROOT / "docs" / "wer.md": _wer,
 }
 """What makes the tables of each."""
