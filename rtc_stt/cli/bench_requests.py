@@ -1,4 +1,4 @@
-"""``rtc-stt bench load``: what a running service carries."""
+"""``rtc-stt bench requests``: what a running service carries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from rtc_stt.bench import clips as recordings
-from rtc_stt.bench import load
+from rtc_stt.bench import requests
 from rtc_stt.cli import common
 
 __all__ = ["add_parser"]
@@ -21,17 +21,17 @@ def add_parser(parts: Any) -> None:
     """Add the command to those of ``bench``."""
     parser = common.add_parser(
         parts,
-        "load",
+        "requests",
         run,
         help="measure what a running service carries; exit code 1 where a mark is missed",
-        example="rtc-stt bench load --url http://127.0.0.1:8081 --concurrency 1,2,4 --out load.json",
+        example="rtc-stt bench requests --url http://127.0.0.1:8081 --concurrency 1,2,4 --out r.json",
     )
     parser.add_argument("--url", required=True, help="of the service, e.g. http://127.0.0.1:8081")
     parser.add_argument("--key", help="its API key; without one it must be open")
     parser.add_argument(
         "--concurrency",
         type=_steps,
-        default=load.STEPS,
+        default=requests.STEPS,
         metavar="STEPS",
         help="requests at a time in each step, rising (default: 1,2,4,8,16)",
     )
@@ -50,7 +50,7 @@ def add_parser(parts: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Load it step by step; 1 where a mark is missed."""
     common.set_up_logging(options)
-    plan = load.Plan(
+    plan = requests.Plan(
         options.url.rstrip("/"),
         key=options.key,
         steps=options.concurrency,
@@ -63,10 +63,10 @@ def run(options: argparse.Namespace) -> int:
             bar.set_description(f"{concurrency} at a time")
             bar.update()
 
-        result = load.run(plan, tick)
+        result = requests.run(plan, tick)
     text = json.dumps(result, indent=1, ensure_ascii=False)
     print(text)
-    for path, content in ((options.out, text + "\n"), (options.plot, load.picture(result))):
+    for path, content in ((options.out, text + "\n"), (options.plot, requests.picture(result))):
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
