@@ -14,7 +14,7 @@ from tqdm import tqdm
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
 from rtc_stt.bench.decode import PARTS, Settings, jobs, missed, report
-from rtc_stt.cli import bench_requests, common
+from rtc_stt.cli import bench_check, bench_requests, common
 from rtc_stt.cli.demo import DEMO_VALUES
 from rtc_stt.config_keys import Values
 from rtc_stt.instrument import Instrument
@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
         help="measure what decoding costs here, and what this machine carries",
         example="rtc-stt bench decode --only cost,live --out result.json",
     )
-    parts = bench.add_subparsers(required=True, metavar="decode|requests|models")
+    parts = bench.add_subparsers(required=True, metavar="decode|check|requests|models")
     decode = common.add_parser(
         parts,
         "decode",
@@ -52,6 +52,7 @@ def add_parser(commands: Any) -> None:
     decode.add_argument(
         "--sessions", type=int, metavar="N", help="sessions in overload (default: 4 times the capacity)"
     )
+    bench_check.add_parser(parts, make_speech)
     bench_requests.add_parser(parts)
     models = common.add_parser(
         parts,
