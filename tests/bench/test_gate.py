@@ -1,0 +1,203 @@
+"""The regression gate: what it says, and that it notices."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtc_stt.bench import gate_run
+from rtc_stt.bench.calibration import Calibration
+from rtc_stt.bench.clips import load
+from rtc_stt.bench.gate import (
+    Check,
+    Expected,
+    Judgement,
+    Kind,
+    Reading,
+    Verdict,
+    compare,
+    make_baseline,
+    read_baseline,
+    waver,
+)
+from rtc_stt.errors import ConfigError
+from rtc_stt.hypothesis import DecodeRequest, Hypothesis
+from rtc_stt.testing import ScriptedEngine
+
+STEADY = [10.0, 10.5, 10.2]
+
+
+def check(
+    decode: float = 0.5, wait: float = 400.0, *, cpu: list[float] = STEADY, wall: list[float] | None = None
+) -> Check:
+    readings = {
+        "decode": Reading(Kind.CPU, 10 * decode, "ms CPU", decode),
+        "wait": Reading(Kind.CLOCK, wait, "ms", wait),
+    }
+    return Check(readings, cpu, wall or [1.05 * ms for ms in cpu])
+
+
+BASELINE = {"decode": Expected(0.5, 1.2), "wait": Expected(400.0, 1.3)}
+
+
+def test_what_is_as_it_was_passes() -> None:
+    assert compare(check(), BASELINE) == Judgement(Verdict.PASSED)
+    assert compare(check(0.6, 520.0), BASELINE).verdict is Verdict.PASSED
+
+
+def test_what_is_worse_is_named_with_by_how_much() -> None:
+    judgement = compare(check(0.9), BASELINE)
+    assert judgement.verdict is Verdict.WORSE
+    assert judgement.worse == ("decode: 1.80 times what it was (at most 1.20); 9 ms CPU here",)
+
+
+def test_an_unsteady_machine_gives_no_verdict() -> None:
+    judgement = compare(check(0.9, cpu=[10.0, 12.6]), BASELINE)
+    assert judgement.verdict is Verdict.NONE
+    assert judgement.worse == ()
+    assert "unsteady" in judgement.not_judged[0]
+
+
+def test_where_others_had_the_core_times_of_waiting_are_not_judged() -> None:
+    crowded = [2 * ms for ms in STEADY]
+    judgement = compare(check(wait=4_000.0, wall=crowded), BASELINE)
+    assert judgement.verdict is Verdict.NONE
+    assert judgement.not_judged == ("wait: others had the core, work took 2.00 times its CPU time",)
+    # CPU time is judged all the same.
+    assert compare(check(0.9, wall=crowded), BASELINE).verdict is Verdict.WORSE
+
+
+def test_what_was_not_measured_is_no_pass() -> None:
+    judgement = compare(Check({}, STEADY, STEADY), BASELINE)
+    assert judgement.verdict is Verdict.WORSE
+    assert judgement.worse == ("decode: was not measured", "wait: was not measured")
+
+
+def test_what_the_baseline_does_not_know_is_no_pass_either() -> None:
+    judgement = compare(check(), {"decode": BASELINE["decode"]})
+    assert judgement == Judgement(Verdict.NONE, not_judged=("wait: not in the baseline",))
+
+
+def test_what_is_much_better_is_told() -> None:
+    judgement = compare(check(0.2), BASELINE)
+    assert judgement == Judgement(Verdict.PASSED, better=("decode: 0.40 times what it was",))
+
+
+def test_tolerances_come_from_how_the_runs_differ() -> None:
+    told = make_baseline([check(0.5, 400.0), check(0.55, 402.0), check(0.45, 404.0)])
+    assert told["runs"] == 3
+    decode, wait = told["figures"]["decode"], told["figures"]["wait"]
+    assert decode["compared"] == 0.5
+    assert decode["spread"] == pytest.approx(0.5 / 0.45 - 1, abs=1e-4)
+    assert decode["tolerance"] == pytest.approx(1 + 2.5 * (0.5 / 0.45 - 1), abs=1e-3)
+    assert (wait["tolerance"], wait["value"], wait["unit"]) == (1.15, 402.0, "ms")
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=3, max_size=9))
+def test_the_runs_of_a_baseline_pass_by_it(values: list[float]) -> None:
+    runs = [check(value) for value in values]
+    baseline = read_baseline(json.loads(json.dumps(make_baseline(runs))))
+    for run in runs:
+        assert compare(run, baseline).verdict is Verdict.PASSED
+
+
+def test_of_an_unsteady_machine_no_baseline_is_made() -> None:
+    with pytest.raises(ConfigError, match=r"run 2 is no baseline.*quiet machine"):
+        make_baseline([check(), check(cpu=[10.0, 20.0]), check()])
+    with pytest.raises(ConfigError, match="run 1 is no baseline"):
+        make_baseline([check(wall=[20.0, 21.0, 20.4]), check(), check()])
+    with pytest.raises(ConfigError, match="at least 3"):
+        make_baseline([check(), check()])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        {},
+        {"form": 2, "figures": {}},
+        {"form": 1, "figures": []},
+        {"form": 1, "figures": {"decode": {"compared": "a", "tolerance": 1}}},
+        {"form": 1, "figures": {"decode": {"compared": 0, "tolerance": 1.2}}},
+        {"form": 1, "figures": {"decode": {"compared": float("nan"), "tolerance": 1.2}}},
+        {"form": 1, "figures": {"decode": {"compared": 1, "tolerance": 0.5}}},
+    ],
+)
+def test_what_is_no_baseline_is_told_so(told: Any) -> None:
+    with pytest.raises(ConfigError, match="baseline"):
+        read_baseline(told)
+
+
+def test_a_check_is_told_with_how_the_calibration_went() -> None:
+    told = check(cpu=[10.0, 11.0]).to_json()
+    assert told["calibration"] == {
+        "cpu_ms": [10.0, 11.0],
+        "wall_ms": [10.5, 11.55],
+        "waver": 1.1,
+        "crowded": 1.05,
+    }
+    assert told["figures"]["decode"]["compared"] == 0.5
+    assert waver([2.0, 1.0, 4.0]) == 4.0
+
+
+class Working(ScriptedEngine):
+    """An engine whose decodes are work: one thread's, so that nothing else of this process counts."""
+
+    def decode(self, request: DecodeRequest) -> Hypothesis:
+        for _ in range(20):
+            np.fft.rfft(request.audio)
+        return super().decode(request)
+
+
+class Slowed:
+    """An engine, thinking a while about each decode before it begins."""
+
+    def __init__(self, engine: ScriptedEngine, seconds: float) -> None:
+        self._engine, self._seconds = engine, seconds
+        self.name, self.languages = engine.name, engine.languages
+
+    def decode(self, request: DecodeRequest) -> Hypothesis:
+        end = time.process_time() + self._seconds
+        while time.process_time() < end:
+            pass
+        return self._engine.decode(request)
+
+
+def test_a_decode_that_has_become_slower_is_noticed() -> None:
+    """A real run against a baseline of itself: unchanged it passes, slowed it does not."""
+    engine, audio = Working([]), load("clean", limit=1)[0].audio()
+    calibration = Calibration(audio)
+
+    def measured(engine: ScriptedEngine | Slowed) -> Check:
+        found = gate_run.work_figures(calibration, gate_run.decoding(engine, audio), 5, lambda: None)
+        # Tests run on machines that do much else, and what that makes of a verdict has tests of its own.
+        return replace(found, calibration_cpu_ms=STEADY, calibration_wall_ms=STEADY)
+
+    before = measured(engine)
+    baseline = {name: Expected(reading.compared, 1.6) for name, reading in before.readings.items()}
+    assert compare(measured(engine), baseline).verdict is Verdict.PASSED
+
+    judgement = compare(
+        measured(Slowed(engine, 2 * before.readings["decode_partial_3_s"].value / 1000)), baseline
+    )
+    assert judgement.verdict is Verdict.WORSE
+    named = [sentence.split(":")[0] for sentence in judgement.worse]
+    assert named == ["decode_partial_3_s", "decode_final_3_s"]
+
+
+def test_the_works_are_done_between_calibrations() -> None:
+    calibration = Calibration(load("clean", limit=1)[0].audio())
+    ticks: list[None] = []
+    works = [gate_run.Work("nothing", partial(sum, range(1_000)), count=10)]
+    found = gate_run.work_figures(calibration, works, 3, lambda: ticks.append(None))
+    assert len(ticks) == 3
+    assert len(found.calibration_cpu_ms) == 4
+    assert 0 < found.readings["nothing"].compared < 0.1
