@@ -6,13 +6,14 @@ they are due, and stamps what is told when it is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from rtc_stt.audio import Samples
+from rtc_stt.bench.turns.scene import Turn
 from rtc_stt.bench.turns.told import Told
 
-__all__ = ["Hear", "Line", "Target"]
+__all__ = ["Hear", "KnowsTurns", "Line", "Target"]
 
 Hear = Callable[[Told], None]
 """Called in the event loop's thread, at once when something has arrived."""
@@ -28,6 +29,18 @@ class Line(Protocol):
 
     async def close(self) -> None:
         """Hang up. What is still open is not waited for. Never raises."""
+        ...
+
+
+@runtime_checkable
+class KnowsTurns(Protocol):
+    """A line that is told the true times: for recognisers of files, which cannot find out where a turn ends.
+
+    The player asks ``isinstance(line, KnowsTurns)``; every other line must find it out by itself.
+    """
+
+    def scene_begins(self, turns: Sequence[Turn], line_ms: int) -> None:
+        """Called just before the first frame of a scene: ``line_ms`` is how much audio was sent before it."""
         ...
 
 
