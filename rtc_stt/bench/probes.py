@@ -192,7 +192,9 @@ def answer(ramp: Ramp, *, who: str, most: int, is_broken_off: bool = False) -> d
     if is_broken_off:
         told += "; the search was broken off"
     elif known.is_void:
-        told += "; for more the speaking side is too slow here: let another machine speak (--url)"
+        told += (
+            "; those who speak were too slow for more: let nothing run beside them, or another machine speak"
+        )
     elif known.too_many is None and known.carried == most:
         told += "; more were not tried (--max-sessions)"
     if known.too_many is not None:

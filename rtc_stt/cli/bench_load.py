@@ -130,7 +130,7 @@ def _search(
     options: argparse.Namespace, plan: sessions.Plan, make_speech: MakeSpeech, bar: tqdm[Any]
 ) -> dict[str, Any]:
     def tick(count: int, probe: Mapping[str, Any] | None) -> None:
-        bar.set_description(f"{count} sessions")
+        bar.set_description(f"{count} session{'s'[: count > 1]}")
         if probe is not None:
             bar.update()
             bar.write(_line(probe), file=sys.stderr)
