@@ -18,7 +18,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from rtc_stt.audio import Samples
 from rtc_stt.demo_models import FAST
 
-__all__ = ["Calibration", "Taken", "measure"]
+__all__ = ["Calibration", "Clock", "Taken", "measure", "now"]
 
 TIMES = 9
 """Of each kind of work in one calibration; the median of them counts."""
@@ -41,17 +41,27 @@ class Taken:
     wall_ms: float
 
 
-def measure(work: Callable[[], object], times: int) -> Taken:
+Clock = Callable[[], tuple[float, float]]
+"""CPU time of the process and time on the wall, in seconds."""
+
+
+def now() -> tuple[float, float]:
+    """See :data:`Clock`."""
+    return time.process_time(), time.perf_counter()
+
+
+def measure(work: Callable[[], object], times: int, clock: Clock = now) -> Taken:
     """The median of so many times, after once that does not count."""
     work()
-    taken = [_once(work) for _ in range(times)]
+    taken = [_once(work, clock) for _ in range(times)]
     return Taken(median(one.cpu_ms for one in taken), median(one.wall_ms for one in taken))
 
 
-def _once(work: Callable[[], object]) -> Taken:
-    wall, cpu = time.perf_counter(), time.process_time()
+def _once(work: Callable[[], object], clock: Clock) -> Taken:
+    cpu, wall = clock()
     work()
-    return Taken(1000 * (time.process_time() - cpu), 1000 * (time.perf_counter() - wall))
+    cpu_after, wall_after = clock()
+    return Taken(1000 * (cpu_after - cpu), 1000 * (wall_after - wall))
 
 
 class Calibration:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rtc_stt.audio import SAMPLE_RATE, WINDOW, Samples
 from rtc_stt.bench import clips as recordings
-from rtc_stt.bench.calibration import Calibration, measure
+from rtc_stt.bench.calibration import Calibration, Clock, Taken, measure, now
 from rtc_stt.bench.clips import Clip
 from rtc_stt.bench.gate import Check, Kind, Reading
 from rtc_stt.bench.result import rss_bytes
@@ -53,6 +53,14 @@ class Work:
     call: Callable[[], object]
     count: int = 1
     unit: str = "ms CPU"
+
+
+class Calibrates(Protocol):
+    """:class:`~rtc_stt.bench.calibration.Calibration`, or who stands in for it."""
+
+    def run(self, times: int) -> Taken:
+        """Do the fixed work so many times."""
+        ...
 
 
 MakeReceive = Callable[[Samples], Work]
@@ -132,7 +140,11 @@ def listening(audio: Samples) -> list[Work]:
 
 
 def work_figures(
-    calibration: Calibration, works: Sequence[Work], rounds: int, tick: Callable[[], object]
+    calibration: Calibrates,
+    works: Sequence[Work],
+    rounds: int,
+    tick: Callable[[], object],
+    clock: Clock = now,
 ) -> Check:
     """Each work between two calibrations, over and over."""
     calibrations = [calibration.run(CALIBRATIONS)]
@@ -141,7 +153,7 @@ def work_figures(
     for _ in range(rounds):
         for work in works:
             before = calibrations[-1].cpu_ms
-            took_ms = measure(work.call, TIMES).cpu_ms / work.count
+            took_ms = measure(work.call, TIMES, clock).cpu_ms / work.count
             calibrations.append(calibration.run(CALIBRATIONS))
             taken[work.name].append(took_ms)
             ratios[work.name].append(2 * took_ms / (before + calibrations[-1].cpu_ms))
