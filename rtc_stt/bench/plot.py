@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Chart", "Line", "write"]
+__all__ = ["Chart", "Line", "decades", "steps", "write"]
 
 WIDTH, HEIGHT = 320, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 40, 44
@@ -59,7 +59,7 @@ def write(charts: Sequence[Chart]) -> str:
 def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
     points = [point for line in chart.lines for point in line.points]
     right = max(x for x, _ in points) or 1
-    grid = _decades(points) if chart.log else _steps(max(y for _, y in points))
+    grid = decades([y for _, y in points]) if chart.log else steps(max(y for _, y in points))
 
     def place(x: float, y: float) -> tuple[float, float]:
         if chart.log:
@@ -101,7 +101,7 @@ def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
     return "".join(parts)
 
 
-def _steps(top: float) -> list[float]:
+def steps(top: float) -> list[float]:
     """Round values from 0 to at least ``top``, three to seven of them."""
     if top <= 0:
         return [0.0, 1.0]
@@ -110,8 +110,8 @@ def _steps(top: float) -> list[float]:
     return [number * step for number in range(math.ceil(top / step - 1e-9) + 1)]
 
 
-def _decades(points: Sequence[tuple[float, float]]) -> list[float]:
+def decades(values: Sequence[float]) -> list[float]:
     """Powers of ten around all values above 0."""
-    values = [y for _, y in points if y > 0] or [1.0]
+    values = [value for value in values if value > 0] or [1.0]
     first, last = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     return [10.0**power for power in range(first, max(last, first + 1) + 1)]

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
 from rtc_stt.bench.decode import PARTS, Settings, jobs, missed, report
-from rtc_stt.cli import bench_check, bench_load, bench_requests, bench_turns, common
+from rtc_stt.cli import bench_check, bench_compare, bench_load, bench_requests, bench_turns, common
 from rtc_stt.cli.demo import demo_speech
 
 __all__ = ["add_parser"]
@@ -28,7 +28,9 @@ def add_parser(commands: Any) -> None:
         help="measure what decoding costs here, and what this machine carries",
         example="rtc-stt bench decode --only cost,live --out result.json",
     )
-    parts = bench.add_subparsers(required=True, metavar="turns|load|check|decode|requests|models")
+    parts = bench.add_subparsers(
+        required=True, metavar="turns|load|check|compare|page|decode|requests|models"
+    )
     decode = common.add_parser(
         parts,
         "decode",
@@ -49,6 +51,7 @@ def add_parser(commands: Any) -> None:
         "--sessions", type=int, metavar="N", help="sessions in overload (default: 4 times the capacity)"
     )
     bench_turns.add_parser(parts)
+    bench_compare.add_parser(parts)
     bench_load.add_parser(parts, demo_speech)
     bench_check.add_parser(parts, demo_speech)
     bench_requests.add_parser(parts)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from rtc_stt.bench.link import Conditions
-from rtc_stt.bench.pacing import MAX_SEND_LAG_MS
 from rtc_stt.bench.turns import manifest
 from rtc_stt.bench.turns.conditions import Condition, parse
-from rtc_stt.bench.turns.result import Result, write
+from rtc_stt.bench.turns.report import page, table
+from rtc_stt.bench.turns.result import write
 from rtc_stt.bench.turns.run import Plan, run, steps
 from rtc_stt.bench.turns.settling import PATIENCE_S
-from rtc_stt.bench.turns.targets import KINDS, make
+from rtc_stt.bench.turns.targets import KINDS, SETTINGS, make
 from rtc_stt.cli import common
 from rtc_stt.cli.demo import demo_speech
 from rtc_stt.errors import ConfigError
@@ -40,6 +39,7 @@ def add_parser(parts: Any) -> None:
     _add_scenes(parser)
     _add_condition(parser)
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the result here")
+    parser.add_argument("--page", type=Path, metavar="FILE.html", help="draw it here")
     common.add_common(parser)
     parser.set_defaults(log_level="error")
 
@@ -58,7 +58,8 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         dest="settings",
-        help="something that one kind of target alone knows; may be given again",
+        help="what one kind alone knows: "
+        + "; ".join(f"{kind}: {', '.join(names)}" for kind, names in SETTINGS.items()),
     )
     group.add_argument(
         "--hangover-ms",
@@ -156,6 +157,7 @@ def main(options: argparse.Namespace) -> int:
         url=options.url,
         key=options.key,
         hangover_ms=options.hangover_ms,
+        language=options.language,
         network=condition.network,
         make_speech=demo_speech,
         settings=dict(options.settings),
@@ -165,21 +167,10 @@ def main(options: argparse.Namespace) -> int:
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         write(options.out, result)
-    return conclude(result)
-
-
-def conclude(result: Result) -> int:
-    """Say what is wrong with a run, if anything is; gives the exit code."""
-    if result.interrupted:
-        print("broken off: this is what was measured until then", file=sys.stderr)
-    if result.failures:
-        print(f"the target failed {result.failures} times: its turns count as timed out", file=sys.stderr)
-    if result.void:
-        print(
-            f"void: frames left more than {MAX_SEND_LAG_MS:g} ms late (p99 of send_lag_ms): this machine is "
-            "too busy to measure on. Fewer --speakers, or nothing beside it",
-            file=sys.stderr,
-        )
+    if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
+        options.page.write_text(page([result]), encoding="utf-8")
+    print(table([result]), end="")
     return 1 if result.void or result.interrupted or result.failures else 0
 
 

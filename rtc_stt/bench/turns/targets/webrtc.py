@@ -7,6 +7,8 @@ as they are; what the server sends comes as it comes.
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -23,7 +25,7 @@ from rtc_stt.client import LiveSession
 from rtc_stt.client.audio_out import Packer
 from rtc_stt.client.connection import Connection
 
-__all__ = ["OverWebRtc"]
+__all__ = ["Microphone", "OverWebRtc", "through"]
 
 
 class OverWebRtc:
@@ -135,10 +137,10 @@ class _Worn(LiveSession):
             connection = self._connection
             assert isinstance(connection, Connection), "it is connected"
             transport = connection.ice_transport
-            transport._send = _through(Link(self._network), transport._send)
+            transport._send = through(Link(self._network), transport._send)
 
 
-def _through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[bytes], Awaitable[None]]:
+def through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[bytes], Awaitable[None]]:
     """``send`` behind a link: each datagram leaves when the link says, or not at all."""
     loop = asyncio.get_running_loop()
     on_their_way: set[asyncio.Task[None]] = set()
@@ -154,12 +156,19 @@ def _through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[
         on_their_way.add(task)
         task.add_done_callback(on_their_way.discard)
 
-    async def send_through(datagram: bytes) -> None:
+    queued: list[tuple[float, int, bytes]] = []
+    numbers = itertools.count()
+
+    def leave_next() -> None:
+        start(heapq.heappop(queued)[2])
+
+    async def through_link(datagram: bytes) -> None:
         now = loop.time()
         for at in link.pass_on(datagram, now):
             if at <= now:
                 await send(datagram)
-            else:
-                loop.call_at(at, start, datagram)
+            else:  # timers of the same moment ring in any order, so who leaves is not theirs to say
+                heapq.heappush(queued, (at, next(numbers), datagram))
+                loop.call_at(at, leave_next)
 
-    return send_through
+    return through_link
