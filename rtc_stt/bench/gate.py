@@ -23,7 +23,7 @@ from typing import Any
 from rtc_stt.errors import ConfigError
 
 __all__ = [
-    "Check", "Expected", "Judgement", "Kind", "Reading", "Verdict", "compare", "make_baseline",
+    "FEWEST_RUNS", "Check", "Expected", "Judgement", "Kind", "Reading", "Verdict", "compare", "make_baseline",
     "read_baseline", "waver",
 ]  # fmt: skip
 
@@ -38,6 +38,9 @@ MOST_CROWDED = 1.25
 
 LEAST_TOLERANCE = 1.15
 """No figure is held to less: another build of a library makes as much."""
+
+FEWEST_RUNS = 3
+"""Of a baseline."""
 
 SPREADS = 2.5
 """A tolerance is so many times the largest distance that was seen between one run and the median of all."""
@@ -81,7 +84,7 @@ class Check:
 
     readings: Mapping[str, Reading]
     calibration_cpu_ms: Sequence[float]
-    """Of each calibration, in the order of time."""
+    """Of the calibrations in each round, in the order of time."""
     calibration_wall_ms: Sequence[float]
 
     @property
@@ -90,6 +93,11 @@ class Check:
         return median(
             wall / cpu for wall, cpu in zip(self.calibration_wall_ms, self.calibration_cpu_ms, strict=True)
         )
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether all of it can be judged."""
+        return waver(self.calibration_cpu_ms) <= MOST_WAVER and self.crowded <= MOST_CROWDED
 
     def to_json(self) -> dict[str, Any]:
         """By name."""
@@ -175,18 +183,17 @@ def make_baseline(checks: Sequence[Check]) -> dict[str, Any]:
     """The baseline of some runs, fit for JSON: medians, and tolerances that come from how they differ.
 
     Raises:
-        ConfigError: fewer than three runs, or the machine was too unsteady for one of them.
+        ConfigError: fewer than three steady runs.
     """
-    if len(checks) < 3:
-        raise ConfigError(f"{len(checks)} runs say nothing of how much they differ: take at least 3")
-    for number, check in enumerate(checks, 1):
-        if (unsteady := waver(check.calibration_cpu_ms)) > MOST_WAVER or check.crowded > MOST_CROWDED:
-            raise ConfigError(
-                f"run {number} is no baseline: the calibration wavers by {unsteady:.2f} "
-                f"(at most {MOST_WAVER:g}), and by the clock took {check.crowded:.2f} times its CPU time "
-                f"(at most {MOST_CROWDED:g}); "
-                "try again on a quiet machine"
-            )
+    checks, all_of_them = [check for check in checks if check.is_steady], checks
+    if len(checks) < FEWEST_RUNS:
+        wavers = ", ".join(f"{waver(check.calibration_cpu_ms):.2f}" for check in all_of_them)
+        crowds = ", ".join(f"{check.crowded:.2f}" for check in all_of_them)
+        raise ConfigError(
+            f"{len(checks)} steady runs say nothing of how much they differ: at least {FEWEST_RUNS}. The "
+            f"calibrations wavered by {wavers} (at most {MOST_WAVER:g}), and by the clock took {crowds} "
+            f"times their CPU time (at most {MOST_CROWDED:g}): try again on a quiet machine"
+        )
     figures = {}
     for name, first in checks[0].readings.items():
         seen = [check.readings[name].compared for check in checks]

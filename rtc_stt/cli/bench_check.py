@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import gate_run
-from rtc_stt.bench.gate import Check, Judgement, Verdict, compare, make_baseline, read_baseline
+from rtc_stt.bench.gate import FEWEST_RUNS, Check, Judgement, Verdict, compare, make_baseline, read_baseline
 from rtc_stt.bench.result import provenance
 from rtc_stt.bench.voice import MakeSpeech
 from rtc_stt.cli import common
@@ -44,15 +44,19 @@ def add_parser(parts: Any, make_speech: MakeSpeech) -> None:
         example="rtc-stt bench check --out check.json",
     )
     parser.add_argument("--baseline", type=Path, default=BASELINE, metavar="FILE")
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--write-baseline",
         action="store_true",
         help="take several runs and write them as the baseline: on a quiet machine, where what is, is good",
     )
+    how.add_argument("--quick", action="store_true", help=QUICK)
     parser.add_argument(
-        "--runs", type=int, default=RUNS, help=f"with --write-baseline (default: {RUNS}, at least 3)"
+        "--runs",
+        type=_runs,
+        default=RUNS,
+        help=f"with --write-baseline; those on an unsteady machine do not count (default: {RUNS})",
     )
-    parser.add_argument("--quick", action="store_true", help=QUICK)
     parser.add_argument("--clips", type=Path, default=recordings.CLIPS, help="folder of test clips")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result here as JSON")
     common.add_common(parser)
@@ -150,6 +154,12 @@ def _engine() -> WhisperEngine:
         cpu_threads=1,
         context_policy=ContextPolicy(FAST.context_policy),
     )
+
+
+def _runs(text: str) -> int:
+    if not text.isdecimal() or int(text) < FEWEST_RUNS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {FEWEST_RUNS} on")
+    return int(text)
 
 
 def _read(path: Path) -> Any:
