@@ -6,10 +6,11 @@ not always take the same, the machine was no place to measure, and there is no v
 
 ::
 
-    the calibration's CPU time wavers            nothing is judged                       no verdict
-    a judged figure is over its tolerance        it is named                             worse
-    others took the core from the calibration    times of waiting are not judged         no verdict
-    else                                                                                 passed
+    the calibration's CPU time wavers            nothing is judged     no verdict
+    others took the core from the calibration    nothing is judged     no verdict
+    a figure is over its tolerance               it is named           worse
+    a figure is not in the baseline              it is named           no verdict
+    else                                                               passed
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ MOST_WAVER = 1.25
 """So much longer may the slowest calibration of a run take than the fastest, in CPU time."""
 
 MOST_CROWDED = 1.25
-"""So much longer may a calibration take by the clock than in CPU time: beyond it others had the core."""
+"""So much longer may a calibration take by the clock than in CPU time. Beyond it others had the core, and
+what they left in the caches made CPU times longer as well, ten times and more, and not all of them alike."""
 
 LEAST_TOLERANCE = 1.15
 """No figure is held to less: another build of a library makes as much."""
@@ -149,20 +151,13 @@ def waver(milliseconds: Sequence[float]) -> float:
 
 def compare(check: Check, baseline: Mapping[str, Expected]) -> Judgement:
     """Judge a run. What is in the baseline must have been measured; what is not in it is told."""
-    unsteady = waver(check.calibration_cpu_ms)
-    if unsteady > MOST_WAVER:
-        why = f"the machine is unsteady: the same work took {unsteady:.2f} times as long at another moment"
-        return Judgement(Verdict.NONE, not_judged=(f"{why} (at most {MOST_WAVER:g})",))
-    is_crowded = check.crowded > MOST_CROWDED
-    worse, better, not_judged = [], [], []
+    if not check.is_steady:
+        return Judgement(Verdict.NONE, not_judged=_why(check))
+    worse, better = [], []
     for name, expected in baseline.items():
         reading = check.readings.get(name)
         if reading is None:
             worse.append(f"{name}: was not measured")
-        elif is_crowded and reading.kind is Kind.CLOCK:
-            not_judged.append(
-                f"{name}: others had the core, work took {check.crowded:.2f} times its CPU time"
-            )
         elif (times := _times(reading.compared, expected.compared)) > expected.tolerance:
             worse.append(
                 f"{name}: {times:.2f} times what it was (at most {expected.tolerance:.2f}); "
@@ -170,9 +165,25 @@ def compare(check: Check, baseline: Mapping[str, Expected]) -> Judgement:
             )
         elif times < 1 / expected.tolerance:
             better.append(f"{name}: {times:.2f} times what it was")
-    not_judged += [f"{name}: not in the baseline" for name in check.readings if name not in baseline]
+    not_judged = [f"{name}: not in the baseline" for name in check.readings if name not in baseline]
     verdict = Verdict.WORSE if worse else Verdict.NONE if not_judged else Verdict.PASSED
     return Judgement(verdict, tuple(worse), tuple(not_judged), tuple(better))
+
+
+def _why(check: Check) -> tuple[str, ...]:
+    """Why nothing is judged."""
+    told = []
+    if (unsteady := waver(check.calibration_cpu_ms)) > MOST_WAVER:
+        told.append(
+            f"the machine is unsteady: the same work took {unsteady:.2f} times as long at another moment "
+            f"(at most {MOST_WAVER:g})"
+        )
+    if check.crowded > MOST_CROWDED:
+        told.append(
+            f"others had the core: work took {check.crowded:.2f} times its CPU time "
+            f"(at most {MOST_CROWDED:g})"
+        )
+    return tuple(told)
 
 
 def _times(now: float, before: float) -> float:
