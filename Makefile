@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden chromium clients clean
+.PHONY: help setup demo test unit e2e lint types golden bench-check chromium clients clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ types: setup  ## mypy --strict
 
 golden: setup  ## rewrite the golden event files; review them as a diff
 	$(BIN)/python -m tests.golden.rewrite
+
+bench-check: setup  ## has something become slower than the committed baseline says? (docs/guides/gate.md)
+	$(BIN)/rtc-stt bench check
 
 chromium:
 	@tools/ensure_chromium.sh

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rtc_stt.bench.limits import Figures, Limits, exceeded
 from rtc_stt.bench.live import Spoken, speak_for
 from rtc_stt.bench.result import percentiles
+from rtc_stt.bench.search import Trial, Verdict, found, next_sessions
 from rtc_stt.bench.voice import latencies
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
@@ -25,7 +27,10 @@ __all__ = ["PROBES", "Search", "Watch", "in_bounds", "is_calm", "until_calm"]
 MOST_SESSIONS = 48
 """Where the search ends: beyond it the speakers themselves load this process too much."""
 
-TTFS_FACTOR, PARTIAL_MS = 1.5, 700.0
+LIMITS = Limits(backlog=None, step=Step.NORMAL)
+NEAR = 0.5
+"""One step back is near enough: four times as many are let in afterwards."""
+
 PROBES = 8
 """Of a search, about."""
 
@@ -72,27 +77,18 @@ class Search:
         self._spoken = spoken
         self._seconds = seconds
         self._tick = tick
-        self._alone_ms = 0.0
 
     async def capacity(self) -> int:
         """Double until it is too much, then try the middle."""
         await self._probe(1)  # the first decodes of a process pay for much
-        self._alone_ms = (await self._probe(1))["ttfs_ms"].get("p95", 0.0)
-        good = 1
-        while 2 * good <= MOST_SESSIONS and await self._carries(2 * good):
-            good *= 2
-        middle = good + good // 2
-        return middle if good > 1 and 2 * good <= MOST_SESSIONS and await self._carries(middle) else good
-
-    async def _carries(self, sessions: int) -> bool:
-        """What fails is tried again: it may have been ill luck."""
-        for _ in range(2):
+        alone_ms = (await self._probe(1))["ttfs_ms"].get("p95", 0.0)
+        trials = [Trial(1, Verdict.CARRIED)]
+        while sessions := next_sessions(trials, most=MOST_SESSIONS, near=NEAR):
             probe = await self._probe(sessions)
-            probe["in_bounds"] = in_bounds(probe, self._alone_ms)
+            probe["in_bounds"] = in_bounds(probe, alone_ms)
             self.probes.append(probe)
-            if probe["in_bounds"]:
-                return True
-        return False
+            trials.append(Trial(sessions, Verdict.CARRIED if probe["in_bounds"] else Verdict.TOO_MANY))
+        return found(trials).carried
 
     async def _probe(self, sessions: int) -> dict[str, Any]:
         await until_calm(self._speech, self._watch)
@@ -120,14 +116,12 @@ class Search:
 
 def in_bounds(probe: Mapping[str, Any], alone_ms: float) -> bool:
     """Whether a probe is within the limits of capacity, given p95 TTFS of one session alone."""
-    ttfs_ms: float | None = probe["ttfs_ms"].get("p95")
-    partial_ms: float = probe["partial_ms"].get("p95", 0.0)
-    return (
-        ttfs_ms is not None
-        and ttfs_ms <= TTFS_FACTOR * alone_ms
-        and partial_ms <= PARTIAL_MS
-        and probe["highest_step"] == Step.NORMAL.name
+    figures = Figures(
+        ttfs_p95_ms=probe["ttfs_ms"].get("p95"),
+        partial_lag_p95_ms=probe["partial_ms"].get("p95"),
+        step=Step[probe["highest_step"]],
     )
+    return not exceeded(figures, LIMITS, alone_ms)
 
 
 async def until_calm(speech: Speech, watch: Watch) -> float | None:

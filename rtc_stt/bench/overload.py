@@ -21,6 +21,7 @@ from typing import Any
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
 from rtc_stt.bench.capacity import PROBES, Search, Watch, is_calm, until_calm
+from rtc_stt.bench.limits import growth
 from rtc_stt.bench.live import CORES, Spoken, on_cores, read, speak_for
 from rtc_stt.bench.result import Mark, Outcome, percentiles, rss_bytes
 from rtc_stt.bench.voice import MakeSpeech, Voice, latencies
@@ -28,7 +29,7 @@ from rtc_stt.decode_pool import DecodePool
 from rtc_stt.load import Step
 from rtc_stt.session import Speech
 
-__all__ = ["Plan", "Sample", "growth", "run", "steps", "with_weight"]
+__all__ = ["Plan", "Sample", "run", "steps", "with_weight"]
 
 OVERLOAD = 4
 WORDS = 8
@@ -212,16 +213,6 @@ class _Load:
             rss=rss_bytes(),
             sessions=self._inside,
         )
-
-
-def growth(values: Sequence[float], floor: float = 1.0) -> float:
-    """The mean of the last third over that of the middle one; both at least ``floor``.
-
-    The first third is the time in which the load sets in.
-    """
-    third = max(1, len(values) // 3)
-    last, middle = values[-third:], values[-2 * third : -third] or values[-third:]
-    return round(max(floor, sum(last) / len(last)) / max(floor, sum(middle) / len(middle)), 3)
 
 
 def _told(voices: Sequence[Voice]) -> dict[str, object]:

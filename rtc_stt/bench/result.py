@@ -56,10 +56,10 @@ def percentiles(values: Iterable[float], *, digits: int = 1) -> dict[str, float]
     return {name: round(value, digits) for name, value in ranks.items()} | {"n": len(ordered)}
 
 
-def rss_bytes() -> int:
-    """Resident memory of this process (Linux; 0 where it cannot be read)."""
+def rss_bytes(pid: int | None = None) -> int:
+    """Resident memory of a process, by default this one (Linux; 0 where it cannot be read)."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(Path(f"/proc/{pid or 'self'}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")

@@ -13,7 +13,15 @@ from tqdm import tqdm
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
 from rtc_stt.bench.decode import PARTS, Settings, jobs, missed, report
-from rtc_stt.cli import bench_compare, bench_load, bench_turns, bench_wer, common
+from rtc_stt.cli import (
+    bench_check,
+    bench_compare,
+    bench_load,
+    bench_requests,
+    bench_turns,
+    bench_wer,
+    common,
+)
 from rtc_stt.cli.demo import demo_speech
 
 __all__ = ["add_parser"]
@@ -28,7 +36,9 @@ def add_parser(commands: Any) -> None:
         help="measure what decoding costs here, and what this machine carries",
         example="rtc-stt bench decode --only cost,live --out result.json",
     )
-    parts = bench.add_subparsers(required=True, metavar="turns|compare|page|wer|load|decode|models")
+    parts = bench.add_subparsers(
+        required=True, metavar="turns|compare|page|wer|load|requests|check|decode|models"
+    )
     decode = common.add_parser(
         parts,
         "decode",
@@ -48,10 +58,12 @@ def add_parser(commands: Any) -> None:
     decode.add_argument(
         "--sessions", type=int, metavar="N", help="sessions in overload (default: 4 times the capacity)"
     )
-    bench_load.add_parser(parts)
     bench_turns.add_parser(parts)
     bench_wer.add_parser(parts)
     bench_compare.add_parser(parts)
+    bench_load.add_parser(parts, demo_speech)
+    bench_check.add_parser(parts, demo_speech)
+    bench_requests.add_parser(parts)
     models = common.add_parser(
         parts,
         "models",

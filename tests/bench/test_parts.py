@@ -8,8 +8,8 @@ import pytest
 from rtc_stt.bench import gpu
 from rtc_stt.bench.capacity import Watch, in_bounds
 from rtc_stt.bench.gpu import sessions_within
+from rtc_stt.bench.limits import growth
 from rtc_stt.bench.monologue import Windows, lags
-from rtc_stt.bench.overload import growth
 from rtc_stt.bench.quiet import summary
 from rtc_stt.events import DropReason, SpeechStarted, UtteranceDropped
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Tier, Urgency

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rtc_stt.bench import load
+from rtc_stt.bench import requests
 from tests.e2e import support
 from tools.ingest.watch import metric
 
@@ -72,7 +72,7 @@ async def test_more_than_it_takes_is_told_so_and_nothing_is_lost(
     """Sixteen clients where two recordings are taken at a time: all others are asked to come back."""
     server = start_server("primary", "--demo", "--port", "0", MAX_REQUESTS="2")
     url = server.url()
-    result = await asyncio.to_thread(load.run, load.Plan(url, steps=(16,), seconds=2), lambda _: None)
+    result = await asyncio.to_thread(requests.run, requests.Plan(url, steps=(16,), seconds=2), lambda _: None)
     (step,) = result["steps"]
     assert set(step["statuses"]) == {"200", "503"}
     assert (step["lost"], step["problems"]) == (0, {"unavailable": step["statuses"]["503"]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtc_stt.bench.load import Answer, figures
+from rtc_stt.bench.requests import Answer, figures
 from tools.services.table import services
 
 ALONE = {"a": "words"}

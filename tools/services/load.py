@@ -1,4 +1,4 @@
-"""``rtc-stt bench load`` on a primary with a fallback, both on this machine, as is the client."""
+"""``rtc-stt bench requests`` on a primary with a fallback, both on this machine, as is the client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from rtc_stt.bench import load
+from rtc_stt.bench import requests
 from tools.services.processes import KEY, pair
 
 __all__ = ["HELP", "add_arguments", "measure"]
@@ -25,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The figures and the marks, fit for JSON."""
-    steps = load.STEPS
+    steps = requests.STEPS
     with pair() as services, tqdm(total=len(steps) * round(options.seconds), unit="s") as bar:
-        plan = load.Plan(services.primary.url(), key=KEY, steps=steps, seconds=options.seconds)
-        result = load.run(plan, lambda _: bar.update())
+        plan = requests.Plan(services.primary.url(), key=KEY, steps=steps, seconds=options.seconds)
+        result = requests.run(plan, lambda _: bar.update())
     options.plot.parent.mkdir(parents=True, exist_ok=True)
-    options.plot.write_text(load.picture(result), encoding="utf-8")
+    options.plot.write_text(requests.picture(result), encoding="utf-8")
     return result

@@ -18,7 +18,7 @@ import aiohttp
 from tqdm import tqdm
 
 from rtc_stt.bench.clips import load
-from rtc_stt.bench.load import Sound
+from rtc_stt.bench.requests import Sound
 from rtc_stt.bench.result import Mark
 from tools.services.processes import KEY, primary
 from tools.services.sounds import FORMATS, encode, with_pauses

@@ -181,7 +181,7 @@ async def _run(plan: Plan, tick: Callable[[int], object]) -> dict[str, Any]:
         texts = {name: answer.text for name, answer in alone.items()}
         steps = [await _step(http, n, plan.seconds, sounds, texts, tick) for n in plan.steps]
     return {
-        "measurement": "load",
+        "measurement": "requests",
         "marks": {mark.name: mark.to_json() for mark in _marks(steps)},
         "knee": knee(
             [Stride(s["concurrency"], s["throughput"], s["latency_ms"].get("p95", 0)) for s in steps]

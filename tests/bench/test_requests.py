@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rtc_stt.bench.load import Answer, Plan, ask, figures, picture, read, run
+from rtc_stt.bench.requests import Answer, Plan, ask, figures, picture, read, run
 from rtc_stt.cli import main
 from rtc_stt.errors import BadAudio, Unreachable
 
@@ -179,7 +179,7 @@ async def test_the_command_writes_what_it_found(service, folder, tmp_path, capsy
     async with served(service) as url:
         code = await asyncio.to_thread(
             main,
-            ["bench", "load", "--url", url, "--concurrency", "1,2", "--seconds", "0.2",
+            ["bench", "requests", "--url", url, "--concurrency", "1,2", "--seconds", "0.2",
              "--clips", str(folder), "--out", str(out), "--plot", str(plot)],
         )  # fmt: skip
     assert code == 0
@@ -191,6 +191,6 @@ async def test_the_command_writes_what_it_found(service, folder, tmp_path, capsy
 @pytest.mark.parametrize("steps", ["0", "2,x", "", "4,2"])
 def test_steps_that_are_none_are_wrong_usage(steps, capsys):
     with pytest.raises(SystemExit) as exit:
-        main(["bench", "load", "--url", "http://127.0.0.1:9", "--concurrency", steps])
+        main(["bench", "requests", "--url", "http://127.0.0.1:9", "--concurrency", steps])
     assert exit.value.code == 2
     assert "--concurrency" in capsys.readouterr().err
