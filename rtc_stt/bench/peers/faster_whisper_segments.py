@@ -78,7 +78,6 @@ class Segments:
         self._changed = threading.Condition()
         self._is_open = True
         threading.Thread(target=self._work, daemon=True).start()
-        tell("started")
 
     def hear(self, pcm: bytes) -> None:
         """More sound."""

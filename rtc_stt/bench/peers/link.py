@@ -6,7 +6,8 @@ script beside this file says ``import link``, loads its model, and calls :func:`
 Sound comes over TCP on loopback: a length in bytes as uint32, little-endian, then so much PCM (16 kHz, mono,
 s16le); length 0 hangs up. Each connection is one session, with a thread of its own. What a session tells goes
 back as lines of JSON, ``{"type": …}`` with the fields of :data:`FIELDS`. On standard output one line says
-where to connect, when all is ready: ``{"port": N, "facts": {…}}``.
+where to connect, when all is ready: ``{"port": N, "facts": {…}, "says_ready": true}``. The first line of a
+session is ``{"type": "ready"}``, when it has been made: what is spoken before that is not measured.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Protocol
 __all__ = ["FIELDS", "Session", "Tell", "arguments", "serve"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
+    "ready": (),
     "started": ("utterance",),
     "partial": ("text", "utterance", "stable_chars", "audio_end_ms"),
     "eager": ("text", "utterance"),
@@ -33,7 +35,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "dropped": ("reason", "utterance"),
     "failed": ("reason",),
 }
-"""What can be told, and its fields. ``text`` is needed, all others may be left out."""
+"""What can be told, and its fields. ``text`` is needed, all others may be left out. A script need not say
+``ready``: it is said when its session has been made."""
 
 MAX_PIECE = 1 << 20
 """Bytes of sound at once: half a minute. More is not sound."""
@@ -73,7 +76,8 @@ def serve(make_session: Callable[[Tell], Session], facts: dict[str, object]) -> 
         facts: what a reader needs to repeat the run: versions, settings. Fit for JSON, without secrets.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    print(json.dumps({"port": listener.getsockname()[1], "facts": facts}), flush=True)  # noqa: T201
+    ready = {"port": listener.getsockname()[1], "facts": facts, "says_ready": True}
+    print(json.dumps(ready), flush=True)  # noqa: T201
     while True:
         connection, _ = listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,6 +114,7 @@ def _run(connection: socket.socket, make_session: Callable[[Tell], Session]) -> 
     with connection:
         try:
             session = make_session(tell)
+            tell("ready")
             _pump(connection, session)
         except Exception as error:  # whatever a recogniser raises ends its session, and no other
             traceback.print_exc()

@@ -57,7 +57,6 @@ class Pipeline:
         self._host = host
         service = _service(model, language)  # loads the model, so not in the loop
         self._worker = host.call(self._start(tell, service, hangover_s))
-        tell("started")
 
     def hear(self, pcm: bytes) -> None:
         """More sound."""

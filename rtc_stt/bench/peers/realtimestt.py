@@ -38,7 +38,6 @@ class Recorder:
                 on_realtime_transcription_update=self._show, on_recording_stop=self._stop, **settings
             )
         threading.Thread(target=self._listen, daemon=True).start()
-        tell("started")
 
     def hear(self, pcm: bytes) -> None:
         """More sound."""

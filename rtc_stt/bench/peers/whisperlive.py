@@ -43,7 +43,6 @@ class Client:
         self._socket.send(json.dumps(self._wishes(language, threshold)))
         self._wait_until_ready()
         threading.Thread(target=self._listen, daemon=True).start()
-        tell("started")
 
     def hear(self, pcm: bytes) -> None:
         """More sound."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.bench.turns.target import Hear, Line
 from rtc_stt.bench.turns.targets import keeper
-from rtc_stt.bench.turns.targets.bridge_messages import HANG_UP, Ready, piece, read_line, read_ready
+from rtc_stt.bench.turns.targets.bridge_messages import HANG_UP, Ready, is_made, piece, read_line, read_ready
 from rtc_stt.bench.turns.targets.flow import Flow
 from rtc_stt.bench.turns.targets.pcm import pcm16
 from rtc_stt.bench.turns.targets.reading import Unreadable
@@ -132,7 +132,26 @@ class BridgeTarget:
                 streams = await asyncio.open_connection("127.0.0.1", self._ready.port, limit=MAX_LINE)
         except OSError:  # TimeoutError is one
             raise TargetFailed(f"{self.name} takes no connection: its script has ended or hangs") from None
+        if self._ready.says_ready:
+            await self._until_made(*streams)
         return BridgeLine(*streams, hear)
+
+    async def _until_made(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A session may load a model of its own, and has not heard anything before."""
+        words = "hangs"
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                while line := await reader.readline():
+                    if is_made(line):
+                        return
+                words = "failed"
+        except (OSError, ValueError):  # TimeoutError is one; ValueError: a line of over MAX_LINE bytes
+            pass
+        except BaseException:
+            writer.transport.abort()
+            raise
+        writer.transport.abort()
+        raise TargetFailed(f"{self.name} makes no session: it {words}; its standard error says why")
 
     async def close(self) -> None:
         """See :class:`~rtc_stt.bench.turns.target.Target`."""

@@ -22,7 +22,7 @@ from rtc_stt.bench.turns.targets.reading import (
 )
 from rtc_stt.bench.turns.told import Dropped, Eager, Endpoint, Failed, Final, Partial, Resumed, Told
 
-__all__ = ["HANG_UP", "Ready", "piece", "read_line", "read_ready"]
+__all__ = ["HANG_UP", "Ready", "is_made", "piece", "read_line", "read_ready"]
 
 HANG_UP = struct.pack("<I", 0)
 
@@ -35,6 +35,8 @@ class Ready:
 
     port: int
     facts: Mapping[str, object]
+    says_ready: bool = False
+    """Each session says when it has been made. Until then nothing is spoken to it."""
 
 
 def piece(pcm: bytes) -> bytes:
@@ -54,12 +56,22 @@ def read_ready(line: bytes) -> Ready | None:
         return None
     if "port" not in told:
         return None
-    port, facts = told["port"], told.get("facts", {})
+    port, facts, says_ready = told["port"], told.get("facts", {}), told.get("says_ready", False)
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
         raise Unreadable("port is not a number from 1 to 65535")
     if not isinstance(facts, dict):
         raise Unreadable("facts are not a JSON object")
-    return Ready(port, facts)
+    if not isinstance(says_ready, bool):
+        raise Unreadable("says_ready is neither true nor false")
+    return Ready(port, facts, says_ready)
+
+
+def is_made(line: bytes) -> bool:
+    """Whether this line says that the session has been made. What is said before it is nothing to us."""
+    try:
+        return read_object(line).get("type") == "ready"
+    except Unreadable:
+        return False
 
 
 def read_line(line: bytes) -> Sequence[Told]:
@@ -71,7 +83,7 @@ def read_line(line: bytes) -> Sequence[Told]:
     told = read_object(line)
     utterance = identifier(told, "utterance")
     match told.get("type"):
-        case "started":
+        case "ready" | "started":
             return ()
         case "partial":
             stable, heard_to = number(told, "stable_chars", MAX_TEXT), number(told, "audio_end_ms", MAX_MS)
