@@ -25,6 +25,7 @@
     ├── DecodeFailed           ours: a recording could not be decoded          500
     ├── FallbackFailed         another server's: the second opinion            502
     ├── Gone                   nobody's: the client does not wait any more
+    ├── BadResult              the operator's: a file is no result of ours       exit code 1
     ├── TargetFailed           the measured one's: told by the benchmark       exit code 1
     ├── Unreachable            the network's: told by the client SDK
     ├── ServerError            the server's: told by the client SDK            5xx
@@ -44,6 +45,7 @@ __all__ = [
     "AudioTooLong",
     "BadAudio",
     "BadRequest",
+    "BadResult",
     "ClientError",
     "ConfigError",
     "DecodeError",
@@ -225,6 +227,10 @@ class FallbackFailed(RtcSttError):
 
 class Gone(RtcSttError):
     """Who asked does not wait for the answer any more; there is nobody to tell."""
+
+
+class BadResult(RtcSttError):
+    """A file that was named as the result of a benchmark is none, or not one of this version."""
 
 
 class TargetFailed(RtcSttError):

@@ -22,7 +22,8 @@ import aiohttp
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench.knee import Stride, knee
 from rtc_stt.bench.plot import Chart, Line, write
-from rtc_stt.bench.result import Mark, percentiles, provenance, word_changes
+from rtc_stt.bench.result import Mark, percentiles, provenance
+from rtc_stt.bench.words import normalise, word_error_rate
 from rtc_stt.errors import BadAudio, Unreachable
 
 __all__ = ["STEPS", "Answer", "Plan", "Sound", "ask", "figures", "picture", "read", "run"]
@@ -260,10 +261,8 @@ def _marks(steps: Sequence[Mapping[str, Any]]) -> list[Mark]:
 
 def _word_error_rate(sounds: Sequence[Sound], texts: Mapping[str, str]) -> float | None:
     """Of what was said alone; None where it is not known what is right."""
-    rows = [word_changes(sound.said, texts[sound.name]) for sound in sounds if sound.said]
-    words = sum(row["words"] for row in rows)
-    wrong = sum(row["lost"] + row["added"] + row["changed"] for row in rows)
-    return round(100 * wrong / words, 2) if words else None
+    pairs = [(sound.said, texts[sound.name]) for sound in sounds if sound.said]
+    return round(100 * word_error_rate(pairs), 2) if any(normalise(said) for said, _ in pairs) else None
 
 
 def picture(result: Mapping[str, Any]) -> str:

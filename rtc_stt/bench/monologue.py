@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ import numpy as np
 from rtc_stt import demo_models
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.bench import clips as recordings
-from rtc_stt.bench.result import Mark, Outcome, percentiles, word_changes
+from rtc_stt.bench.result import Mark, Outcome, percentiles
 from rtc_stt.bench.voice import MakeSpeech, Voice, on_time, partial_lags_ms, silence
+from rtc_stt.bench.words import edits
 from rtc_stt.config import ContextPolicy, Endpointing
 from rtc_stt.config_keys import keys
 from rtc_stt.engines import WhisperEngine
@@ -97,7 +98,7 @@ def run(plan: Plan, make_speech: MakeSpeech, tick: Callable[[], object]) -> Outc
         "longest_decode_ms": windows.longest_ms,
         "commits": sum(len(windows.of(final.utterance_id)) - 1 for final in voice.finals),
         "live_against_offline": changes,
-        "live_against_spoken": word_changes(said, " ".join(final.text for final in voice.finals)),
+        "live_against_spoken": asdict(edits(said, " ".join(final.text for final in voice.finals))),
         "send_lag_ms": percentiles(voice.pacer.lags_ms),
     }
     lasting = Mark("partial_lag_ratio_end_to_begin", None if ratio is None else round(ratio, 3), 1.2)
@@ -163,7 +164,7 @@ def _against_offline(voice: Voice, windows: Windows, audio: Samples) -> dict[str
     for final in voice.finals:
         spans = windows.of(final.utterance_id)
         total["windows"] += len(spans)
-        changes = word_changes(_decode(engine, audio, spans), final.text)
+        changes = asdict(edits(_decode(engine, audio, spans), final.text))
         for name, count in changes.items():
             total[name] += count
     return total

@@ -17,7 +17,7 @@ from typing import Any
 from rtc_stt import demo_models
 from rtc_stt.percentiles import nearest_rank
 
-__all__ = ["Mark", "Outcome", "percentiles", "provenance", "rss_bytes", "word_changes"]
+__all__ = ["Mark", "Outcome", "percentiles", "provenance", "rss_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +54,6 @@ def percentiles(values: Iterable[float], *, digits: int = 1) -> dict[str, float]
         return {"n": 0}
     ranks = {f"p{p}": nearest_rank(ordered, p) for p in (50, 95, 99)}
     return {name: round(value, digits) for name, value in ranks.items()} | {"n": len(ordered)}
-
-
-def word_changes(reference: str, heard: str) -> dict[str, int]:
-    """Words ``lost``, ``doubled`` (or added) and ``changed`` in ``heard``, by the fewest edits.
-
-    Case and punctuation do not count.
-    """
-    before, after = _words(reference), _words(heard)
-    # (edits, lost, added, changed) of the best way from before[:i] to after[:j]; a row for each i.
-    row = [(j, 0, j, 0) for j in range(len(after) + 1)]
-    for i, word in enumerate(before, 1):
-        above, row = row, [(i, i, 0, 0)]
-        for j, other in enumerate(after, 1):
-            edits, lost, added, changed = above[j - 1]
-            same = word == other
-            ways = [(edits + (not same), lost, added, changed + (not same))]
-            edits, lost, added, changed = above[j]
-            ways.append((edits + 1, lost + 1, added, changed))
-            edits, lost, added, changed = row[j - 1]
-            ways.append((edits + 1, lost, added + 1, changed))
-            row.append(min(ways))
-    _, lost, added, changed = row[-1]
-    return {"lost": lost, "added": added, "changed": changed, "words": len(before)}
-
-
-def _words(text: str) -> list[str]:
-    kept = "".join(c if c.isalnum() or c == "'" else " " for c in text.lower())
-    return kept.split()
 
 
 def rss_bytes() -> int:

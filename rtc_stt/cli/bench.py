@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,8 @@ from tqdm import tqdm
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes
 from rtc_stt.bench.decode import PARTS, Settings, jobs, missed, report
-from rtc_stt.cli import bench_load, common
-from rtc_stt.cli.demo import DEMO_VALUES
-from rtc_stt.config_keys import Values
-from rtc_stt.instrument import Instrument
-from rtc_stt.session import Speech
+from rtc_stt.cli import bench_load, bench_turns, common
+from rtc_stt.cli.demo import demo_speech
 
 __all__ = ["add_parser"]
 
@@ -32,7 +28,7 @@ def add_parser(commands: Any) -> None:
         help="measure what decoding costs here, and what this machine carries",
         example="rtc-stt bench decode --only cost,live --out result.json",
     )
-    parts = bench.add_subparsers(required=True, metavar="decode|load|models")
+    parts = bench.add_subparsers(required=True, metavar="decode|load|turns|models")
     decode = common.add_parser(
         parts,
         "decode",
@@ -53,6 +49,7 @@ def add_parser(commands: Any) -> None:
         "--sessions", type=int, metavar="N", help="sessions in overload (default: 4 times the capacity)"
     )
     bench_load.add_parser(parts)
+    bench_turns.add_parser(parts)
     models = common.add_parser(
         parts,
         "models",
@@ -79,7 +76,7 @@ def run_decode(options: argparse.Namespace) -> int:
     if {"live", "overload", "monologue"} & set(options.only):
         recordings.load(folder=options.clips)  # before anything has taken its time
     settings = Settings(
-        make_speech,
+        demo_speech,
         options.models,
         clips=options.clips,
         quick=options.quick,
@@ -108,12 +105,6 @@ def run_models(options: argparse.Namespace) -> int:
     for name in options.shapes or shapes.SHAPES:
         print(shapes.model_folder(options.models, name, options.words), flush=True)
     return 0
-
-
-def make_speech(instrument: Instrument, changes: Mapping[str, str]) -> Speech:
-    """The demo as it ships, with some keys changed. The machine's own configuration has no say in it."""
-    changed = Values({name: (value, "bench") for name, value in changes.items()})
-    return common.make_speech(changed.over(DEMO_VALUES), instrument)
 
 
 def _parts(text: str) -> tuple[str, ...]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from rtc_stt import demo_models
 from rtc_stt.cli import common
 from rtc_stt.cli.serve import add_listen, run_gateway
 from rtc_stt.config_keys import Values
+from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
 from signaling.page import About
 
-__all__ = ["DEMO_VALUES", "add_parser"]
+__all__ = ["DEMO_VALUES", "add_parser", "demo_speech"]
 
 DEMO_VALUES = Values(
     {
@@ -53,6 +55,12 @@ def run(options: argparse.Namespace) -> int:
     logs = common.set_up_logging(options)
     values = common.read_values(options, host=options.host, port=options.port).over(DEMO_VALUES)
     return run_gateway(values, _about, _announce, logs)
+
+
+def demo_speech(instrument: Instrument, changes: Mapping[str, str]) -> Speech:
+    """The demo as it ships, with some keys changed. The machine's own configuration has no say in it."""
+    changed = Values({name: (value, "bench") for name, value in changes.items()})
+    return common.make_speech(changed.over(DEMO_VALUES), instrument)
 
 
 def _about(speech: Speech) -> About:

@@ -76,6 +76,11 @@ class Connection:
             if not await self._opened:
                 raise ConnectionError("the connection failed")
 
+    @property
+    def ice_transport(self) -> Any:
+        """aiortc's: what its datagrams leave by. For who tries bad networks on it."""
+        return self._peer.getSenders()[0].transport.transport
+
     def send(self, command: Command) -> None:
         """Send a command. Where that cannot be, it is lost, and so is the connection before long."""
         if self._channel.readyState == "open":

@@ -6,7 +6,7 @@ import pytest
 
 from rtc_stt.bench.decode import PARTS, Settings, jobs, missed, report
 from rtc_stt.bench.live import flood_mark
-from rtc_stt.bench.result import Mark, Outcome, percentiles, provenance, rss_bytes, word_changes
+from rtc_stt.bench.result import Mark, Outcome, percentiles, provenance, rss_bytes
 
 
 def test_percentiles_are_values_that_occurred():
@@ -32,24 +32,6 @@ def test_a_mark_is_met_up_to_its_limit_and_unknown_without_a_value(value, met):
 )
 def test_the_flood_is_judged_above_the_noise_floor(without, beside, ratio):
     assert flood_mark(without, beside).value == ratio
-
-
-@pytest.mark.parametrize(
-    ("reference", "heard", "lost", "added", "changed"),
-    [
-        ("Book a table for two.", "book a table for two", 0, 0, 0),
-        ("book a table for two", "book a a table for two", 0, 1, 0),
-        ("book a table for two", "book a table two", 1, 0, 0),
-        ("book a table for two", "cook a table for two", 0, 0, 1),
-        ("one two three", "", 3, 0, 0),
-        ("", "one two", 0, 2, 0),
-        ("it's five o'clock", "It's five o'clock.", 0, 0, 0),
-    ],
-)
-def test_word_changes_are_the_fewest_edits(reference, heard, lost, added, changed):
-    told = word_changes(reference, heard)
-    assert (told["lost"], told["added"], told["changed"]) == (lost, added, changed)
-    assert told["words"] == len(reference.split())
 
 
 def test_a_result_says_marks_figures_and_where_it_was_made(tmp_path):

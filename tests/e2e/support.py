@@ -27,6 +27,7 @@ from aiortc.mediastreams import MediaStreamError
 from av.audio.resampler import AudioResampler
 
 from rtc_stt.audio import SAMPLE_RATE, Samples
+from rtc_stt.bench.words import normalise
 from rtc_stt.cli.common import GROUPS, make_speech
 from rtc_stt.cli.demo import DEMO_VALUES
 from rtc_stt.commands import Command
@@ -41,7 +42,6 @@ from signaling.page import About
 from signaling.registry import Registry
 from signaling.serve import listening
 from signaling.settings import Access, Server, WebRtc
-from tools.demo_models.score import normalise
 from tools.live_line.client import LiveClient
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from rtc_stt.bench.words import word_errors
 from tests.e2e.browser import GAP_S, LEAD_S, Visit, playwright, visit
 from tests.e2e.support import Clip, silence
-from tools.demo_models.score import word_errors
 
 __all__ = ["playwright", "visit"]  # fixtures
 

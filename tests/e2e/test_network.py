@@ -8,12 +8,12 @@ import contextlib
 import numpy as np
 import pytest
 
+from rtc_stt.bench.link import Conditions
 from rtc_stt.commands import Stop
 from rtc_stt.events import SessionEnded
 from tests.e2e import support
 from tests.e2e.support import Clip, silence
 from tools.ingest import opus
-from tools.ingest.link import Conditions
 from tools.ingest.relay import Relay
 from tools.ingest.speaker import Speaker
 

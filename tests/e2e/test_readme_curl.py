@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from rtc_stt.bench.clips import load
+from rtc_stt.bench.words import normalise
 from tests.e2e import support
-from tools.demo_models.score import normalise
 
 pytestmark = pytest.mark.e2e
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from rtc_stt.audio import Samples
+from rtc_stt.bench.words import normalise
 from rtc_stt.client import State, StreamClient, session_pump
 from rtc_stt.client.encoding import Encoding, encode
 from rtc_stt.client.pulse import Heartbeat
@@ -29,7 +30,6 @@ from rtc_stt.events import (
 )
 from tests.e2e import support
 from tests.e2e.support import Clip, silence, until
-from tools.demo_models.score import normalise
 
 pytestmark = pytest.mark.e2e
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rtc_stt.audio import SAMPLE_RATE, Origin
+from rtc_stt.bench.link import Conditions
 from tools.ingest import opus, paths
-from tools.ingest.link import Conditions
 
 SECONDS = 6
 

@@ -11,6 +11,7 @@ import pytest
 
 from rtc_stt.audio import Samples, ms_to_samples
 from rtc_stt.bench.clips import load
+from rtc_stt.bench.words import word_errors
 from rtc_stt.cli.common import make_speech
 from rtc_stt.cli.demo import DEMO_VALUES
 from rtc_stt.config import Recordings
@@ -18,7 +19,6 @@ from rtc_stt.config_keys import build
 from rtc_stt.events import Decision
 from rtc_stt.service import Options, Transcriber
 from tests.service.sound import encoded, wav
-from tools.demo_models.score import word_errors
 
 LIMIT = 12
 """Clips; half a minute of speech."""

@@ -17,12 +17,12 @@ import numpy as np
 from rtc_stt.audio import SAMPLE_RATE, Samples, ms_to_samples
 from rtc_stt.bench.clips import Clip
 from rtc_stt.bench.clips import load as load_clips
+from rtc_stt.bench.words import word_errors
 from rtc_stt.cli.common import make_speech
 from rtc_stt.cli.demo import DEMO_VALUES
 from rtc_stt.config import Recordings
 from rtc_stt.service import Options, Transcriber
 from rtc_stt.session import Speech
-from tools.demo_models.score import word_errors
 
 __all__ = ["measure"]
 

@@ -9,33 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtc_stt.bench.telephone import resample
+
 SAMPLE_RATE = 16_000
 Samples = NDArray[np.float32]
-
-# FFT lengths are rounded up to these: numpy's FFT is slow at lengths with large prime factors.
-_RESAMPLE_BLOCK = 1 << 12
-_FILTER_BLOCK = 1 << 11
-
-
-def resample(samples: Samples, rate_in: float, rate_out: float) -> Samples:
-    """Band-limited resampling in the frequency domain."""
-    length_in = -(-len(samples) // _RESAMPLE_BLOCK) * _RESAMPLE_BLOCK
-    length_out = round(length_in * rate_out / rate_in / 16) * 16
-    spectrum = np.fft.rfft(samples, length_in)
-    stretched = np.zeros(length_out // 2 + 1, spectrum.dtype)
-    shared = min(len(spectrum), len(stretched))
-    stretched[:shared] = spectrum[:shared]
-    out = np.fft.irfft(stretched, length_out) * (length_out / length_in)
-    return out[: int(len(samples) * rate_out / rate_in)].astype(np.float32)
 
 
 def warp(samples: Samples, factor: float) -> Samples:
     """Play `factor` times as long, formants and pitch moving along: a cheap new speaker."""
     return resample(samples, SAMPLE_RATE, SAMPLE_RATE * factor)
-
-
-def filter_length(length: int) -> int:
-    return -(-length // _FILTER_BLOCK) * _FILTER_BLOCK
 
 
 def silence(seconds: float) -> Samples:

@@ -6,12 +6,11 @@ import random
 
 import numpy as np
 
+from rtc_stt.bench.telephone import filter_length, telephone
 from tools.demo_models.audio import (
     SAMPLE_RATE,
     Samples,
-    filter_length,
     quantise,
-    resample,
     rms,
     silence,
 )
@@ -140,28 +139,6 @@ def noise(count: int, rng: random.Random, generator: Generator, kind: str | None
         return _unit(_clicks(count, rng, generator))
     tones = {"tone": _tone, "dial": _dial, "dtmf": _dtmf, "music": _music}
     return _unit(tones[kind](count, rng))
-
-
-def telephone(samples: Samples, *, narrow: bool = True) -> Samples:
-    """The 300 to 3,400 Hz band and eight-bit mu-law (ITU-T G.711) of a telephone line.
-
-    A line's rate is 8 kHz, so it carries nothing from 4 kHz on, its quantisation noise neither.
-    Without `narrow` that noise fills the whole band: no real line does so, it is there for variety.
-    """
-    length = filter_length(len(samples))
-    spectrum = np.fft.rfft(samples, length)
-    frequency = np.arange(len(spectrum)) * SAMPLE_RATE / length
-    spectrum *= 1 / (1 + (250 / np.maximum(frequency, 1)) ** 6) / (1 + (frequency / 3500) ** 20)
-    band = np.clip(np.fft.irfft(spectrum, length)[: len(samples)], -1, 1).astype(np.float32)
-    line_rate = SAMPLE_RATE / 2
-    if narrow:
-        band = resample(band, SAMPLE_RATE, line_rate)
-    companded = np.sign(band) * np.log1p(255 * np.abs(band)) / np.log(256)
-    steps = np.round(companded * 127) / 127
-    heard = (np.sign(steps) * (256 ** np.abs(steps) - 1) / 255).astype(np.float32)
-    if narrow:
-        heard = resample(heard, line_rate, SAMPLE_RATE)
-    return np.pad(heard, (0, max(0, len(samples) - len(heard))))[: len(samples)]
 
 
 def reverb(samples: Samples, rng: random.Random, generator: Generator) -> Samples:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from rtc_stt.bench.words import word_errors
 from tools.demo_models.audio import read_flac
 from tools.demo_models.decode import Decoder
-from tools.demo_models.score import word_errors
 from tools.demo_models.testsets import SET_NAMES, Case, read_test_set
 
 # What a person may say to the demo; routing is judged on these and not on noise or cut-off clips.

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from rtc_stt.bench.words import normalise, word_errors
 from rtc_stt.demo_models import ACCURATE, FAST
 from tools.demo_models import fsdd
 from tools.demo_models.audio import SAMPLE_RATE, Samples, rms, silence, speech_bounds, write_wav
 from tools.demo_models.augment import add_noise, noise
 from tools.demo_models.decode import Decoder
 from tools.demo_models.grammar import DIGITS, held_out_with_slots
-from tools.demo_models.score import normalise, word_errors
 from tools.demo_models.voices import FliteVoice, Speech, held_out_voice, never_heard_voice
 
 _LEAD_SECONDS, _TAIL_SECONDS = 0.4, 0.7

@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from rtc_stt.bench.words import normalise
 from rtc_stt.commands import Stop
-from tools.demo_models.score import normalise
 from tools.ingest.speaker import Speaker
 from tools.ingest.watch import LoopLag, loop_lag
 

@@ -16,12 +16,12 @@ from typing import Any
 import aiohttp
 from tqdm import tqdm
 
+from rtc_stt.bench.server import running
 from tools.ingest import attacks
 from tools.ingest.bystander import Bystander
 from tools.ingest.soak import lines
 from tools.ingest.stalls import Stalls, watching
 from tools.ingest.watch import Holdings, metric
-from tools.live_line.server import running
 
 __all__ = ["HELP", "add_arguments", "measure"]
 

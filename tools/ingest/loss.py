@@ -18,14 +18,14 @@ from tqdm import tqdm
 
 from rtc_stt.audio import SAMPLE_RATE, Origin, Samples
 from rtc_stt.bench.clips import Clip, load
+from rtc_stt.bench.link import Conditions
+from rtc_stt.bench.words import word_errors
 from rtc_stt.cli.common import make_speech
 from rtc_stt.cli.demo import DEMO_VALUES
 from rtc_stt.commands import Configure
 from rtc_stt.events import Event, TranscriptFinal
 from rtc_stt.session import Session, Speech
-from tools.demo_models.score import word_errors
 from tools.ingest import opus, paths
-from tools.ingest.link import Conditions
 
 __all__ = ["HELP", "add_arguments", "measure"]
 

@@ -16,11 +16,11 @@ from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
 
 from rtc_stt.audio import Origin, Samples
+from rtc_stt.bench.link import Conditions, Link
 from rtc_stt.instrument import Instrument
 from rtc_stt.media import MonoResampler
 from signaling.codecs import Codec
 from signaling.receiver import AudioReceiver
-from tools.ingest.link import Conditions, Link
 from tools.ingest.opus import FRAME_MS, TIMESTAMPS
 
 __all__ = ["PAYLOAD_TYPE", "arrivals", "ours", "rtp", "stock"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from aioice.ice import get_host_addresses
 
-from tools.ingest.link import Conditions, Link, reroute
+from rtc_stt.bench.link import Conditions, Link, reroute
 
 __all__ = ["Relay", "local_address"]
 

@@ -19,17 +19,17 @@ from tqdm import tqdm
 
 from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.bench.clips import load
+from rtc_stt.bench.link import Conditions
 from rtc_stt.bench.result import percentiles
+from rtc_stt.bench.server import running
+from rtc_stt.bench.words import normalise
 from rtc_stt.cli.common import make_speech
 from rtc_stt.cli.demo import DEMO_VALUES
 from rtc_stt.commands import Stop
-from tools.demo_models.score import normalise
 from tools.ingest import opus, paths
-from tools.ingest.link import Conditions
 from tools.ingest.loss import hear
 from tools.ingest.speaker import Speaker
 from tools.ingest.watch import Holdings, LoopLag, loop_lag, slope, watch
-from tools.live_line.server import running
 
 __all__ = ["HELP", "Line", "add_arguments", "lines", "measure"]
 

@@ -3,7 +3,7 @@
 Lines of JSON: it prints an offer for each session and reads the answer; says when all are connected; begins
 to speak at the next line; and at the end says how many packets were due and how late its timer was.
 Each packet carries the moment at which it left in a header extension, on the clock that all processes of a
-machine share. What the network does to packets (:class:`tools.ingest.link.Link`) is done before they leave.
+machine share. What the network does to packets (:class:`rtc_stt.bench.link.Link`) is done before they leave.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from rtc_stt.bench.clips import load
+from rtc_stt.bench.link import Conditions, Link
 from tools.ingest import opus
-from tools.ingest.link import Conditions, Link
 from tools.ingest.speaker import _drive
 
 __all__ = ["left_at"]

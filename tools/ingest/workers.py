@@ -14,11 +14,11 @@ from typing import Any
 
 import psutil
 
+from rtc_stt.bench.server import running
 from tools.ingest import rpc
 from tools.ingest.soak import Line, lines
 from tools.ingest.speaker import Speaker
 from tools.ingest.watch import loop_lag
-from tools.live_line.server import running
 
 __all__ = ["HELP", "add_arguments", "measure"]
 

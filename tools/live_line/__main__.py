@@ -20,10 +20,10 @@ from tqdm import tqdm
 from rtc_stt import demo_models
 from rtc_stt.bench.clips import CLIPS, Clip, load
 from rtc_stt.bench.result import provenance
+from rtc_stt.bench.server import Server, running
 from rtc_stt.config import Routing
 from tools.live_line import measure
 from tools.live_line.detector import STREAMS, VARIANTS, detector
-from tools.live_line.server import Server, running
 from tools.live_line.speak import Turn, speak_all, speak_side_by_side
 from tools.live_line.table import DOCUMENTS, with_table
 

@@ -20,13 +20,13 @@ from rtc_stt import demo_models
 from rtc_stt.audio import SAMPLE_RATE, Samples, Windower
 from rtc_stt.bench.clips import Clip, load
 from rtc_stt.bench.result import percentiles
+from rtc_stt.bench.words import word_error_rate
 from rtc_stt.config import Routing, StreamOptions
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.events import Event, SpeechStarted, SpeechStopped, TranscriptFinal
 from rtc_stt.hypothesis import Tier
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import SileroDetector, silero
-from tools.demo_models.score import word_error_rate
 from tools.live_line.measure import engine
 from tools.live_line.speak import SILENCE_S, surroundings
 

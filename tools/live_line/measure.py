@@ -11,12 +11,12 @@ from rtc_stt import demo_models
 from rtc_stt.bench.clips import Clip
 from rtc_stt.bench.pacing import MAX_SEND_LAG_MS
 from rtc_stt.bench.result import percentiles
+from rtc_stt.bench.words import word_error_rate, word_errors
 from rtc_stt.config import ContextPolicy, Routing
 from rtc_stt.engines import WhisperEngine
 from rtc_stt.events import Decision, SpeechStopped, TranscriptFinal, TranscriptPartial
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.router import reasons_to_redecode
-from tools.demo_models.score import word_error_rate, word_errors
 from tools.live_line.speak import Turn
 
 __all__ = ["accuracy", "engine", "latency", "offline", "routing"]

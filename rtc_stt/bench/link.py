@@ -49,7 +49,7 @@ class Link:
         self.dead = False
         self.sent = self.lost = self.doubled = self.reordered = 0
         """Datagrams that passed, were lost to chance or pattern, and so on. Not those of a black hole."""
-        self._chance = random.Random(self.conditions.seed)
+        self._chance = random.Random(self.conditions.seed)  # noqa: S311 - a run can be repeated
         self._losses = self._pattern()
         self._last = 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from tools.ingest.link import Conditions, Link, is_media, reroute
+from rtc_stt.bench.link import Conditions, Link, is_media, reroute
 
 RTP, STUN, DTLS = b"\x80rtp", b"\x00\x01stun", b"\x16dtls"
 
