@@ -9,7 +9,7 @@ from rtc_stt.bench.peers.recipe import OURS, PEERS
 from rtc_stt.bench.result import Mark
 from rtc_stt.bench.turns.result import Result
 
-__all__ = ["ASKED", "By", "marks", "overtaken", "standings"]
+__all__ = ["ASKED", "By", "figure", "marks", "overtaken", "standings"]
 
 By = Mapping[tuple[str, int], Mapping[str, Any]]
 """What :func:`entry` makes, by system and number of sessions."""
@@ -120,11 +120,17 @@ def overtaken(by: By) -> list[dict[str, Any]]:
                 continue
             for peer in PEERS:
                 value = _value(by, peer, count, path)
-                if value is not None and value < min(own):
+                if value is not None and value < min(own) and _says_something(by, peer, count, path):
                     found.append(
                         {"figure": title, "sessions": count, "peer": peer, "peers": value, "ours": min(own)}
                     )
     return found
+
+
+def _says_something(by: By, peer: str, count: int, path: tuple[str, ...]) -> bool:
+    """Who shows no partials takes nothing back, and is not praised for it."""
+    shows = figure(by[peer, count]["summary"], ("ttfp_ms", "n"))
+    return bool(shows) or path != ("normalized_erasure",)
 
 
 def figure(summary: Mapping[str, Any], path: Iterable[str]) -> float | None:

@@ -27,7 +27,8 @@ class Options:
     make_speech: MakeSpeech | None = None
     """Loads our models, for the target in this process."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What one kind alone knows, by name."""
+    """What one kind alone knows, by name. Over WebRTC and WebSocket: configuration of the server that is
+    started."""
 
 
 def _in_process(options: Options) -> Target:
@@ -43,13 +44,21 @@ def _in_process(options: Options) -> Target:
 def _webrtc(options: Options) -> Target:
     from rtc_stt.bench.turns.targets.webrtc import OverWebRtc
 
-    return OverWebRtc(options.url, key=options.key, hangover_ms=options.hangover_ms, network=options.network)
+    return OverWebRtc(
+        options.url,
+        key=options.key,
+        hangover_ms=options.hangover_ms,
+        network=options.network,
+        configuration=options.settings,
+    )
 
 
 def _websocket(options: Options) -> Target:
     from rtc_stt.bench.turns.targets.websocket import OverWebSocket
 
-    return OverWebSocket(options.url, key=options.key, hangover_ms=options.hangover_ms)
+    return OverWebSocket(
+        options.url, key=options.key, hangover_ms=options.hangover_ms, configuration=options.settings
+    )
 
 
 KINDS: dict[str, Callable[[Options], Target]] = {
