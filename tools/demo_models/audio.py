@@ -85,15 +85,26 @@ def read_flac(path: Path) -> Samples:
     return from_pcm16(np.concatenate(blocks))
 
 
-def speech_bounds(samples: Samples, below_peak_db: float = 40.0) -> tuple[float, float]:
-    """Start and end of the sound in seconds, by energy.
-
-    That is where 5 ms windows come within `below_peak_db` of the loudest. Meant for clean signals (the
-    synthesiser's, before noise), where it is exact to the window; plain energy on purpose, so that no
-    detector under test has a part in its own ground truth.
-    """
+def window_power(samples: Samples) -> NDArray[np.float64]:
+    """Mean square of each whole window of 5 ms."""
     window = SAMPLE_RATE // 200
     count = len(samples) // window
-    power = (samples[: count * window].reshape(count, window).astype(np.float64) ** 2).mean(axis=1)
-    loud = np.flatnonzero(power > power.max() * 10 ** (-below_peak_db / 10))
+    power: NDArray[np.float64] = (
+        samples[: count * window].reshape(count, window).astype(np.float64) ** 2
+    ).mean(axis=1)
+    return power
+
+
+def speech_bounds(
+    samples: Samples, below_peak_db: float = 40.0, peak: float | None = None
+) -> tuple[float, float]:
+    """Start and end of the sound in seconds, by energy.
+
+    That is where 5 ms windows come within `below_peak_db` of the loudest, or of a window of power `peak`.
+    Meant for clean signals (the synthesiser's, before noise), where it is exact to the window; plain energy
+    on purpose, so that no detector under test has a part in its own ground truth.
+    """
+    window = SAMPLE_RATE // 200
+    power = window_power(samples)
+    loud = np.flatnonzero(power > (power.max() if peak is None else peak) * 10 ** (-below_peak_db / 10))
     return float(loud[0] * window / SAMPLE_RATE), float((loud[-1] + 1) * window / SAMPLE_RATE)

@@ -167,13 +167,10 @@ def digit_clips(recordings: Iterable[fsdd.Recording]) -> Iterator[tuple[TestClip
     """Strings of four human digits of the speaker kept for testing. No recording is used twice."""
     rng = random.Random(_SEEDS["digits"])
     generator = np.random.default_rng(_SEEDS["digits"])
-    pool = [recording for recording in recordings if recording.speaker == _TEST_SPEAKER]
-    if len(pool) < DIGIT_CLIPS * DIGITS_PER_CLIP:
-        raise ValueError(f"--fsdd lacks the recordings of the test speaker {_TEST_SPEAKER}")
-    pool = rng.sample(sorted(pool, key=lambda recording: recording.path.name), len(pool))
+    pool = _of_test_speaker(recordings, rng)
     for index in range(DIGIT_CLIPS):
         chosen = pool[index * DIGITS_PER_CLIP : (index + 1) * DIGITS_PER_CLIP]
-        speech = _join_digits(chosen, rng)
+        speech = join_digits(chosen, rng)
         assert speech.words is not None
         laid = _lay(speech, rng, _DIGIT_BELOW_PEAK_DB + 5)
         text = " ".join(word.text for word in speech.words).capitalize() + "."
@@ -182,7 +179,20 @@ def digit_clips(recordings: Iterable[fsdd.Recording]) -> Iterator[tuple[TestClip
         yield _entry("digits", index, text, laid), (samples + floor).astype(np.float32)
 
 
-def _join_digits(chosen: list[fsdd.Recording], rng: random.Random) -> Speech:
+def _of_test_speaker(recordings: Iterable[fsdd.Recording], rng: random.Random) -> list[fsdd.Recording]:
+    pool = [recording for recording in recordings if recording.speaker == _TEST_SPEAKER]
+    if len(pool) < DIGIT_CLIPS * DIGITS_PER_CLIP:
+        raise ValueError(f"there are too few recordings of the test speaker {_TEST_SPEAKER}")
+    return rng.sample(sorted(pool, key=lambda recording: recording.path.name), len(pool))
+
+
+def digits_left_over(recordings: Iterable[fsdd.Recording]) -> list[fsdd.Recording]:
+    """Recordings of the test speaker that no clip uses, shuffled."""
+    pool = _of_test_speaker(recordings, random.Random(_SEEDS["digits"]))
+    return pool[DIGIT_CLIPS * DIGITS_PER_CLIP :]
+
+
+def join_digits(chosen: list[fsdd.Recording], rng: random.Random) -> Speech:
     """Recordings after each other, each trimmed to its sound, with gaps of 80 to 300 ms."""
     fade = np.linspace(0, 1, SAMPLE_RATE // 200, dtype=np.float32)
     parts: list[Samples] = []
