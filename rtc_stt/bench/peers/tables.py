@@ -55,8 +55,8 @@ def _head(standings: Mapping[str, Any]) -> str:
     return (
         f"**Models: {settings['models']}** ({weights}). {data.get('scenes', 0)} scenes of "
         f"{', '.join(data.get('sets', ())) or 'all sets'}, language {settings['language']}, hangover "
-        f"{settings['hangover_ms']} ms, {settings['rounds']} rounds in turn, {settings['cores']} cores; threads of "
-        f"a peer's decode: {threads} sessions. {_where(settings)}"
+        f"{settings['hangover_ms']} ms, {settings['rounds']} rounds in turn, {settings['cores']} cores; "
+        f"threads of a peer's decode: {threads} sessions. {_where(settings)}"
     )
 
 
