@@ -16,7 +16,7 @@ from tqdm import tqdm
 from rtc_stt.bench import shapes
 from rtc_stt.bench.peers import weights
 from rtc_stt.bench.peers.environments import ENVIRONMENTS, Environment
-from rtc_stt.bench.peers.race import BrokenOff, Race, RaceSettings, seconds_of
+from rtc_stt.bench.peers.race import BrokenOff, Race, RaceSettings, seconds_of, systems
 from rtc_stt.bench.peers.recipe import PEERS, Job, chosen
 from rtc_stt.bench.peers.standings import standings
 from rtc_stt.bench.peers.tables import with_tables
@@ -138,7 +138,8 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    race = Race(settings := _settings(options), environments=options.environments, kept=options.kept)
+    settings = _settings(options)
+    race = Race(settings, target=systems(settings, options.environments), kept=options.kept)
     todo = race.open
     about = sum(seconds_of(settings, job) for job in todo) / 60
     print(f"{len(todo)} of {len(race.jobs)} rounds are open: about {about:.0f} minutes", file=sys.stderr)

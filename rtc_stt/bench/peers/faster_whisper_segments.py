@@ -130,8 +130,10 @@ class Segments:
                     return
                 kind, audio = self._jobs.popleft()
             text = self._recogniser.text(np.frombuffer(audio, np.int16).astype(np.float32) / 32768)
-            if text or kind == "final":
+            if text:
                 self._tell(kind, text=text)
+            elif kind == "final":
+                self._tell("dropped", reason="no text")
 
 
 def main() -> None:

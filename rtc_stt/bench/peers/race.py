@@ -28,7 +28,7 @@ from rtc_stt.bench.turns.targets import make
 from rtc_stt.bench.turns.targets.bridge import BridgeTarget
 from rtc_stt.errors import TargetFailed
 
-__all__ = ["BrokenOff", "Race", "RaceSettings", "seconds_of"]
+__all__ = ["BrokenOff", "Race", "RaceSettings", "seconds_of", "systems"]
 
 START_S = 10.0
 """About what starting and ending a system takes, and the scene that warms it."""
@@ -87,17 +87,53 @@ def seconds_of(settings: RaceSettings, job: Job) -> float:
     return START_S + spoken + SCENE_S * len(settings.scenes)
 
 
+def systems(settings: RaceSettings, environments: Path) -> Callable[[Job], Target]:
+    """What makes the system of a job.
+
+    Args:
+        environments: where those of the peers are.
+    """
+
+    def make_system(job: Job) -> Target:
+        if ours := OURS.get(job.system):
+            keys = settings.weights.configuration if ours.is_same_weights else {}
+            return make(ours.target, hangover_ms=settings.hangover_ms, settings=keys)
+        place = Environment(PEERS[job.system], environments)
+        if not place.is_ready:
+            raise TargetFailed(
+                f"{job.system} is not installed: python -m rtc_stt.bench.peers install --peers {job.system}"
+            )
+        return BridgeTarget(
+            argv=[str(place.python), str(place.script)],
+            model=str(settings.weights.folder),
+            hangover_ms=settings.hangover_ms,
+            threads=threads_for(job.sessions, settings.cores),
+            language=settings.language,
+        )
+
+    return make_system
+
+
 class Race:
     """See above.
 
     Args:
-        environments: where those of the peers are.
+        target: makes what a job measures.
         kept: the folder of finished rounds; those of other settings may be there too.
+        make_loop: for another event loop than the usual one.
     """
 
-    def __init__(self, settings: RaceSettings, *, environments: Path, kept: Path) -> None:
+    def __init__(
+        self,
+        settings: RaceSettings,
+        *,
+        target: Callable[[Job], Target],
+        kept: Path,
+        make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
         self._settings = settings
-        self._environments = environments
+        self._target = target
+        self._make_loop = make_loop
         self._kept = kept / f"{settings.weights.name.replace(':', '-')}-{settings.digest}"
         self._was_stopped = False
 
@@ -126,7 +162,11 @@ class Race:
             if time.monotonic() + seconds_of(self._settings, job) > until:
                 raise BrokenOff("the time is over")
             tick(job)
-            result = asyncio.run(self._play(job))
+            try:
+                with asyncio.Runner(loop_factory=self._make_loop) as runner:
+                    result = runner.run(self._play(job))
+            except TargetFailed as error:
+                raise TargetFailed(f"{job.system}, {job.sessions} at a time: {error}") from error
             if self._was_stopped:
                 raise BrokenOff("stopped")
             self._kept.mkdir(parents=True, exist_ok=True)
@@ -172,21 +212,3 @@ class Race:
             raise BrokenOff("stopped") from None
         finally:
             loop.remove_signal_handler(signal.SIGINT)
-
-    def _target(self, job: Job) -> Target:
-        settings = self._settings
-        if ours := OURS.get(job.system):
-            keys = settings.weights.configuration if ours.is_same_weights else {}
-            return make(ours.target, hangover_ms=settings.hangover_ms, settings=keys)
-        place = Environment(PEERS[job.system], self._environments)
-        if not place.is_ready:
-            raise TargetFailed(
-                f"{job.system} is not installed: python -m rtc_stt.bench.peers install --peers {job.system}"
-            )
-        return BridgeTarget(
-            argv=[str(place.python), str(place.script)],
-            model=str(settings.weights.folder),
-            hangover_ms=settings.hangover_ms,
-            threads=threads_for(job.sessions, settings.cores),
-            language=settings.language,
-        )

@@ -51,9 +51,9 @@ class Recorder:
 
     def _listen(self) -> None:
         while self._is_open:
-            text = self._recorder.text()
-            if self._is_open:
-                self._tell("final", text=(text or "").strip())
+            text = (self._recorder.text() or "").strip()
+            if text:
+                self._tell("final", text=text)
 
     def _show(self, text: str) -> None:
         if text.strip():

@@ -29,6 +29,25 @@ PIECE = RATE // 10
 """Samples sent at once. Its own client sends 4,096; fewer are heard sooner."""
 
 
+class Transcript:
+    """Every message holds the last segments again; each that is complete is news once."""
+
+    def __init__(self) -> None:
+        self._complete: set[tuple[str, str]] = set()
+
+    def take(self, segment: dict[str, Any]) -> str:
+        """``partial``, ``final``, or nothing where it is no news."""
+        text = segment["text"].strip()
+        if not text:
+            return ""
+        if not segment["completed"]:
+            return "partial"
+        if (key := (segment["start"], text)) in self._complete:
+            return ""
+        self._complete.add(key)
+        return "final"
+
+
 class Client:
     """One session: a client of the server."""
 
@@ -37,7 +56,7 @@ class Client:
 
         self._tell = tell
         self._rest = b""
-        self._complete: set[tuple[str, str]] = set()
+        self._transcript = Transcript()
         self._uid = str(uuid.uuid4())
         self._socket = connect(f"ws://127.0.0.1:{port}", max_size=None, compression=None)
         self._socket.send(json.dumps(self._wishes(language, threshold)))
@@ -85,17 +104,8 @@ class Client:
             if told.get("status") == "ERROR":
                 self._tell("failed", reason="the server tells an error; look at standard error")
             for segment in told.get("segments", ()):
-                self._take(segment)
-
-    def _take(self, segment: dict[str, Any]) -> None:
-        """Segments come again with every message; those that are complete are told once."""
-        text = segment["text"].strip()
-        if not segment["completed"]:
-            if text:
-                self._tell("partial", text=text)
-        elif (key := (segment["start"], text)) not in self._complete:
-            self._complete.add(key)
-            self._tell("final", text=text)
+                if news := self._transcript.take(segment):
+                    self._tell(news, text=segment["text"].strip())
 
 
 def _start_server(model: str) -> int:
