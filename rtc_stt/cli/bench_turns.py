@@ -17,7 +17,7 @@ from rtc_stt.bench.turns.conditions import Condition, parse
 from rtc_stt.bench.turns.result import Result, write
 from rtc_stt.bench.turns.run import Plan, run, steps
 from rtc_stt.bench.turns.settling import PATIENCE_S
-from rtc_stt.bench.turns.targets import KINDS, make
+from rtc_stt.bench.turns.targets import KINDS, SETTINGS, make
 from rtc_stt.cli import common
 from rtc_stt.cli.demo import demo_speech
 from rtc_stt.errors import ConfigError
@@ -58,7 +58,8 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         dest="settings",
-        help="something that one kind of target alone knows; may be given again",
+        help="what one kind alone knows: "
+        + "; ".join(f"{kind}: {', '.join(names)}" for kind, names in SETTINGS.items()),
     )
     group.add_argument(
         "--hangover-ms",
@@ -156,6 +157,7 @@ def main(options: argparse.Namespace) -> int:
         url=options.url,
         key=options.key,
         hangover_ms=options.hangover_ms,
+        language=options.language,
         network=condition.network,
         make_speech=demo_speech,
         settings=dict(options.settings),

@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["FIELDS", "Session", "Tell", "arguments", "serve"]
+__all__ = ["FIELDS", "Session", "Tell", "arguments", "run_session", "serve"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "ready": (),
@@ -81,7 +81,7 @@ def serve(make_session: Callable[[Tell], Session], facts: dict[str, object]) -> 
     while True:
         connection, _ = listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=_run, args=(connection, make_session), daemon=True).start()
+        threading.Thread(target=run_session, args=(connection, make_session), daemon=True).start()
 
 
 class _Teller:
@@ -107,8 +107,8 @@ class _Teller:
             self._connection = None
 
 
-def _run(connection: socket.socket, make_session: Callable[[Tell], Session]) -> None:
-    """One session, from its first byte to its end."""
+def run_session(connection: socket.socket, make_session: Callable[[Tell], Session]) -> None:
+    """One session, from its first byte to its end: what :func:`serve` does with each connection."""
     tell = _Teller(connection)
     session: Session | None = None
     with connection:

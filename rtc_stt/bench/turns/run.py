@@ -131,7 +131,7 @@ class _Run:
 
     async def _speak(self, number: int, sounds: Mapping[str, Sound]) -> None:
         plan = self._plan
-        chance = random.Random(1_000 * plan.seed + number)  # noqa: S311 - an order, not a secret
+        chance = random.Random(f"{plan.seed} {number}")  # noqa: S311 - an order, not a secret
         speaker = self._speaker(number)
         try:
             if plan.speakers > 1:

@@ -35,16 +35,18 @@ class InProcess:
         self._make_speech = make_speech
         self._hangover_ms = hangover_ms
         self._speech: Speech | None = None
+        self._models: Mapping[str, str | None] = {}
 
     @property
     def facts(self) -> Mapping[str, object]:
         """See :class:`~rtc_stt.bench.turns.target.Target`."""
-        models = dict(self._speech.pool.models) if self._speech else {}
-        return {"kind": "in-process", "transport": "none", "hangover": "configured", "models": models}
+        own = {"kind": "in-process", "transport": "none", "hangover": "configured"}
+        return {**own, "models": dict(self._models)}
 
     async def start(self) -> None:
         """Load the models, and warm them."""
         self._speech = await asyncio.to_thread(self._make_speech, Instrument(), {})
+        self._models = self._speech.pool.models
 
     async def connect(self, hear: Hear, language: str | None) -> InProcessLine:
         """A session of its own."""

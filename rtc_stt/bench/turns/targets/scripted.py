@@ -94,7 +94,8 @@ class ScriptedLine:
         self.is_closed = False
         self._target, self._hear = target, hear
         self._loop = asyncio.get_running_loop()
-        self._begun = float("inf")
+        self.begun = float("inf")
+        """When its audio began to be spoken, as far as it knows."""
         self._due: list[tuple[int, Cue]] = []
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -106,13 +107,13 @@ class ScriptedLine:
         """See :class:`~rtc_stt.bench.turns.target.Line`."""
         assert frame.shape == (FRAME,), "20 ms at a time"
         self.frames += 1
-        self._begun = min(self._begun, self._loop.time() - self.frames * FRAME / SAMPLE_RATE)
+        self.begun = min(self.begun, self._loop.time() - self.frames * FRAME / SAMPLE_RATE)
         sent_ms = self.frames * FRAME * 1000 / SAMPLE_RATE
         # A cue is set when its time is near, so that the estimate of the beginning is as good as it gets.
         near = [(line_ms, cue) for line_ms, cue in self._due if line_ms + cue.at_ms < sent_ms + 40]
         self._due = [item for item in self._due if item not in near]
         for line_ms, cue in near:
-            at = self._begun + (line_ms + cue.at_ms) / 1000
+            at = self.begun + (line_ms + cue.at_ms) / 1000
             self._timers.append(self._loop.call_at(at, self._tell, cue.told))
 
     def _tell(self, told: Told) -> None:

@@ -23,7 +23,7 @@ from rtc_stt.client import LiveSession
 from rtc_stt.client.audio_out import Packer
 from rtc_stt.client.connection import Connection
 
-__all__ = ["OverWebRtc"]
+__all__ = ["Microphone", "OverWebRtc", "through"]
 
 
 class OverWebRtc:
@@ -137,10 +137,10 @@ class _Worn(LiveSession):
             connection = self._connection
             assert isinstance(connection, Connection), "it is connected"
             transport = connection.ice_transport
-            transport._send = _through(Link(self._network), transport._send)
+            transport._send = through(Link(self._network), transport._send)
 
 
-def _through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[bytes], Awaitable[None]]:
+def through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[bytes], Awaitable[None]]:
     """``send`` behind a link: each datagram leaves when the link says, or not at all."""
     loop = asyncio.get_running_loop()
     on_their_way: set[asyncio.Task[None]] = set()
@@ -156,7 +156,7 @@ def _through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[
         on_their_way.add(task)
         task.add_done_callback(on_their_way.discard)
 
-    async def send_through(datagram: bytes) -> None:
+    async def through_link(datagram: bytes) -> None:
         now = loop.time()
         for at in link.pass_on(datagram, now):
             if at <= now:
@@ -164,4 +164,4 @@ def _through(link: Link, send: Callable[[bytes], Awaitable[None]]) -> Callable[[
             else:
                 loop.call_at(at, start, datagram)
 
-    return send_through
+    return through_link
