@@ -24,7 +24,7 @@ _LOUD_DB = 40.0
 """A word has something within so many dB of the loudest of its turn."""
 _QUIET_DB = 20.0
 """Silence is everywhere so far below it."""
-_EDGE_MS, _SLACK_MS = 100, 20
+_INSIDE_MS, _AROUND_MS, _SLACK_MS = 60, 100, 20
 """How much is looked at inside and outside an edge; how far the edge may be off."""
 _SMOOTH = 5  # windows
 
@@ -55,7 +55,7 @@ def is_noisy(scene: Scene, samples: Samples) -> bool:
     power = _power(samples)
     outside = np.ones(len(power), bool)
     for turn in scene.turns:
-        outside[_window(turn.start_ms - _EDGE_MS) : _window(turn.end_ms + _EDGE_MS)] = False
+        outside[_window(turn.start_ms - _AROUND_MS) : _window(turn.end_ms + _AROUND_MS)] = False
     softest = min(_loudest(power, turn.start_ms, turn.end_ms) for turn in scene.turns)
     return bool(outside.any()) and float(np.percentile(power[outside], 90)) > softest * _ratio(_QUIET_DB)
 
@@ -68,10 +68,10 @@ def _power(samples: Samples) -> Power:
 def _inside(turn: Turn, power: Power, peak: float) -> Iterator[str]:
     """There is sound where somebody speaks."""
     floor = peak * _ratio(_LOUD_DB)
-    if _loudest(power, turn.start_ms, turn.start_ms + _EDGE_MS) < floor:
-        yield f"{turn.id}: it begins at {turn.start_ms} ms, but the first {_EDGE_MS} ms are silent"
-    if _loudest(power, turn.end_ms - _EDGE_MS, turn.end_ms) < floor:
-        yield f"{turn.id}: it ends at {turn.end_ms} ms, but the last {_EDGE_MS} ms are silent"
+    if _loudest(power, turn.start_ms, turn.start_ms + _INSIDE_MS) < floor:
+        yield f"{turn.id}: it begins at {turn.start_ms} ms, but the first {_INSIDE_MS} ms are silent"
+    if _loudest(power, turn.end_ms - _INSIDE_MS, turn.end_ms) < floor:
+        yield f"{turn.id}: it ends at {turn.end_ms} ms, but the last {_INSIDE_MS} ms are silent"
     for word in turn.words:
         if _loudest(power, word.start_ms, word.end_ms) < floor:
             yield f"{turn.id}: nothing is heard where a word is to be, {word.start_ms} to {word.end_ms} ms"
@@ -81,8 +81,8 @@ def _silences(turn: Turn, power: Power, peak: float) -> Iterator[str]:
     """There is none around, and none in a pause."""
     most = peak * _ratio(_QUIET_DB)
     silences = [
-        ("before it begins", turn.start_ms - _EDGE_MS, turn.start_ms),
-        ("after it has ended", turn.end_ms, turn.end_ms + _EDGE_MS),
+        ("before it begins", turn.start_ms - _AROUND_MS, turn.start_ms),
+        ("after it has ended", turn.end_ms, turn.end_ms + _AROUND_MS),
         *(("in a pause", pause.start_ms, pause.end_ms) for pause in turn.pauses),
     ]
     for what, start, end in silences:

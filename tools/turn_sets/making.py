@@ -90,7 +90,8 @@ def make(recipe: Recipe) -> tuple[Scene, Samples]:
 
 def made(wanted: Sequence[Recipe], workers: int = 2) -> Iterator[tuple[Scene, Samples]]:
     """All of them, in order. Raises as :func:`make`."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # imports once, and never speaks itself
     with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool:
         yield from pool.map(make, wanted)
 

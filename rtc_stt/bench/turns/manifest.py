@@ -32,7 +32,6 @@ MAX_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class _Manifest:
-    file: Path
     raw: bytes
     scenes: list[Scene]
 
@@ -98,8 +97,11 @@ def digest(folder: Path) -> str:
     manifest = _read(folder)
     whole = hashlib.sha256(hashlib.sha256(manifest.raw).digest())
     for name in sorted({scene.file for scene in manifest.scenes}):
-        with (folder / name).open("rb") as file:
-            whole.update(name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+        try:
+            with (folder / name).open("rb") as file:
+                whole.update(name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise BadAudio(f"{folder / name} cannot be read: {type(error).__name__}") from error
     return whole.hexdigest()
 
 
@@ -125,7 +127,7 @@ def _read(folder: Path) -> _Manifest:
             _path(root, scene)
     except BadAudio as error:
         raise BadAudio(f"{file}: {error}") from error
-    return _Manifest(file, raw, scenes)
+    return _Manifest(raw, scenes)
 
 
 def _path(root: Path, scene: Scene) -> Path:
