@@ -24,8 +24,9 @@ from rtc_stt.bench.turns.result import Result, read, write
 from rtc_stt.bench.turns.run import Plan, run
 from rtc_stt.bench.turns.scene import Scene
 from rtc_stt.bench.turns.target import Target
-from rtc_stt.bench.turns.targets import make
 from rtc_stt.bench.turns.targets.bridge import BridgeTarget
+from rtc_stt.bench.turns.targets.webrtc import OverWebRtc
+from rtc_stt.bench.turns.targets.websocket import OverWebSocket
 from rtc_stt.errors import TargetFailed
 
 __all__ = ["BrokenOff", "Race", "RaceSettings", "seconds_of", "systems"]
@@ -97,7 +98,8 @@ def systems(settings: RaceSettings, environments: Path) -> Callable[[Job], Targe
     def make_system(job: Job) -> Target:
         if ours := OURS.get(job.system):
             keys = settings.weights.configuration if ours.is_same_weights else {}
-            return make(ours.target, hangover_ms=settings.hangover_ms, settings=keys)
+            kind = OverWebRtc if ours.transport == "webrtc" else OverWebSocket
+            return kind(hangover_ms=settings.hangover_ms, configuration=keys)
         place = Environment(PEERS[job.system], environments)
         if not place.is_ready:
             raise TargetFailed(

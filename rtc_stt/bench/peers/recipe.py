@@ -49,8 +49,7 @@ class Ours:
 
     name: str
     title: str
-    target: str
-    """Kind of target: see :mod:`rtc_stt.bench.turns.targets`."""
+    transport: str
     is_same_weights: bool = True
     """One model, the one that the peers have. False: two tiers, as the demo ships."""
 

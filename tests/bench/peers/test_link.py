@@ -47,7 +47,11 @@ class Peer:
         self.thread.start()
 
     def lines(self) -> list[dict[str, Any]]:
-        """All that is told until the other end closes."""
+        """All that is told until the other end closes, but that the session has been made."""
+        return [line for line in self.all_lines() if line != {"type": "ready"}]
+
+    def all_lines(self) -> list[dict[str, Any]]:
+        """The same, and that too."""
         told = b""
         while got := self.socket.recv(4096):
             told += got
@@ -96,6 +100,19 @@ def test_what_is_no_sound_ends_the_session(
     [failed] = peer.lines()
     assert failed["reason"].startswith("ValueError in the script")
     assert f"a piece of sound has {size} bytes" in capfd.readouterr().err
+
+
+def test_a_session_says_when_it_has_been_made(connect: Callable[..., Peer]) -> None:
+    peer = connect()
+    peer.socket.send(piece(bytes(2)) + HANG_UP)
+    assert peer.all_lines() == [{"type": "ready"}, {"type": "partial", "text": "2"}]
+
+
+def test_a_session_that_could_not_be_made_does_not_say_so(connect: Callable[..., Peer]) -> None:
+    def broken(_: link.Tell) -> Any:
+        raise MemoryError
+
+    assert [line["type"] for line in connect(broken).all_lines()] == ["failed"]
 
 
 def test_an_error_of_the_recogniser_is_told_without_its_words(

@@ -138,20 +138,21 @@ class BridgeTarget:
 
     async def _until_made(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A session may load a model of its own, and has not heard anything before."""
-        words = "hangs"
         try:
             async with asyncio.timeout(self._start_timeout_s):
                 while line := await reader.readline():
                     if is_made(line):
                         return
-                words = "failed"
-        except (OSError, ValueError):  # TimeoutError is one; ValueError: a line of over MAX_LINE bytes
-            pass
-        except BaseException:
+            words = "it gives up"
+        except TimeoutError:
+            words = "it hangs"
+        except (OSError, ValueError):  # ValueError: a line of over MAX_LINE bytes
+            words = "it says what nobody can read"
+        except asyncio.CancelledError:
             writer.transport.abort()
             raise
         writer.transport.abort()
-        raise TargetFailed(f"{self.name} makes no session: it {words}; its standard error says why")
+        raise TargetFailed(f"{self.name} makes no session: {words}")
 
     async def close(self) -> None:
         """See :class:`~rtc_stt.bench.turns.target.Target`."""

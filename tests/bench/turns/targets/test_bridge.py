@@ -123,3 +123,47 @@ async def test_a_python_that_there_is_not() -> None:
     assert target.name == "peer"
     with pytest.raises(TargetFailed, match="/no/such/python: No such file or directory"):
         await target.start()
+
+
+SLOW = """
+import json, socket, time
+listener = socket.create_server(("127.0.0.1", 0))
+print(json.dumps({"port": listener.getsockname()[1], "says_ready": True}), flush=True)
+connection, _ = listener.accept()
+time.sleep(0.2)
+connection.sendall(%s)
+connection.recv(1)
+"""
+
+
+READY = repr(b'{"type": "started"}\n{"type": "ready"}\n')
+
+
+async def test_a_session_is_connected_when_it_has_been_made() -> None:
+    target = BridgeTarget(argv=[sys.executable, "-c", SLOW % READY])
+    await target.start()
+    try:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        line = await target.connect(Ear(), None)
+        assert loop.time() - begun >= 0.2
+        await line.close()
+    finally:
+        await target.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (repr(b'{"type": "failed"}\n'), "it hangs"),
+        ("b'x' * 200_000", "it says what nobody can read"),
+    ],
+)
+async def test_a_session_that_is_never_made_is_refused(said: str, words: str) -> None:
+    target = BridgeTarget(argv=[sys.executable, "-c", SLOW % said], start_timeout_s=1.5)
+    await target.start()
+    try:
+        with pytest.raises(TargetFailed, match=words):
+            await target.connect(Ear(), None)
+    finally:
+        await target.close()

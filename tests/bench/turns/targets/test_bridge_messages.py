@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rtc_stt.bench.peers.link import FIELDS
-from rtc_stt.bench.turns.targets.bridge_messages import HANG_UP, Ready, piece, read_line, read_ready
+from rtc_stt.bench.turns.targets.bridge_messages import HANG_UP, Ready, is_made, piece, read_line, read_ready
 from rtc_stt.bench.turns.targets.reading import Unreadable
 from rtc_stt.bench.turns.told import Dropped, Eager, Endpoint, Failed, Final, Partial, Resumed, Told
 
@@ -66,9 +66,23 @@ def test_the_line_that_says_where_to_connect() -> None:
     assert read_ready(b'{"progress": 0.5}\n') is None
     assert read_ready(b'{"port": 4711, "facts": {"torch": "2.4"}}\n') == Ready(4711, {"torch": "2.4"})
     assert read_ready(b'{"port": 4711}\n') == Ready(4711, {})
-    for wrong in (b'{"port": 0}', b'{"port": 65536}', b'{"port": "80"}', b'{"port": 80, "facts": []}'):
+    assert read_ready(b'{"port": 4711, "says_ready": true}\n') == Ready(4711, {}, says_ready=True)
+    wrong_ones = (
+        b'{"port": 0}',
+        b'{"port": 65536}',
+        b'{"port": "80"}',
+        b'{"port": 80, "facts": []}',
+        b'{"port": 80, "says_ready": 1}',
+    )
+    for wrong in wrong_ones:
         with pytest.raises(Unreadable):
             read_ready(wrong)
+
+
+def test_the_line_that_says_that_a_session_has_been_made() -> None:
+    assert is_made(line("ready"))
+    assert not is_made(line("started"))
+    assert not is_made(b"Traceback\n")
 
 
 def test_sound_says_how_long_it_is() -> None:
