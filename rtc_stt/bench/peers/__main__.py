@@ -23,7 +23,7 @@ from rtc_stt.bench.peers.tables import with_tables
 from rtc_stt.bench.result import provenance
 from rtc_stt.bench.turns import manifest
 from rtc_stt.bench.turns.result import write
-from rtc_stt.errors import RtcSttError
+from rtc_stt.errors import RtcSttError, TargetFailed
 
 __all__ = ["DOCUMENT", "RESULTS", "documented", "main"]
 
@@ -157,7 +157,7 @@ def _run(options: argparse.Namespace) -> int:
         try:
             race.run(until, tick)
             bar.update(min(1, begun))
-        except BrokenOff as broken:
+        except (BrokenOff, TargetFailed) as broken:
             words = f"{broken}: what is finished is kept, and the same command goes on"
     _write(race, settings, options.out or RESULTS / options.models.replace(":", "-"))
     if words:

@@ -82,12 +82,12 @@ def test_every_row_has_as_many_cells_as_its_head():
 
 
 def test_tables_take_the_place_of_older_ones():
-    document = f"before\n{BEGIN}\nold\n{END}\nafter"
+    document = f"before\n{BEGIN}\nstale words\n{END}\nafter"
     once = with_tables(document, [told()])
     assert with_tables(once, [told()]) == once
     assert once.startswith(f"before\n{BEGIN}\n**Models: demo**")
     assert once.endswith(f"\n{END}\nafter")
-    assert "old" not in once
+    assert "stale words" not in once
 
 
 def test_a_document_without_a_place_is_refused():
