@@ -23,11 +23,15 @@ class Host:
     Args:
         url: of a server that runs; by default one is started.
         hangover_ms: that the child is configured with. Every session asks for it as well.
+        configuration: other keys of the child's.
     """
 
-    def __init__(self, url: str | None, *, hangover_ms: int) -> None:
+    def __init__(
+        self, url: str | None, *, hangover_ms: int, configuration: Mapping[str, str] | None = None
+    ) -> None:
         self._given = url.rstrip("/") if url else None
         self._hangover_ms = hangover_ms
+        self._configuration = dict(configuration or {})
         self._child: DemoServer | None = None
         self.url = self._given or ""
         """Where it is; empty before a child has started."""
@@ -51,7 +55,7 @@ class Host:
     def _environment(self) -> dict[str, str]:
         options = configuration(self._hangover_ms, None)["endpointing"]
         assert isinstance(options, Mapping)
-        return {name.upper(): str(value) for name, value in options.items()}
+        return {name.upper(): str(value) for name, value in options.items()} | self._configuration
 
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()

@@ -36,6 +36,7 @@ class OverWebRtc:
         key: where it asks for one.
         hangover_ms: that every session asks for.
         network: what happens to outgoing datagrams, on every line alike.
+        configuration: keys of the server that is started, such as ``CT2_SMALL_PATH``.
     """
 
     name = "webrtc"
@@ -47,8 +48,9 @@ class OverWebRtc:
         key: str | None = None,
         hangover_ms: int = 500,
         network: Conditions | None = None,
+        configuration: Mapping[str, str] | None = None,
     ) -> None:
-        self._host = Host(url, hangover_ms=hangover_ms)
+        self._host = Host(url, hangover_ms=hangover_ms, configuration=configuration)
         self._key, self._hangover_ms, self._network = key, hangover_ms, network
         self._models: Mapping[str, str | None] = {}
 

@@ -22,12 +22,20 @@ class OverWebSocket:
         url: of a server that runs; by default one is started.
         key: where it asks for one.
         hangover_ms: that every session asks for.
+        configuration: keys of the server that is started, such as ``CT2_SMALL_PATH``.
     """
 
     name = "websocket"
 
-    def __init__(self, url: str | None = None, *, key: str | None = None, hangover_ms: int = 500) -> None:
-        self._host = Host(url, hangover_ms=hangover_ms)
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        hangover_ms: int = 500,
+        configuration: Mapping[str, str] | None = None,
+    ) -> None:
+        self._host = Host(url, hangover_ms=hangover_ms, configuration=configuration)
         self._key, self._hangover_ms = key, hangover_ms
         self._models: Mapping[str, str | None] = {}
 
