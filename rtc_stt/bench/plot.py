@@ -87,7 +87,7 @@ def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
     ticks = sorted({x for x, _ in points})
-    for x in ticks if len(ticks) <= MAX_TICKS else [x for x in _steps(right) if x <= right]:
+    for x in ticks if len(ticks) <= MAX_TICKS else [x for x in steps(right) if x <= right]:
         at, base = place(x, 0)
         parts.append(f'<text x="{at:.1f}" y="{base + 15:.1f}" text-anchor="middle">{x:g}</text>')
     if chart.mark is not None:
