@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 else:
     import link  # beside this script, in an environment that has no rtc_stt
 
+__all__ = ["main"]
+
 RATE = 16_000
 WINDOW = 512
 """Samples that Silero takes at a time."""

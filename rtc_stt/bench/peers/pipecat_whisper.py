@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 else:
     import link  # beside this script, in an environment that has no rtc_stt
 
+__all__ = ["main"]
+
 RATE = 16_000
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 else:
     import link  # beside this script, in an environment that has no rtc_stt
 
+__all__ = ["main"]
+
 EARLY_S = 0.2
 """After so much silence the final is begun already (``early_transcription_on_silence``). Its documentation
 says milliseconds, and its code (1.1.2) takes seconds."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 else:
     import link  # beside this script, in an environment that has no rtc_stt
 
+__all__ = ["main"]
+
 RATE = 16_000
 LOOK_MS = 250
 """About how long WhisperLive takes to look again at the same text: it waits 100 ms, and decodes 30 s."""

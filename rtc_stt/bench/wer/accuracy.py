@@ -243,11 +243,10 @@ def _beside(
             "a process that decodes has died: is there memory for so many? Try --workers 1"
         ) from error
     finally:
-        executor.shutdown(wait=is_done, cancel_futures=True)
         if not is_done:
             for child in set(multiprocessing.active_children()) - others:
                 child.terminate()  # in the middle of a decode
-                child.join()
+        executor.shutdown(cancel_futures=True)
 
 
 _ears: Ears | ModelError | None = None
