@@ -114,8 +114,10 @@ class _Run:
             observation = await speaker.play(scene, sounds[scene.id])
         finally:
             await speaker.leave()
-        row = measure(observation, patience_s=self._plan.patience_s, cost_only=self._plan.cost_only).rows[0]
-        self._cold["first_turn_ttfs_ms"] = None if row.is_timed_out else round(row.ttfs_ms, 1)
+        plan = self._plan
+        rows = measure(observation, patience_s=plan.patience_s, cost_only=plan.cost_only).rows
+        known = [round(row.ttfs_ms, 1) for row in rows[:1] if not row.is_timed_out]
+        self._cold["first_turn_ttfs_ms"] = known[0] if known else None
         self._tick()
 
     async def _measure(self, sounds: Mapping[str, Sound]) -> None:
