@@ -55,9 +55,13 @@ def _head(standings: Mapping[str, Any]) -> str:
     return (
         f"**Models: {settings['models']}** ({weights}). {data.get('scenes', 0)} scenes of "
         f"{', '.join(data.get('sets', ())) or 'all sets'}, language {settings['language']}, hangover "
-        f"{settings['hangover_ms']} ms, {settings['rounds']} rounds in turn, {settings['cores']} cores; "
+        f"{settings['hangover_ms']} ms, {_rounds(settings['rounds'])}, {settings['cores']} cores; "
         f"threads of a peer's decode: {threads} sessions. {_where(settings)}"
     )
+
+
+def _rounds(count: int) -> str:
+    return "1 round" if count == 1 else f"{count} rounds in turn"
 
 
 def _where(settings: Mapping[str, Any]) -> str:
