@@ -5,8 +5,9 @@ The default profile is repeatable; ``HYPOTHESIS_PROFILE=thorough`` searches long
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -46,3 +47,13 @@ async def call(calls: Callable[..., Call]) -> Call:
     made = calls()
     made.session.start()
     return made
+
+
+@pytest.fixture
+def no_garbage_collection() -> Iterator[None]:
+    """For tests of how long something takes: thousands of tests leave much to look through, and no server has
+    so much."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

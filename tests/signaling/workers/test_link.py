@@ -7,6 +7,7 @@ import socket
 import time
 
 import numpy as np
+import pytest
 
 from signaling.workers import link as module
 from signaling.workers.frames import Frame
@@ -48,6 +49,7 @@ async def test_messages_keep_their_order_whatever_their_size() -> None:
     other.close("enough")
 
 
+@pytest.mark.usefixtures("no_garbage_collection")
 async def test_the_loop_is_not_held_up_by_a_large_message() -> None:
     """Thirty seconds of audio; the longest that a model is asked to decode."""
     link, _, other, side = await pair()
@@ -67,9 +69,9 @@ async def test_the_loop_is_not_held_up_by_a_large_message() -> None:
         link.send({"type": "audio"}, np.zeros(480_000, np.float32))
         await asyncio.sleep(0)
     await wait_for(lambda: len(side.frames) == 6)
-    assert longest < 0.005
     link.close("enough")
     other.close("enough")
+    assert longest < 0.005
 
 
 async def test_both_sides_hear_of_the_end_once() -> None:
