@@ -95,7 +95,7 @@ async def test_without_sound_the_connection_is_kept(monkeypatch: pytest.MonkeyPa
         line = await target.connect(Ear(), None)
         line.send(FRAME)
         async with asyncio.timeout(5):
-            await kept.wait()
+            assert await kept.wait()
         await line.close()
         await target.close()
 

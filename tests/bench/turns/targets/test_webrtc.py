@@ -61,14 +61,18 @@ def test_reordered_packets_arrive_after_later_ones():
 
 
 def test_a_connection_that_closes_meanwhile_is_no_error():
+    tried = []
+
     async def go() -> None:
         async def send(datagram: bytes) -> None:
+            tried.append(datagram)
             raise ConnectionError
 
         await through(Link(Conditions(delay_s=0.01)), send)(RTP)
         await asyncio.sleep(0.1)
 
     virtually(go())
+    assert tried == [RTP]
 
 
 async def test_a_microphone_gives_each_frame_at_once():
