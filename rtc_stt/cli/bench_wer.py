@@ -18,7 +18,7 @@ from rtc_stt.bench.wer import figures, report
 from rtc_stt.bench.wer.accuracy import Ears, Listened, Listening, fitting_workers, listen
 from rtc_stt.bench.wer.corpus import Corpus, load
 from rtc_stt.cli import common
-from rtc_stt.cli.demo import DEMO_VALUES
+from rtc_stt.cli.demo import read_values
 from rtc_stt.config import Decoding, Recordings, RedecodeMode, Routing
 from rtc_stt.config_keys import Values, build
 from rtc_stt.engines.fetch import locate
@@ -66,9 +66,7 @@ def add_parser(parts: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Decode, count and tell; 1 where it was broken off or a recording cannot be read."""
     common.set_up_logging(options)
-    values = common.read_values(options)
-    if options.demo:
-        values = values.over(DEMO_VALUES)
+    values = read_values(options)
     decoding, routing = build(Decoding, values), build(Routing, values)
     models = _locate(decoding)
     corpus = load(options.folder, options.limit)

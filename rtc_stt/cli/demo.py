@@ -15,7 +15,7 @@ from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
 from signaling.page import About
 
-__all__ = ["DEMO_VALUES", "add_parser", "demo_speech"]
+__all__ = ["DEMO_VALUES", "add_parser", "demo_speech", "read_values"]
 
 DEMO_VALUES = Values(
     {
@@ -55,6 +55,12 @@ def run(options: argparse.Namespace) -> int:
     logs = common.set_up_logging(options)
     values = common.read_values(options, host=options.host, port=options.port).over(DEMO_VALUES)
     return run_gateway(values, _about, _announce, logs)
+
+
+def read_values(options: argparse.Namespace, **flags: object) -> Values:
+    """As :func:`common.read_values`; with ``--demo`` what is not set is as in the demo."""
+    values = common.read_values(options, **flags)
+    return values.over(DEMO_VALUES) if options.demo else values
 
 
 def demo_speech(instrument: Instrument, changes: Mapping[str, str]) -> Speech:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rtc_stt.cli import common
 from rtc_stt.cli.common import Model
-from rtc_stt.cli.demo import DEMO_VALUES
+from rtc_stt.cli.demo import read_values
 from rtc_stt.cli.serve import add_listen, warn_if_open
 from rtc_stt.config import Decoding, Recordings, Routing
 from rtc_stt.config_keys import Values, build
@@ -54,9 +54,7 @@ def add_parser(commands: Any, kind: Kind, help: str, example: str) -> None:
 def run_service(kind: Kind, options: argparse.Namespace) -> int:
     """Load the model, serve until told to stop, drain."""
     common.set_up_logging(options)
-    values = common.read_values(options, host=options.host, port=options.port)
-    if options.demo:
-        values = values.over(DEMO_VALUES)
+    values = read_values(options, host=options.host, port=options.port)
     values = values.over(_defaults(kind))
     server, access, recordings = build(Server, values), build(Access, values), build(Recordings, values)
     warn_if_open(server, access)

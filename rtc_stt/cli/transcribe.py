@@ -11,7 +11,7 @@ from typing import Any
 
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.cli import common
-from rtc_stt.cli.demo import DEMO_VALUES
+from rtc_stt.cli.demo import read_values
 from rtc_stt.commands import Configure
 from rtc_stt.errors import BadAudio
 from rtc_stt.events import Event, SessionError, SessionWarning, TranscriptFinal
@@ -52,9 +52,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Transcribe the files one after the other; 1 where one could not be read."""
     common.set_up_logging(options)
-    values = common.read_values(options)
-    if options.demo:
-        values = values.over(DEMO_VALUES)
+    values = read_values(options)
     for path in options.files:
         if not path.is_file():
             raise BadAudio(f"{path}: no such file")

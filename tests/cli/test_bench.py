@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
 from rtc_stt.bench.decode import Job
 from rtc_stt.bench.result import Mark, Outcome
 from rtc_stt.cli import bench, main
-
-
-@pytest.fixture(autouse=True)
-def alone():
-    """Nothing left of what a command sets up."""
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 def parts(monkeypatch, *marks):

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
 from rtc_stt.bench.turns.result import write
 from rtc_stt.cli import main
 from tests.turn_results import made
-
-
-@pytest.fixture(autouse=True)
-def alone():
-    """Nothing left of what a command sets up."""
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 @pytest.fixture

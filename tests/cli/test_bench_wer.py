@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 
 import pytest
@@ -18,14 +17,10 @@ SCRIPT = [Said(500, 900, "one"), Said(1_000, 1_400, "two"), Said(1_500, 1_900, "
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch):
-    """Nothing left of what a command sets up, and nothing of this machine's configuration."""
+def unconfigured(monkeypatch):
+    """Nothing of this machine's configuration."""
     for name in ("CONFIG_PATH", "CT2_SMALL_PATH", "CT2_MEDIUM_PATH"):
         monkeypatch.delenv(name, raising=False)
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 @pytest.fixture

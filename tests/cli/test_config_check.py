@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from rtc_stt.cli import main
@@ -12,14 +10,10 @@ KEY = "a-key-of-sixteen-chars"
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch):
-    """Nothing of the machine's own configuration, and nothing left of what a command sets up."""
+def unconfigured(monkeypatch):
+    """Nothing of the machine's own configuration."""
     for name in ("CONFIG_PATH", "API_KEYS", "API_KEYS_FILE", "HOST", "PORT", "MIN_SILENCE_MS"):
         monkeypatch.delenv(name, raising=False)
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 def test_the_effective_configuration_names_the_source_of_each_value(tmp_path, monkeypatch, capsys):

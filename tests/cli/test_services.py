@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from rtc_stt import demo_models
@@ -18,14 +16,10 @@ from signaling.settings import Access, Server
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch):
-    """Nothing of the machine's own configuration, and nothing left of what a command sets up."""
+def unconfigured(monkeypatch):
+    """Nothing of the machine's own configuration."""
     for name in ("CONFIG_PATH", "API_KEYS", "HOST", "PORT", "CT2_SMALL_PATH", "CT2_MEDIUM_PATH"):
         monkeypatch.delenv(name, raising=False)
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 @pytest.mark.parametrize(("command", "key"), [("primary", "CT2_SMALL_PATH"), ("fallback", "CT2_MEDIUM_PATH")])
