@@ -7,8 +7,8 @@ from typing import Literal
 
 from rtc_stt.bench.turns.target import Hear, Line
 from rtc_stt.bench.turns.targets.deepgram_messages import CLOSE_STREAM, KEEP_ALIVE, DeepgramReader, query
+from rtc_stt.bench.turns.targets.foreign_socket import Opener, SocketLine, public_url
 from rtc_stt.bench.turns.targets.pcm import pcm16
-from rtc_stt.bench.turns.targets.web_socket import Opener, SocketLine, public_url
 
 __all__ = ["DeepgramTarget"]
 

@@ -17,9 +17,9 @@ import yarl
 from rtc_stt.audio import Samples
 from rtc_stt.bench.turns.scene import Turn
 from rtc_stt.bench.turns.target import Hear, Line
+from rtc_stt.bench.turns.targets.foreign_socket import public_url
 from rtc_stt.bench.turns.targets.recordings import CommandReader, NotTranscribed, UploadReader, is_ours
 from rtc_stt.bench.turns.targets.turn_cutter import Cut, TurnCutter
-from rtc_stt.bench.turns.targets.web_socket import public_url
 from rtc_stt.bench.turns.told import Endpoint, Failed, Final
 from rtc_stt.errors import TargetFailed
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from rtc_stt.bench.turns.target import Hear, Line
+from rtc_stt.bench.turns.targets.foreign_socket import Opener, SocketLine, hang_up, public_url
 from rtc_stt.bench.turns.targets.openai_messages import (
     RATE,
     Form,
@@ -18,7 +19,6 @@ from rtc_stt.bench.turns.targets.openai_messages import (
 )
 from rtc_stt.bench.turns.targets.pcm import Upsampler
 from rtc_stt.bench.turns.targets.reading import Unreadable, scrub
-from rtc_stt.bench.turns.targets.web_socket import Opener, SocketLine, hang_up, public_url
 from rtc_stt.errors import TargetFailed
 
 __all__ = ["OpenAIRealtimeTarget"]

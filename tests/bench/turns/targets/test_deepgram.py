@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rtc_stt.bench.turns.targets import web_socket
+from rtc_stt.bench.turns.targets import foreign_socket
 from rtc_stt.bench.turns.targets.deepgram import DeepgramTarget
 from rtc_stt.bench.turns.targets.pcm import pcm16
 from rtc_stt.bench.turns.told import Endpoint, Failed, Final, Partial
@@ -80,7 +80,7 @@ async def test_the_end_of_the_stream_is_said_when_the_line_is_closed_and_not_bef
 
 
 async def test_without_sound_the_connection_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_socket, "QUIET_S", 0.02)
+    monkeypatch.setattr(foreign_socket, "QUIET_S", 0.02)
     kept = asyncio.Event()
 
     async def wait(ws: web.WebSocketResponse) -> None:
@@ -118,7 +118,7 @@ async def breaks(ws: web.WebSocketResponse) -> None:
         (Server("{"), "a message is not JSON"),
         (Server(b"bytes"), "the server sent bytes where text was due"),
         (Server({"type": "Error", "variant": KEY}), r"the server told an error \(without a code\)"),
-        (Server("x" * (web_socket.MAX_MESSAGE + 1)), "the connection broke"),
+        (Server("x" * (foreign_socket.MAX_MESSAGE + 1)), "the connection broke"),
         (Server(*["{}" + " " * 1_000_000] * 12), "the server says more than anybody can read"),
     ],
     ids=["closes", "breaks", "no JSON", "bytes", "error", "too long", "flood"],
@@ -131,7 +131,7 @@ async def test_a_server_of_no_more_use(server: Server, reason: str) -> None:
 
 
 async def test_who_takes_no_sound_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_socket, "MAX_WAITING_S", 1)
+    monkeypatch.setattr(foreign_socket, "MAX_WAITING_S", 1)
 
     async def deaf(request: web.Request) -> web.WebSocketResponse:
         ws = await upgraded(request)
