@@ -40,7 +40,7 @@ def add_parser(parts: Any, make_speech: MakeSpeech) -> None:
     )
     parser.add_argument("--target", choices=TARGETS, default=TARGETS[0], help=f"default: {TARGETS[0]}")
     parser.add_argument("--url", help="of a server that runs; without it rtc-stt demo is started as a child")
-    parser.add_argument("--key", help="its API key")
+    common.add_key(parser)
     _add_limits(parser)
     group = parser.add_argument_group("what is spoken")
     group.add_argument("--turns", type=Path, default=manifest.TURNS, metavar="DIR", help="folder of turns")

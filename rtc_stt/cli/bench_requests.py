@@ -27,7 +27,7 @@ def add_parser(parts: Any) -> None:
         example="rtc-stt bench requests --url http://127.0.0.1:8081 --concurrency 1,2,4 --out r.json",
     )
     parser.add_argument("--url", required=True, help="of the service, e.g. http://127.0.0.1:8081")
-    parser.add_argument("--key", help="its API key; without one it must be open")
+    common.add_key(parser)
     parser.add_argument(
         "--concurrency",
         type=_steps,

@@ -50,7 +50,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--url", help="of a server that runs; without it our own targets start rtc-stt demo as a child"
     )
-    group.add_argument("--key", help="its API key")
+    common.add_key(group)
     group.add_argument(
         "--set",
         type=_setting,

@@ -27,6 +27,7 @@ __all__ = [
     "Model",
     "add_common",
     "add_config",
+    "add_key",
     "add_parser",
     "both_models",
     "load_engines",
@@ -43,6 +44,9 @@ GROUPS: tuple[type, ...] = (
     Server, Access, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
 )  # fmt: skip
 """Every group of configuration keys."""
+
+KEY_VARIABLE = "RTC_STT_KEY"
+"""The API key of a server that a command talks to."""
 
 T = TypeVar("T")
 
@@ -71,6 +75,15 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Where the configuration comes from."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="KEY=value lines (default: $CONFIG_PATH)")
+
+
+def add_key(to: Any) -> None:
+    """The API key of a server that is measured: as a flag, or where nobody sees it in a list of processes."""
+    to.add_argument(
+        "--key",
+        default=os.environ.get(KEY_VARIABLE),
+        help=f"its API key; better in {KEY_VARIABLE}, for others on this machine can see a command line",
+    )
 
 
 def read_values(options: argparse.Namespace, **flags: object) -> Values:

@@ -10,7 +10,7 @@ from rtc_stt.bench.link import Conditions
 from rtc_stt.bench.turns import manifest
 from rtc_stt.bench.turns.conditions import Condition
 from rtc_stt.bench.turns.result import Result, read
-from rtc_stt.cli import bench_turns, main
+from rtc_stt.cli import bench_turns, common, main
 from tests.bench.turns.virtual import virtually
 
 
@@ -108,3 +108,18 @@ def test_help_has_an_example(capsys):
     assert "example:" in told
     assert bench_turns.EXAMPLE in told
     assert str(Path.home()) not in told
+
+
+@pytest.mark.parametrize("arguments", [["turns"], ["load"], ["requests", "--url", "http://127.0.0.1:1"]])
+def test_a_key_need_not_stand_on_the_command_line(monkeypatch, arguments):
+    seen = []
+
+    def stop_here(options):
+        seen.append(options.key)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(common, "set_up_logging", stop_here)
+    monkeypatch.setenv("RTC_STT_KEY", "a-key-of-sixteen-chars")
+    for flags in ([], ["--key", "another-key-of-mine"]):
+        assert main(["bench", *arguments, *flags]) == 130
+    assert seen == ["a-key-of-sixteen-chars", "another-key-of-mine"]
