@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from signaling.dialects.dialect import Beginning
+
 __all__ = ["Call", "Caller", "Connected", "Fragment", "Health", "Host", "Meter", "Resume", "Watcher"]
 
 
@@ -38,6 +40,8 @@ class Call:
 
     sdp: str
     resume: Resume | None = None
+    beginning: Beginning = Beginning()
+    """What else the client said, for the dialect of its data channel."""
 
 
 @dataclass(frozen=True, slots=True)

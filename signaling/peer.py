@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtc_stt.audio import Origin, Samples
+from rtc_stt.commands import Command
 from rtc_stt.errors import trace
 from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Session
 from signaling.calls import Fragment
 from signaling.data_channel import EventChannel
+from signaling.dialects.dialect import Beginning
 from signaling.figures import Figure, Figures
 from signaling.receiver import AudioReceiver
 from signaling.transport import Transport
@@ -57,6 +59,7 @@ class Peer:
         is_live: whether it carries the session from the start; else from :meth:`take_over` on.
         on_connected: called once, when the connection stands.
         on_open: called once, when the client has opened its data channel.
+        beginning: what the client said with its offer.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Peer:
         is_live: bool,
         on_connected: Callable[[Peer], None],
         on_open: Callable[[Peer], None],
+        beginning: Beginning | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.id = peer_id
@@ -81,12 +85,7 @@ class Peer:
         self._on_open = on_open
         self._transport = Transport(self, local=local)
         self._channel = EventChannel(
-            receive=self._receive_message,
-            complain=session.warn,
-            give_up=self._lose_soon,
-            refuse=instrument.message_refused,
-            outstanding=lambda: self._transport.outstanding_bytes,
-            clock=time.monotonic,
+            self, lambda: self._transport.outstanding_bytes, time.monotonic, beginning=beginning
         )
         self._receiver: AudioReceiver | None = None
         self._gone: asyncio.Future[str] = loop.create_future()
@@ -99,7 +98,7 @@ class Peer:
     def has_opened(self) -> bool:
         """Whether the client has ever opened its data channel, and so may know the token to come back
         with."""
-        return self._channel.is_attached
+        return self._channel.resumes
 
     # ── What its owner does ────────────────────────────────────────────────────────────
 
@@ -208,16 +207,39 @@ class Peer:
         elif state in ("failed", "closed"):
             self._lose("connection_lost")
 
-    def refuse_message(self, reason: str) -> None:
-        """Something that came over the data channel is not taken."""
-        self._instrument.message_refused(reason)
-
     def violate(self, reason: str) -> None:
         """The client does what no honest one does."""
         self.session.log.warning("the connection is closed for abuse of the data channel: %s", reason)
         self._lose("abuse")
 
-    # ── Audio and messages ────────────────────────────────────────────────────────────
+    # ── What comes over the data channel (see data_channel.Listener) ─────────────────
+
+    def receive_message(self, message: str | bytes) -> None:
+        """A message of ``rtc-stt.v1``."""
+        if self._is_live:
+            self._tell_figures()  # it may be the last moment: after a stop nothing is told but the end
+            self.session.receive_message(message)
+
+    def receive_command(self, command: Command) -> None:
+        """What a message of another dialect comes to."""
+        if self._is_live:
+            self._tell_figures()
+            self.session.receive_command(command)
+
+    def complain(self, code: str, message: str) -> None:
+        """The client does something wrong, and is to be told."""
+        self.session.warn(code, message)
+
+    def give_up(self, reason: str) -> None:
+        """The client cannot be reached any more. Where the connection goes, its channel closes a moment
+        before the connection says so."""
+        asyncio.get_running_loop().call_soon(self._lose, reason)
+
+    def refuse_message(self, reason: str) -> None:
+        """Something that came over the data channel is not taken."""
+        self._instrument.message_refused(reason)
+
+    # ── Audio ────────────────────────────────────────────────────────────
 
     def _deliver_audio(self, samples: Samples, origin: Origin) -> None:
         if self._is_live:
@@ -226,11 +248,6 @@ class Peer:
     def _deliver_silence(self, samples: int, origin: Origin) -> None:
         if self._is_live:
             self.session.receive_silence(samples, origin)
-
-    def _receive_message(self, message: str | bytes) -> None:
-        if self._is_live:
-            self._tell_figures()  # it may be the last moment: after a stop nothing is told but the end
-            self.session.receive_message(message)
 
     def _hear(self, act: Callable[[], None]) -> None:
         """Let the receiver act. It takes whatever comes; should it ever fail, nobody is left talking to
@@ -301,10 +318,6 @@ class Peer:
         """What follows from it happens later: the cause may be an event that the session is just telling."""
         if not self._gone.done():
             self._gone.set_result(reason)
-
-    def _lose_soon(self, reason: str) -> None:
-        """Where the connection goes, its channel closes a moment before the connection says so."""
-        asyncio.get_running_loop().call_soon(self._lose, reason)
 
     def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, call)

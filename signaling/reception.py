@@ -12,9 +12,10 @@ from aiohttp import web
 from rtc_stt.errors import ClientError, NotFound, SessionGone, Unavailable, Unprocessable
 from signaling.auth import OPEN, Pass
 from signaling.calls import Call, Caller, Connected, Fragment, Resume
+from signaling.dialects.dialect import Beginning
 from signaling.door import Redirect, Ticket
 from signaling.keys import FRONT, GATE, Front
-from signaling.request import source_of
+from signaling.request import id_of, source_of
 from signaling.resources import Resource
 from signaling.sanitiser import Offer, clean_offer
 from signaling.sdp import complete_answer, rewrite_candidates
@@ -42,10 +43,15 @@ class Answer:
     shown: Pass
 
 
-def identify(request: web.Request) -> Pass:
-    """Who asks, by header or query. See :meth:`Authority.identify`."""
+def identify(request: web.Request, authorization: str | None = None) -> Pass:
+    """Who asks, by header or query. See :meth:`Authority.identify`.
+
+    Args:
+        authorization: what stands for the header ``Authorization``, where another protocol says it elsewhere
+            or otherwise.
+    """
     return request.app[GATE].authority.identify(
-        request.headers.get("Authorization"), request.query.get("access_token")
+        authorization or request.headers.get("Authorization"), request.query.get("access_token")
     )
 
 
@@ -54,8 +60,10 @@ def caller_of(request: web.Request, shown: Pass) -> Caller:
     return Caller(shown.key_id, source_of(request).address)
 
 
-def identify_caller(request: web.Request, resume: Resume | None) -> Pass:
-    """Who makes an offer.
+def identify_caller(
+    request: web.Request, resume: Resume | None = None, authorization: str | None = None
+) -> Pass:
+    """Who makes an offer. ``authorization``: see :func:`identify`.
 
     Raises:
         Unauthorized: no key or token where one is needed, or a token that may not begin a session.
@@ -63,16 +71,25 @@ def identify_caller(request: web.Request, resume: Resume | None) -> Pass:
     if resume:
         # The resume token is a better proof than a key: it was told to the session's own client only.
         return Pass(OPEN)
-    shown = identify(request)
+    shown = identify(request, authorization)
     if shown.token:
         request.app[GATE].authority.tokens.check(shown.token, time.time())
     return shown
 
 
 async def answer_call(
-    request: web.Request, shown: Pass, sdp: str, resume: Resume | None, *, reject_video: bool = False
+    request: web.Request,
+    shown: Pass,
+    sdp: str,
+    resume: Resume | None,
+    *,
+    reject_video: bool = False,
+    text: str = "",
 ) -> Answer:
     """A new connection, of a new session or one that goes on.
+
+    Args:
+        text: see :class:`~signaling.dialects.dialect.Beginning`.
 
     Raises:
         TokenReplayed, TooMany, Unavailable, Redirect: may not come in, or not now.
@@ -81,9 +98,10 @@ async def answer_call(
     """
     front = request.app[FRONT]
     ticket = front.gate.door.admit(caller_of(request, shown), _now(), resuming=resume is not None)
+    beginning = Beginning(id_of(request), time.time(), text)
     try:
         offer = _clean(front, sdp, reject_video=reject_video)
-        connected = await _connect(front, ticket, shown, Call(offer.sdp, resume))
+        connected = await _connect(front, ticket, shown, Call(offer.sdp, resume, beginning))
     except BaseException:
         front.gate.door.release(ticket)
         raise

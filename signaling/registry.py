@@ -15,6 +15,7 @@ from rtc_stt.errors import NotFound, SessionGone, Unavailable, trace
 from rtc_stt.events import Event
 from rtc_stt.session import Session, Speech
 from signaling.calls import Call, Connected, Fragment, Health, Meter, Resume, Watcher
+from signaling.dialects.dialect import Beginning
 from signaling.line import Carrier, Line
 from signaling.peer import Peer
 from signaling.settings import Server, WebRtc
@@ -110,7 +111,7 @@ class Registry:
 
     async def _begin(self, call: Call) -> Connected:
         line = self._make_line("webrtc")
-        peer = self._make_peer(line, is_live=True)
+        peer = self._make_peer(line, call.beginning, is_live=True)
         self._answering += 1
         try:
             answer = await self._answer(peer, call.sdp)
@@ -147,7 +148,7 @@ class Registry:
 
     async def _resume(self, call: Call, resume: Resume, line: Line) -> Connected:
         peer = self._make_peer(
-            line, is_live=False, on_open=lambda peer: line.take_over(peer, resume.last_seq)
+            line, call.beginning, is_live=False, on_open=lambda peer: line.take_over(peer, resume.last_seq)
         )
         answer = await self._answer(peer, call.sdp)
         if not line.may_resume:
@@ -157,7 +158,14 @@ class Registry:
         self._carry(line, peer)
         return Connected(peer.id, line.session.id, answer)
 
-    def _make_peer(self, line: Line, *, is_live: bool, on_open: Callable[[Peer], None] | None = None) -> Peer:
+    def _make_peer(
+        self,
+        line: Line,
+        beginning: Beginning,
+        *,
+        is_live: bool,
+        on_open: Callable[[Peer], None] | None = None,
+    ) -> Peer:
         return Peer(
             self._prefix + secrets.token_urlsafe(16),
             session=line.session,
@@ -167,6 +175,7 @@ class Registry:
             is_live=is_live,
             on_connected=lambda _: self._tell(line, "connected"),
             on_open=on_open or (lambda _: None),
+            beginning=beginning,
         )
 
     async def _answer(self, peer: Peer, sdp: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 
@@ -49,11 +50,17 @@ OPEN_PATHS = ("/web/", "/v1/health", "/v1/ready", "/openapi.json")
 PAGES = ("/", "/diagnose")
 """What needs no key."""
 
-SHARED_PATHS = ("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers", "/v1/stream")
+SHARED_PATHS = (
+    *("/whip", "/api/offer", "/v1/tokens", "/v1/ice-servers", "/v1/stream"),
+    *("/v1/realtime", "/v1/realtime/calls", "/v1/realtime/client_secrets", "/v1/listen"),
+)
 """What pages of other origins may use, if they are allowed. These look at keys and tokens themselves."""
 
-COUNTED = ("/v1/transcribe",)
-"""Endpoints that do the work: their requests are in the metrics."""
+COUNTED = ("/v1/transcribe", "/v1/audio/transcriptions", "/v1/listen")
+"""Endpoints that do the work: their POST requests are in the metrics."""
+
+BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {}
+"""Bodies of errors as clients of other protocols read them, by path: of status, type, message, request id."""
 
 _ID = web.RequestKey("id", str)
 _TOLD: web.RequestKey[dict[str, str]] = web.RequestKey("told", dict)
@@ -78,11 +85,11 @@ async def middleware(
     """Around every handler."""
     request_id = request[_ID] = secrets.token_hex(8)
     request[_TOLD] = {}
-    gate, endpoint = request.app[GATE], request.path if request.path in COUNTED else None
+    gate, endpoint = request.app[GATE], _counted(request)
     gate.connections.heard(request.transport)
     if endpoint:
         gate.instrument.request_begun(endpoint)
-    response = await _respond(request, handler, request_id)
+    response = await _respond(request, handler)
     if endpoint and response.status >= 400:
         gate.instrument.request_failed(endpoint, response.headers["X-Error-Type"], response.status)
     if response.status >= 400 and not request.content.is_eof():
@@ -96,6 +103,11 @@ async def middleware(
     return response
 
 
+def _counted(request: web.Request) -> str | None:
+    """Its name in the metrics, if it is there."""
+    return request.path if request.method == "POST" and request.path in COUNTED else None
+
+
 def id_of(request: web.Request) -> str:
     """What ``X-Req-Id`` will say."""
     return request[_ID]
@@ -107,19 +119,18 @@ def told(request: web.Request) -> dict[str, str]:
 
 
 async def _respond(
-    request: web.Request,
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    request_id: str,
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """What the handler says, or what it raises in the contract's form."""
     gate = request.app[GATE]
+    respond = partial(error_response, request)
     try:
         _check(request, gate)
         return await handler(request)
     except Gone:  # told to the log and the metrics only
-        return error_response(499, "client_gone", "the client did not wait", request_id)
+        return respond(499, "client_gone", "the client did not wait")
     except (ClientError, Unavailable, DecodeFailed, FallbackFailed) as error:
-        response = error_response(error.status, error.type, str(error), request_id)
+        response = respond(error.status, error.type, str(error))
         if reason := _reason(error):
             gate.instrument.session_refused(reason)
         if error.status == 401:
@@ -128,21 +139,19 @@ async def _respond(
             response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     except Redirect as error:
-        response = error_response(error.status, "redirect", str(error), request_id)
+        response = respond(error.status, "redirect", str(error))
         response.headers["Location"] = error.url.rstrip("/") + request.path_qs
         return response
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        response = error_response(
-            error.status, error.reason.lower().replace(" ", "_"), error.reason, request_id
-        )
+        response = respond(error.status, error.reason.lower().replace(" ", "_"), error.reason)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception as error:  # its message may quote the request
-        log.error("request %s failed: %s", request_id, trace(error))
-        return error_response(500, "internal", "the server made a mistake; its log has the id", request_id)
+        log.error("request %s failed: %s", id_of(request), trace(error))
+        return respond(500, "internal", "the server made a mistake; its log has the id")
 
 
 def _check(request: web.Request, gate: Gate) -> None:
@@ -194,11 +203,15 @@ def source_of(request: web.Request) -> Source:
     )
 
 
-def error_response(status: int, kind: str, message: str, request_id: str) -> web.Response:
-    """An error as the contract has it."""
-    body = {"error": {"type": kind, "message": message, "request_id": request_id}}
+def error_response(request: web.Request, status: int, kind: str, message: str) -> web.Response:
+    """An error as the contract has it, or as clients of this path read it."""
+    body = BODIES.get(request.path, _body)(status, kind, message, id_of(request))
     headers = {"X-Error-Type": kind, "X-Error-Message": header_safe(message)}
     return web.json_response(body, status=status, headers=headers)
+
+
+def _body(_: int, kind: str, message: str, request_id: str) -> Mapping[str, object]:
+    return {"error": {"type": kind, "message": message, "request_id": request_id}}
 
 
 def header_safe(text: str) -> str:

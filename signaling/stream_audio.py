@@ -8,7 +8,7 @@ import numpy as np
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.companding import expand
 from rtc_stt.media import MonoResampler
-from signaling.stream_protocol import AudioFormat
+from signaling.audio_format import AudioFormat
 
 __all__ = ["PIECE_S", "StreamAudio", "pieces"]
 

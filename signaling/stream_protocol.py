@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtc_stt.errors import BadRequest
+from signaling.audio_format import MAX_RATE, MIN_RATE, SAMPLE_BYTES, AudioFormat
 from signaling.calls import Resume
 from signaling.resume import read_resume
 
 __all__ = [
     "CONFIGURE_TIMEOUT_S",
     "MAX_AUDIO_BYTES",
-    "AudioFormat",
     "Flow",
     "Opening",
     "close_code",
@@ -42,11 +42,6 @@ MAX_AUDIO_BYTES = 256 * 1024
 MAX_OPENING_CHARS = 16_384
 """Longest first message, in characters; as of every command."""
 
-SAMPLE_BYTES: Mapping[str, int] = {"pcm_s16le": 2, "mulaw": 1, "alaw": 1}
-"""Encodings, and what one sample of one channel takes."""
-
-MIN_RATE, MAX_RATE = 8_000, 48_000
-
 SPEED = 4.0
 """How much faster than real time audio is taken for long. Enough for a client to catch up after an outage,
 and little enough that one who sends a file does not crowd out those who speak."""
@@ -58,26 +53,6 @@ MESSAGE_RATE, MESSAGE_BURST = 200.0, 400.0
 """Audio messages a second, likewise: twice what 10 ms a message are."""
 
 # ── The first message ────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class AudioFormat:
-    """What the binary messages of a connection hold, samples of the channels by turns."""
-
-    encoding: str
-    """One of ``SAMPLE_BYTES``."""
-    sample_rate: int
-    channels: int
-
-    @property
-    def frame_bytes(self) -> int:
-        """Of one sample of every channel."""
-        return SAMPLE_BYTES[self.encoding] * self.channels
-
-    @property
-    def bytes_per_second(self) -> int:
-        """Of its audio."""
-        return self.frame_bytes * self.sample_rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping
 from functools import partial
 
 from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.errors import FallbackFailed, Unavailable
-from rtc_stt.events import Decision, DropReason, Reason
+from rtc_stt.events import Decision, DropReason
 from rtc_stt.service.formats import render
 from rtc_stt.service.transcriber import Transcriber
 from rtc_stt.service.transcript import Transcript
@@ -19,7 +17,7 @@ from signaling import upload
 from signaling.form import AUDIO, FIELDS, MAX_FIELD_BYTES, Asked, read_form
 from signaling.in_flight import InFlight
 from signaling.keys import GATE, IN_FLIGHT, TRANSCRIBER, UPLOADS
-from signaling.reception import caller_of
+from signaling.recording_job import take_on
 from signaling.request import header_safe, id_of, told
 
 __all__ = ["PATH", "add_routes", "drain"]
@@ -29,28 +27,14 @@ PATH = "/v1/transcribe"
 MANY_SEGMENTS = 20
 """From there on the answer is written in a thread: it may take longer than the loop can spare."""
 
-UNSURE = (Reason.LOW_LOGPROB, Reason.FEW_WORDS)
-"""What ``X-Conf-Below`` tells; the check of the language has a header of its own."""
-
 
 async def post_transcribe(request: web.Request) -> web.Response:
     """``POST /v1/transcribe``; the reference is ``docs/reference/http.md``."""
-    gate, began = request.app[GATE], time.monotonic()
-    headers = told(request)
-    try:
-        shown = gate.authority.identify(request.headers.get("Authorization"))
-        gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
-        gate.usage.check(shown.key_id, time.time())
-        async with request.app[IN_FLIGHT].admit():
-            asked, transcript = await _receive(request)
-            gate.usage.add(shown.key_id, time.time(), audio_s=transcript.duration_ms / 1000, requests=1)
-            headers.update(_figures(asked, transcript))
-            response = await _answer(request, asked, transcript)
-        gate.instrument.request_done(PATH, _stages(transcript, time.monotonic() - began))
-        return response
-    finally:
-        headers["X-Total-ms"] = str(round((time.monotonic() - began) * 1000))
-        headers.setdefault("X-Fallback-Used", "false")
+    shown = request.app[GATE].authority.identify(request.headers.get("Authorization"))
+    async with take_on(request, PATH, shown) as job:
+        asked, transcript = await _receive(request)
+        job.note(asked.options, transcript)
+        return await _answer(request, asked, transcript)
 
 
 async def _receive(request: web.Request) -> tuple[Asked, Transcript]:
@@ -70,7 +54,6 @@ async def _answer(request: web.Request, asked: Asked, transcript: Transcript) ->
     Raises:
         FallbackFailed, Unavailable: see :func:`_check_fallback`.
     """
-    request.app[GATE].instrument.fallback_decided(_fallback_result(transcript))
     if transcript.fallback_failed:
         _check_fallback(request, asked, transcript)
     write = partial(
@@ -113,39 +96,6 @@ def _is_lost(transcript: Transcript) -> bool:
         and dropped.decision is not Decision.NO_ACCURATE_TIER
         for dropped in transcript.dropped
     )
-
-
-def _figures(asked: Asked, transcript: Transcript) -> Mapping[str, str]:
-    spent = transcript.spent
-    return {
-        "X-Queue-Wait-ms": str(spent.queue_ms),
-        "X-Primary-Infer-ms": str(spent.primary_infer_ms),
-        "X-Fallback-Infer-ms": str(spent.fallback_infer_ms),
-        "X-Fallback-Used": _boolean(transcript.fallback_was_used),
-        "X-Final-Model": header_safe(transcript.final_model),
-        "X-Conf-Below": _boolean(any(r in UNSURE for s in transcript.segments for r in s.route.reasons)),
-        "X-Lang-Check-Applicable": _boolean(asked.options.language is None),
-    }
-
-
-def _stages(transcript: Transcript, total_s: float) -> Mapping[str, float]:
-    spent = transcript.spent
-    stages = {"total": total_s, "queue_wait": spent.queue_ms / 1000}
-    if spent.primary_infer_ms:
-        stages["primary_infer"] = spent.primary_infer_ms / 1000
-    if spent.fallback_infer_ms:
-        stages["fallback_infer"] = spent.fallback_infer_ms / 1000
-    return stages
-
-
-def _fallback_result(transcript: Transcript) -> str:
-    if transcript.fallback_failed:
-        return "failed"
-    return "used" if transcript.fallback_was_used else "skipped"
-
-
-def _boolean(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def add_routes(app: web.Application, transcriber: Transcriber, recordings: Recordings) -> None:

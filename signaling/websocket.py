@@ -14,29 +14,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
-import time
 
 from aiohttp import WSMsgType, web
 
 from rtc_stt.errors import BadRequest, ClientError, SessionGone, Unavailable, trace
 from rtc_stt.events import PROTOCOL, SessionError
 from rtc_stt.wire import encode_event
-from signaling.auth import Pass
-from signaling.door import Ticket
-from signaling.keys import FRONT, Front
+from signaling.attempt import STREAMS, Attempt, prepare
+from signaling.keys import FRONT
 from signaling.line import Line
-from signaling.reception import caller_of, identify, identify_caller, make_room
+from signaling.reception import identify, identify_caller
 from signaling.registry import Registry
+from signaling.socket_carrier import CLOSE_TIMEOUT_S
 from signaling.stream_protocol import CONFIGURE_TIMEOUT_S, MAX_AUDIO_BYTES, Opening, close_code, read_opening
-from signaling.stream_socket import CLOSE_TIMEOUT_S, StreamSocket
+from signaling.stream_socket import StreamSocket
 
-__all__ = ["STREAMS", "add_routes"]
+__all__ = ["add_routes"]
 
 log = logging.getLogger(__name__)
-
-STREAMS = web.AppKey("streams", Registry)
-"""Who carries WebSockets: this process, also where media workers carry the rest."""
 
 
 class _Pending:
@@ -57,66 +52,16 @@ class _ClientLeft(Exception):
     """Before it said what it wants."""
 
 
-class _Attempt:
-    """What was taken for a connection that may come to nothing."""
-
-    def __init__(self, front: Front, ticket: Ticket, shown: Pass) -> None:
-        self.ticket = ticket
-        self.shown = shown
-        self._front = front
-        self._spent = False
-
-    def spend(self) -> None:
-        """Use up the token, where one was shown.
-
-        Raises:
-            TokenExpired, TokenReplayed, TooMany: it is good for no session.
-        """
-        if self.shown.token:
-            self._front.gate.authority.tokens.spend(self.shown.token, time.time())
-            self._spent = True
-
-    def resume(self) -> None:
-        """It goes on with a session that is counted already, whose token has been spent."""
-        self.ticket.resuming = True
-        self._unspend()
-
-    def undo(self) -> None:
-        """It came to nothing."""
-        self._front.gate.door.release(self.ticket)
-        self._unspend()
-
-    def _unspend(self) -> None:
-        if self._spent and self.shown.token:
-            self._front.gate.authority.tokens.unspend(self.shown.token)
-        self._spent = False
-
-
 async def stream(request: web.Request) -> web.StreamResponse:
     """See above. With ``?resume=1`` the first message names a session: no new one is counted."""
-    front, streams = request.app[FRONT], request.app[STREAMS]
     resumes = request.query.get("resume") == "1"
-    shown = identify(request) if resumes else identify_caller(request, None)
-    ws = web.WebSocketResponse(
-        timeout=CLOSE_TIMEOUT_S,
-        protocols=(PROTOCOL,),
-        autoping=False,
-        compress=False,
-        max_msg_size=MAX_AUDIO_BYTES + 1,
-    )
+    shown = identify(request) if resumes else identify_caller(request)
     _check_protocol(request)
-    if not ws.can_prepare(request):
-        raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
-    if not resumes:
-        streams.check_admission()
-    ticket = front.gate.door.admit(caller_of(request, shown), _now(), resuming=resumes)
-    attempt, socket = _Attempt(front, ticket, shown), None
+    ws, attempt = await prepare(
+        request, shown, protocols=(PROTOCOL,), max_bytes=MAX_AUDIO_BYTES, resumes=resumes
+    )
+    socket = None
     try:
-        if not resumes:
-            attempt.spend()
-        await make_room(front, ticket)
-        ws.headers["X-Req-Id"] = secrets.token_hex(8)
-        await ws.prepare(request)
         socket = await _open(request, ws, attempt)
     finally:
         if socket is None:
@@ -132,7 +77,7 @@ def _check_protocol(request: web.Request) -> None:
         raise BadRequest(f"this server speaks the subprotocol {PROTOCOL}; or offer none")
 
 
-async def _open(request: web.Request, ws: web.WebSocketResponse, attempt: _Attempt) -> StreamSocket | None:
+async def _open(request: web.Request, ws: web.WebSocketResponse, attempt: Attempt) -> StreamSocket | None:
     """From the upgrade to a session. Whatever goes wrong is told over the WebSocket: HTTP is over."""
     pending, instrument = request.app[PENDING].sockets, request.app[FRONT].gate.instrument
     pending.add(ws)
@@ -170,7 +115,7 @@ async def _read_first(ws: web.WebSocketResponse) -> Opening:
 
 
 def _carry(
-    request: web.Request, ws: web.WebSocketResponse, attempt: _Attempt, opening: Opening
+    request: web.Request, ws: web.WebSocketResponse, attempt: Attempt, opening: Opening
 ) -> StreamSocket:
     """A session for it, new or resumed.
 
@@ -216,7 +161,3 @@ def add_routes(app: web.Application, streams: Registry) -> None:
     app[PENDING] = _Pending()
     app.router.add_get("/v1/stream", stream, allow_head=False)
     app.on_shutdown.append(_close_pending)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

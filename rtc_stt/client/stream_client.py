@@ -147,6 +147,15 @@ class StreamClient(SessionPump):
                 now = asyncio.get_running_loop().time()
                 await asyncio.sleep(self._pacer.wait_s(len(piece) / self._bytes_per_s, now))
 
+    def push(self, audio: bytes) -> None:
+        """Speak without waiting: for audio that comes at a pace of its own. What is older than half a minute
+        is given up while there is no connection, whatever ``is_live`` says. After the end, nothing happens.
+        """
+        if not self._over.done():
+            for start in range(0, len(audio), self._piece):
+                self._give_up(self._replay.put(audio[start : start + self._piece]))
+            self._wake()
+
     def _encode(self, samples: npt.ArrayLike) -> bytes:
         return encode(np.asarray(samples), self._encoding, self._channels)
 

@@ -21,6 +21,7 @@ from rtc_stt.errors import ClientError, RtcSttError, TooMany, Unavailable
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Draft, Hypothesis, Tier, Urgency, Word
 from rtc_stt.load import Step
 from signaling.calls import Call, Connected, Fragment, Resume
+from signaling.dialects.dialect import Beginning
 from signaling.workers.frames import BadFrame, Frame
 
 __all__ = [
@@ -255,18 +256,23 @@ def state_from(fields: Mapping[str, Any]) -> PoolState:
 
 def call_to(call: Call) -> dict[str, Any]:
     """An offer as JSON."""
-    resume = call.resume
-    return {"sdp": call.sdp, "resume": resume and [resume.token, resume.last_seq]}
+    resume, beginning = call.resume, call.beginning
+    return {
+        "sdp": call.sdp,
+        "resume": resume and [resume.token, resume.last_seq],
+        "beginning": [beginning.request_id, beginning.now, beginning.text],
+    }
 
 
 @_reader
 def call_from(fields: Mapping[str, Any]) -> Call:
     """And back."""
-    resume = fields["resume"]
-    if resume is None:
-        return Call(_text(fields["sdp"]))
-    token, last_seq = resume
-    return Call(_text(fields["sdp"]), Resume(_text(token), _count(last_seq)))
+    request_id, now, text = fields["beginning"]
+    beginning = Beginning(_text(request_id), _number(now), _text(text))
+    if fields["resume"] is None:
+        return Call(_text(fields["sdp"]), beginning=beginning)
+    token, last_seq = fields["resume"]
+    return Call(_text(fields["sdp"]), Resume(_text(token), _count(last_seq)), beginning)
 
 
 def connected_to(connected: Connected) -> dict[str, Any]:

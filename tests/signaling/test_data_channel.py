@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
+from rtc_stt.commands import Command
 from rtc_stt.events import DropReason, Pong, UtteranceDropped
-from signaling.data_channel import (
-    LABEL,
-    MAX_OUTSTANDING_BYTES,
-    MAX_WAITING,
-    TICK,
-    TICK_INTERVAL_S,
-    EventChannel,
-)
+from signaling.data_channel import MAX_OUTSTANDING_BYTES, MAX_WAITING, TICK_INTERVAL_S, EventChannel
+from signaling.dialects.native import LABEL, Native
 from signaling.message_gate import ACK_BURST, MAX_MESSAGE_BYTES, MESSAGE_BURST
 
 
@@ -46,7 +41,12 @@ class Wire:
         self.closed = True
 
 
+TICK = Native.tick
+
+
 class Client:
+    """Whose channel it is."""
+
     def __init__(self, receive: Callable[[str | bytes], None] | None = None) -> None:
         self.now = 0.0
         self.received: list[str | bytes] = []
@@ -54,14 +54,24 @@ class Client:
         self.given_up: list[str] = []
         self.refused: list[str] = []
         self.outstanding = 0
-        self.channel = EventChannel(
-            receive or self.received.append,
-            lambda code, _: self.complaints.append(code),
-            self.given_up.append,
-            self.refused.append,
-            lambda: self.outstanding,
-            lambda: self.now,
-        )
+        self.asked: list[Command] = []
+        self._receive = receive or self.received.append
+        self.channel = EventChannel(self, lambda: self.outstanding, lambda: self.now)
+
+    def receive_message(self, message: str | bytes) -> None:
+        self._receive(message)
+
+    def receive_command(self, command: Command) -> None:
+        self.asked.append(command)
+
+    def complain(self, code: str, message: str) -> None:
+        self.complaints.append(code)
+
+    def give_up(self, reason: str) -> None:
+        self.given_up.append(reason)
+
+    def refuse_message(self, reason: str) -> None:
+        self.refused.append(reason)
 
     def told(self, number: int) -> None:
         self.channel.send(Pong(at_ms=0, seq=number, id="x"))

@@ -25,7 +25,7 @@ from signaling import line as line_module
 from signaling import peer as peer_module
 from signaling import registry as registry_module
 from signaling.calls import Call, Connected, Fragment, Resume
-from signaling.data_channel import TICK
+from signaling.dialects.native import Native
 from signaling.registry import Registry
 from signaling.settings import Server, WebRtc
 from tests.line import until
@@ -87,7 +87,7 @@ class Client:
         self.connected: Connected | None = None
 
     def _receive(self, message: str) -> None:
-        if message != TICK:
+        if message != Native.tick:
             self.events.append(decode_event(message))
 
     async def offer(self) -> str:

@@ -1,5 +1,4 @@
-"""Fakes for users' tests and our own: a detector, an engine and a target of the benchmark that do as they are
-told, and a replay.
+"""A detector, an engine and a target of the benchmark that do as they are told, and a replay.
 
 They stand in for models in tests of logic. They prove nothing about recognition.
 """

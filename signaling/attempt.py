@@ -1,0 +1,103 @@
+"""What is taken for a WebSocket before it stands, and given back where it comes to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from rtc_stt.errors import BadRequest
+from signaling.auth import Pass
+from signaling.door import Ticket
+from signaling.keys import FRONT, Front
+from signaling.reception import caller_of, make_room
+from signaling.registry import Registry
+from signaling.socket_carrier import CLOSE_TIMEOUT_S
+
+__all__ = ["STREAMS", "Attempt", "prepare"]
+
+STREAMS = web.AppKey("streams", Registry)
+"""Who carries WebSockets: this process, also where media workers carry the rest."""
+
+
+class Attempt:
+    """A place among the sessions and, where one was shown, a token."""
+
+    def __init__(self, front: Front, ticket: Ticket, shown: Pass) -> None:
+        self.ticket = ticket
+        self.shown = shown
+        self._front = front
+        self._spent = False
+
+    def spend(self) -> None:
+        """Use up the token, where one was shown.
+
+        Raises:
+            TokenExpired, TokenReplayed, TooMany: it is good for no session.
+        """
+        if self.shown.token:
+            self._front.gate.authority.tokens.spend(self.shown.token, time.time())
+            self._spent = True
+
+    def resume(self) -> None:
+        """It goes on with a session that is counted already, whose token has been spent."""
+        self.ticket.resuming = True
+        self._unspend()
+
+    def undo(self) -> None:
+        """It came to nothing."""
+        self._front.gate.door.release(self.ticket)
+        self._unspend()
+
+    def _unspend(self) -> None:
+        if self._spent and self.shown.token:
+            self._front.gate.authority.tokens.unspend(self.shown.token)
+        self._spent = False
+
+
+async def prepare(
+    request: web.Request,
+    shown: Pass,
+    *,
+    protocols: Sequence[str],
+    max_bytes: int,
+    resumes: bool = False,
+) -> tuple[web.WebSocketResponse, Attempt]:
+    """Pass the door and upgrade. Whoever gets the attempt undoes it where no session comes of it.
+
+    Args:
+        protocols: subprotocols of which one is chosen, where the client offers any.
+        max_bytes: of one message.
+        resumes: the client says that it goes on with a session: no new one is counted.
+
+    Raises:
+        BadRequest: it is no WebSocket.
+        TooMany, Unavailable, TokenExpired, TokenReplayed: it may not come in, or not now.
+    """
+    front, streams = request.app[FRONT], request.app[STREAMS]
+    ws = web.WebSocketResponse(
+        timeout=CLOSE_TIMEOUT_S,
+        protocols=protocols,
+        autoping=False,
+        compress=False,
+        max_msg_size=max_bytes + 1,
+    )
+    if not ws.can_prepare(request):
+        raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
+    if not resumes:
+        streams.check_admission()
+    now = asyncio.get_running_loop().time()
+    attempt = Attempt(front, front.gate.door.admit(caller_of(request, shown), now, resuming=resumes), shown)
+    try:
+        if not resumes:
+            attempt.spend()
+        await make_room(front, attempt.ticket)
+        ws.headers["X-Req-Id"] = secrets.token_hex(8)
+        await ws.prepare(request)
+    except BaseException:
+        attempt.undo()
+        raise
+    return ws, attempt

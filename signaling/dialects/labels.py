@@ -1,0 +1,15 @@
+"""Which dialect a data channel speaks: its label says so. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from signaling.dialects.dialect import Speak
+from signaling.dialects.native import LABEL, Native
+
+__all__ = ["LABELS"]
+
+LABELS: Mapping[str, Speak] = {
+    LABEL: Native,
+}
+"""By label. Channels of any other are closed."""
