@@ -25,8 +25,9 @@ demo: setup  ## the whole thing on http://localhost:8080, no download
 	$(BIN)/rtc-stt demo
 
 test: setup chromium clients lint types  ## everything: lint, types, unit, browser
-	$(BIN)/pytest -m "not e2e"
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest -m "not e2e and not alone" -n 2
+	$(BIN)/pytest -m "e2e and not alone" -n 3 --dist loadfile
+	$(BIN)/pytest -m alone
 
 unit: setup  ## everything but the browser and peer connections
 	$(BIN)/pytest -m "not e2e"

@@ -15,7 +15,7 @@ from rtc_stt.bench.clips import load
 from rtc_stt.bench.gate_run import FIGURES
 from tests.e2e import support
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

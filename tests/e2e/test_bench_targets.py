@@ -24,7 +24,7 @@ from rtc_stt.bench.turns.targets.files import FilesTarget
 from rtc_stt.bench.turns.told import Endpoint, Failed, Final, Partial, Told
 from tests.e2e import support
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 OTHER_PYTHON = str(Path(sys.executable).resolve())
 """The interpreter without this environment: it has no rtc_stt."""

@@ -25,7 +25,7 @@ from rtc_stt.bench.turns.targets import make
 from rtc_stt.cli.demo import demo_speech
 from tests.e2e import support
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 PATIENCE_S = 100.0
 """On a busy machine an import takes long."""

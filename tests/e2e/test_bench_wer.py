@@ -17,7 +17,7 @@ import pytest
 from rtc_stt.bench.clips import CLIPS, load
 from tests.e2e.support import ROOT, clean_environment, rtc_stt
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 def librispeech(folder: Path, per_set: int) -> Path:

@@ -6,7 +6,7 @@ import pytest
 
 from tools.ingest.cycles import cycle_many, look, watched
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio]
 
 
 async def test_forty_clients_come_and_go_and_nothing_of_them_stays() -> None:

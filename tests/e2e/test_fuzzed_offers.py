@@ -24,7 +24,7 @@ from tests.e2e.support import until
 from tests.signaling.front import OFFERS
 from tests.signaling.mutations import spoiled_offer
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 COUNT, AT_A_TIME = 2_000, 8
 ROOMY = Access(

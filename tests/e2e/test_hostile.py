@@ -23,7 +23,7 @@ from tools.ingest.bystander import Bystander
 from tools.ingest.speaker import Refused, Speaker
 from tools.ingest.watch import Holdings, metric
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 T = TypeVar("T")
 

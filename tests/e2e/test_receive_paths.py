@@ -8,7 +8,7 @@ import pytest
 
 from tools.ingest.receive import trial
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("path", ["stock", "own"])

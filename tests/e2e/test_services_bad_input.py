@@ -31,7 +31,7 @@ from tools.services import uploads
 from tools.services.sounds import encode
 from tools.services.uploads import MULTIPART, Body
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 T = TypeVar("T")
 

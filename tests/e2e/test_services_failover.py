@@ -30,7 +30,7 @@ from tools.services import uploads
 from tools.services.sounds import encode
 from tools.services.uploads import MULTIPART
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 KEY = "key-of-the-clients-for-tests-only"
 FALLBACK_KEY = "key-of-the-primary-for-tests-only"

@@ -16,7 +16,7 @@ from rtc_stt.bench import requests
 from tests.e2e import support
 from tools.ingest.watch import metric
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 def measured(folder: Path, *arguments: str) -> dict[str, Any]:
