@@ -80,6 +80,10 @@ MAX_ASKED = 64
 MAX_PROBLEM_CHARS = 300
 """Of what is wrong with options: it may quote the name of one."""
 
+RESTARTED = "deleted"
+"""Why a session ends whose client has a new connection. It listens to the old one still, and takes
+``peerLeft`` for the end of both."""
+
 THEIR_FAULT = ("configure", "message_too_long", "rate_limited")
 """Warnings about what the client has said; others tell how the session is."""
 
@@ -228,7 +232,9 @@ class Rtvi:
                 return (Say(server_message(encode_event(event))),)
             case SessionError():
                 return (Say(error(event.message, fatal=event.fatal)),)
-            case SessionEnded():  # else the client would wait, and connect again
+            case SessionEnded(reason=reason) if (
+                reason != RESTARTED
+            ):  # else the client would wait, and call again
                 return (Say(peer_left()),)
         return ()
 

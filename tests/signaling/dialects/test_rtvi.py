@@ -188,6 +188,10 @@ def test_the_end_of_the_session_lets_the_client_go():
     assert not client.resumes
 
 
+def test_a_session_that_made_room_for_the_next_of_its_client_ends_without_a_word():
+    assert Rtvi(BEGINNING).tell(SessionEnded(at_ms=0, reason="deleted")) == ()
+
+
 def test_a_fatal_error_is_one():
     [message] = told(
         Rtvi(BEGINNING).tell(SessionError(at_ms=0, code="overloaded", message="no capacity", fatal=True))
