@@ -18,6 +18,7 @@ from playwright.async_api import Page, Playwright
 
 from tests.e2e import support
 from tests.e2e.browser import FLAGS, GAP_S, LEAD_S, playwright
+from tests.e2e.clients.rtvi_channel import RtviChannel
 from tests.e2e.conftest import required
 from tests.e2e.support import Clip, silence
 
@@ -208,3 +209,31 @@ async def test_pipecats_client_comes_back_by_itself_and_lets_go_of_a_session_tha
     await speaker.until("onDisconnected", "true")
     await until_sessions(server, 0)
     assert await speaker.told("onError") == []
+
+
+async def test_nonsense_over_the_channel_is_answered_within_bounds_and_harms_nobody(
+    server: str, sentence: Clip
+) -> None:
+    async with (
+        RtviChannel(server, KEY, {"configure": {"language": "en"}}) as hostile,
+        RtviChannel(server, KEY) as honest,
+    ):
+        honest.speaker.speak(sentence.audio)
+        hostile.say(b"\x00" * 1_000)
+        hostile.say("{" * 10_000)
+        hostile.say("x" * 20_000)
+        hostile.say({"type": "client-message", "data": {"t": "configure", "d": {"x" * 9_000: 1}}})
+        for number in range(300):
+            hostile.say({"type": "send-text", "id": str(number), "data": {"content": "[" * 500}})
+        final = await honest.until(lambda m: m["type"] == "user-transcription" and m["data"]["final"])
+        assert final["data"]["text"] == sentence.text
+        await asyncio.sleep(1.5)  # its rate is up
+        hostile.say({"type": "client-ready", "id": "still there", "data": {"version": "2.1.0"}})
+        await hostile.until(lambda m: m["type"] == "bot-ready" and m["id"] == "still there")
+        kinds = [message["type"] for message in hostile.told]
+        assert set(kinds) <= {"error", "error-response", "bot-ready"}
+        assert 30 <= kinds.count("error-response") <= 120, "40 at once, then 20 a second"
+        assert kinds.count("error") <= 10
+        hostile.say({"type": "disconnect-bot"})
+        assert (await hostile.until(lambda m: m["type"] == "signalling"))["message"] == {"type": "peerLeft"}
+    await until_sessions(server, 0)
