@@ -44,7 +44,6 @@ from rtc_stt.events import (
 from rtc_stt.wire import encode_event
 from signaling.dialects.dialect import MAX_TEXT_CHARS, Act, Ask, Beginning, Say
 from signaling.dialects.rtvi_messages import (
-    ALIVE,
     Invalid,
     Request,
     TrackStatus,
@@ -160,8 +159,8 @@ class Rtvi:
                 return self._switch(index, not enabled)
             case Request():
                 return self._answer(found)
-        assert found == ALIVE
-        return ()
+            case None:
+                return ()
 
     def _switch(self, index: int, muted: bool) -> Sequence[Act]:
         if index != MICROPHONE or muted == self._is_muted:

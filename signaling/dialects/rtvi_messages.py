@@ -11,14 +11,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Final
 
 from rtc_stt import __version__
 from rtc_stt.errors import RtcSttError
 from rtc_stt.events import TranscriptFinal
 
 __all__ = [
-    "ALIVE",
     "VERSION",
     "Invalid",
     "Request",
@@ -56,9 +54,6 @@ USER_ID = ""
 
 # ── What the client says ────────────────────────────────────────────────────────────
 
-ALIVE: Final = "alive"
-"""What a ping comes to."""
-
 
 class Invalid(RtcSttError):
     """A message that is none of theirs. Says what is wrong with it, and quotes nothing."""
@@ -87,8 +82,8 @@ class Request:
     """Of a ``client-ready``: the client's; None where it told none that can be read."""
 
 
-def read(message: str | bytes) -> Request | TrackStatus | str:
-    """Read a message of the client; one that only shows that it is alive is :data:`ALIVE`.
+def read(message: str | bytes) -> Request | TrackStatus | None:
+    """Read a message of the client. None: a ping, which only shows that it is there.
 
     Raises:
         Invalid: it is none.
@@ -96,7 +91,7 @@ def read(message: str | bytes) -> Request | TrackStatus | str:
     if isinstance(message, bytes):
         raise Invalid("a message is text: audio comes as a track")
     if message.startswith("ping"):
-        return ALIVE
+        return None
     try:
         body = json.loads(message)
     except (ValueError, RecursionError):

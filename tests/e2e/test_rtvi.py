@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Page, Playwright
 
 from tests.e2e import support
-from tests.e2e.browser import FLAGS, GAP_S, LEAD_S, playwright
+from tests.e2e.browser import FLAGS, playwright
 from tests.e2e.clients.rtvi_channel import RtviChannel
 from tests.e2e.conftest import required
 from tests.e2e.support import Clip, silence
@@ -27,6 +27,9 @@ __all__ = ["playwright"]  # a fixture
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 KEY = "a-key-of-sixteen-chars"
+LEAD_S, GAP_S = 1.2, 0.8
+"""Silence before and after what the microphone says; it says it again and again."""
+
 BUNDLE = support.ROOT / "build" / "pipecat-client" / "page.js"
 
 
@@ -209,6 +212,18 @@ async def test_pipecats_client_comes_back_by_itself_and_lets_go_of_a_session_tha
     await speaker.until("onDisconnected", "true")
     await until_sessions(server, 0)
     assert await speaker.told("onError") == []
+
+
+async def test_with_a_token_that_is_used_up_the_client_stops_instead_of_coming_back(
+    speaker: Speaker, server: str
+) -> None:
+    await speaker.connect((await ask(server, "POST", "/v1/tokens"))["token"])
+    await asyncio.sleep(0.5)
+    await speaker.act("transport.attemptReconnection(true)")
+    await speaker.until("onDisconnected", "true")
+    await until_sessions(server, 0)
+    assert all("401" in complaint for complaint in speaker.complaints)
+    speaker.complaints.clear()
 
 
 async def test_nonsense_over_the_channel_is_answered_within_bounds_and_harms_nobody(
