@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from rtc_stt.commands import Finalize, Stop
+from rtc_stt.commands import Configure, Finalize, Stop
 from rtc_stt.errors import Unavailable
 from rtc_stt.events import Event
 from rtc_stt.testing import Said, render
@@ -40,7 +40,7 @@ class MadeUp:
     tick = None
 
     def begin(self) -> Sequence[Act]:
-        return (Say("hello"),)
+        return Say("hello"), Ask(Configure({"colour": "blue"}))
 
     def receive(self, message: str | bytes) -> Sequence[Act]:
         if isinstance(message, bytes):
@@ -92,8 +92,10 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 async def begin(gateway: Gateway, **how: Any) -> Ws:
     ws = await gateway.connect(**how)
-    assert await ws.receive_str() == "hello", "before anything else"
     assert (await ws.receive_json())["type"] == "session.started"
+    assert await ws.receive_str() == "hello", "before any answer"
+    warning = await ws.receive_json()
+    assert (warning["code"], warning["seq"]) == ("configure", 2), "what was asked for at once is answered"
     return ws
 
 
@@ -133,7 +135,7 @@ async def test_what_is_said_becomes_what_the_dialect_makes_of_it():
         assert final["text"] == "hello there"
         assert events[-1]["stats"]["audio_ms"] == 2_500
         assert (ws.close_code, events[-1]["reason"]) == (4_000, "stopped")
-        assert [event["seq"] for event in events] == list(range(2, len(events) + 2))
+        assert [event["seq"] for event in events] == list(range(3, len(events) + 3))
 
 
 async def test_audio_and_commands_of_any_messages_stay_in_order(gateway):
@@ -229,7 +231,7 @@ async def test_keys_tokens_and_origins_are_looked_at_before_the_upgrade():
         assert await gateway.refusal(Origin="https://evil.example.org", **key) == (403, "forbidden")
         token = (await (await gateway.client.post("/v1/tokens", headers=key)).json())["token"]
         ws = await gateway.connect(f"?access_token={token}", headers={"Origin": "https://app.example.org"})
-        assert await ws.receive_str() == "hello"
+        assert (await ws.receive_json())["type"] == "session.started"
         assert await gateway.refusal(f"?access_token={token}") == (401, "token_replayed")
         await ws.close()
 
