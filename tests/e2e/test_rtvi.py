@@ -163,9 +163,9 @@ async def test_pipecats_client_hears_what_is_said_without_a_bot(
     assert [each["name"] for each in mine].count("onUserStoppedSpeaking") == 1
     transcripts = [each["data"] for each in mine if each["name"] == "onUserTranscript"]
     assert [t["final"] for t in transcripts] == [False] * (len(transcripts) - 1) + [True]
-    assert len({t["text"] for t in transcripts}) > 2, "it grew while it was spoken"
+    assert len({t["text"] for t in transcripts}) > 1, "it grew while it was spoken"
     assert all(len(t["timestamp"]) == len("2026-01-01T00:00:00.000+00:00") for t in transcripts)
-    await speaker.until("onMetrics", "data.ttfb[0].value < 2 && data.processing", after=until)
+    await speaker.until("onMetrics", "data.ttfb[0].value > 0.4 && data.processing", after=until)
     whole = (await speaker.told("onServerMessage"))[-1]
     assert (whole["type"], whole["text"]) == ("transcript.final", sentence.text)
     assert whole["language_probability"] == 1.0, "it was told in which language"
