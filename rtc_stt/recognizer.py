@@ -158,11 +158,13 @@ class Recognizer:
 
     def finalize(self, request_id: str, now: float) -> None:
         """Commit what is heard so far. Always answered by one ``finalized``, after the final if any."""
+        open_one = self._current
         self._stop_speech(now)
         if self._closing:
             self._closing[-1].finalize_ids.append(request_id)
-        else:
-            self._tell(Finalized(at_ms=self.at_ms, id=request_id, utterance_id=None))
+        else:  # there was nothing to end, or its final was ready
+            ended = open_one.id if open_one and self._current is None else None
+            self._tell(Finalized(at_ms=self.at_ms, id=request_id, utterance_id=ended))
 
     def mute(self, on: bool, now: float) -> None:
         """While muted, audio counts as silence and none of it is kept."""

@@ -529,7 +529,9 @@ def test_finalize_in_a_pause_uses_the_eager_decode():
     heard = line()
     heard.hear(PAUSED_MS)
     heard.answer(heard.last(Urgency.EAGER))
-    assert types(heard.finalize()) == ["speech.stopped", "transcript.final", "finalized"]
+    told = heard.finalize()
+    assert types(told) == ["speech.stopped", "transcript.final", "finalized"]
+    assert told[2].utterance_id == told[1].utterance_id, "it ended this one"
     assert heard.asked(Urgency.FINAL) == []
 
 
@@ -551,7 +553,9 @@ def test_finalize_waits_for_the_last_of_several_utterances():
 def test_finalize_of_too_little_speech_is_answered_after_the_drop():
     heard = Line(said(WORDS, start_ms=512), min_speech_ms=320)
     heard.hear(608)
-    assert types(heard.finalize()) == ["speech.stopped", "utterance.dropped", "finalized"]
+    told = heard.finalize()
+    assert types(told) == ["speech.stopped", "utterance.dropped", "finalized"]
+    assert told[2].utterance_id == told[1].utterance_id
 
 
 def test_every_one_of_several_finalizes_is_answered_in_order():
