@@ -13,6 +13,14 @@ from typing import Any
 from aiohttp import web
 
 from rtc_stt import __version__
+from signaling.dialects.deepgram.query import (
+    LABELS,
+    MAX_HOTWORDS_CHARS,
+    NO_EFFECT,
+    RECORDED,
+    RECORDED_FLAGS,
+    WORDS,
+)
 from signaling.form import AUDIO, FIELDS
 from signaling.keys import UPLOADS
 from signaling.schemas import SCHEMAS, Schema, reference_to
@@ -75,9 +83,14 @@ def _operation(
     key: bool = True,
     headers: Mapping[str, Schema] | None = None,
     error_headers: Mapping[str, Schema] | None = None,
+    error: str = "Error",
     **more: Any,
 ) -> Operation:
-    """One operation. Every one may find a name that is not this server's, or a mistake of ours."""
+    """One operation. Every one may find a name that is not this server's, or a mistake of ours.
+
+    Args:
+        error: how errors look, one of :data:`SCHEMAS`.
+    """
     request_id = {"X-Req-Id": _header("Names this request in the log.")}
     responses: dict[str, Any] = {
         str(status): {
@@ -94,7 +107,7 @@ def _operation(
         responses[str(code)] = {
             "description": ERRORS[code],
             "headers": told,
-            "content": _content(reference_to("Error")),
+            "content": _content(reference_to(error)),
         }
     return {"summary": summary, "responses": responses, "security": [{"key": []}] if key else [], **more}
 
@@ -133,11 +146,45 @@ def _transcribe(limits: Limits) -> Operation:
     )  # fmt: skip
 
 
+def _listen(limits: Limits) -> Operation:
+    body = {
+        "type": "string",
+        "format": "binary",
+        "description": "Any common format (WAV, FLAC, MP3, Ogg, WebM, MP4 …), whatever `Content-Type` says, "
+        f"at most {limits.recording_bytes / 2**20:g} MiB.",
+    }
+    figures = {name: _header(about) for name, about in FIGURES.items()}
+    return _operation(
+        "Transcribe a recording, as Deepgram does",
+        _content(reference_to("ListenTranscript")),
+        400, 408, 413, 415, 429, 502, 503,
+        headers=figures,
+        error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
+        error="ListenError",
+        parameters=[_listen_parameter(name) for name in RECORDED],
+        requestBody={"required": True, "content": _content(body, "application/octet-stream")},
+    )  # fmt: skip
+
+
+def _listen_parameter(name: str) -> Schema:
+    schema: Schema = {"type": "string"}
+    if name in RECORDED_FLAGS:
+        schema["enum"] = ["true", "false"]
+    elif name in WORDS:
+        schema = {"type": "array", "items": {"type": "string", "maxLength": MAX_HOTWORDS_CHARS}}
+    about = " It changes nothing." if name in (*NO_EFFECT, *LABELS) else ""
+    return {"name": name, "in": "query", "description": f"As Deepgram's.{about}", "schema": schema}
+
+
 def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
     """All that any server may have, by method and path."""
     json_of = {name: _content(reference_to(name)) for name in SCHEMAS}
     prometheus = _content({"type": "string"}, "text/plain")
-    transcribe = {("POST", "/v1/transcribe"): _transcribe(limits)} if limits else {}
+    transcribe = (
+        {("POST", "/v1/transcribe"): _transcribe(limits), ("POST", "/v1/listen"): _listen(limits)}
+        if limits
+        else {}
+    )
     return {
         **transcribe,
         ("GET", "/v1/health"): _operation("Alive?", json_of["Health"], key=False),
