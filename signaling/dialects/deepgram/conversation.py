@@ -281,7 +281,8 @@ class Deepgram:
     def _answer(self, event: Finalized) -> list[Act]:
         """Each ``Finalize`` gets one answer: the final that it has caused, else one without a word."""
         self._unanswered.discard(event.id)
-        if self._concluded and self._concluded.utterance_id == event.utterance_id:
+        # None: nothing was open any more, so what was said last is what has just been concluded.
+        if self._concluded and event.utterance_id in (self._concluded.utterance_id, None):
             return self._conclude(from_finalize=True)
         told = self._conclude()
         empty = results(

@@ -198,6 +198,13 @@ def test_the_final_that_a_finalize_caused_answers_it():
     assert tell(speaks, ENDED) == [("Metadata",)]
 
 
+def test_so_does_one_that_had_ended_just_before_it_was_heard():
+    speaks = dialect()
+    speaks.tell(started(1, 0))
+    name = finalize(speaks)
+    assert tell(speaks, final(1, "Yes.", 0, 800), answered(name, None)) == [("Yes.", *BOTH, "from_finalize")]
+
+
 def test_a_drop_answers_it_too():
     speaks = dialect()
     speaks.tell(started(1, 0))
