@@ -296,7 +296,7 @@ def collector(heard: list[Any]) -> Any:
     return Collector()
 
 
-async def test_pipecats_service_hears_a_pipeline_and_comes_back_after_a_break(
+async def test_pipecats_service_hears_a_pipeline_and_connects_anew_for_other_settings(
     server: str, sentences: list[Clip]
 ) -> None:
     from pipecat.audio.vad.silero import SileroVADAnalyzer
@@ -306,6 +306,7 @@ async def test_pipecats_service_hears_a_pipeline_and_comes_back_after_a_break(
         InterimTranscriptionFrame,
         STTUpdateSettingsFrame,
         TranscriptionFrame,
+        UserStoppedSpeakingFrame,
     )
     from pipecat.processors.audio.vad_processor import VADProcessor
     from pipecat.services.deepgram.stt import DeepgramSTTService
@@ -330,6 +331,7 @@ async def test_pipecats_service_hears_a_pipeline_and_comes_back_after_a_break(
         assert await until(lambda: of(TranscriptionFrame))
         before = service._connection
         await worker.queue_frame(STTUpdateSettingsFrame(delta=DeepgramSTTService.Settings(keyterm=["light"])))
+        await worker.queue_frame(UserStoppedSpeakingFrame())  # it waits for the end of a turn
         assert await until(lambda: service._connection not in (None, before)), "new settings, new stream"
         await say(spoken(second))
         assert await until(lambda: len(of(TranscriptionFrame)) == 2)
