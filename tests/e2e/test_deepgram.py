@@ -226,9 +226,8 @@ async def test_livekits_plugin_hears_a_stream_and_comes_back_after_a_break(
             stream.push_frame(frame(piece))
         stream.flush()
         assert await until(lambda: len(of(SpeechEventType.FINAL_TRANSCRIPT)) == 2)
-        stream.end_input()
-        async with asyncio.timeout(10):
-            await listening
+        await stream.aclose()  # its own end would wait up to 5 s for its next sign of life
+        await asyncio.wait([listening], timeout=10)
         recognised = await stt.recognize([frame(pcm(spoken(first)))], conn_options=again)
     one, two = (event.alternatives[0] for event in of(SpeechEventType.FINAL_TRANSCRIPT))
     assert same(one.text, first)
@@ -243,7 +242,6 @@ async def test_livekits_plugin_hears_a_stream_and_comes_back_after_a_break(
     ]
     assert kinds == [SpeechEventType.START_OF_SPEECH, SpeechEventType.END_OF_SPEECH] * 2
     assert same(recognised.alternatives[0].text, first)
-    await stream.aclose()
 
 
 # ── Pipecat's service ──
