@@ -13,16 +13,9 @@ from typing import Any
 from aiohttp import web
 
 from rtc_stt import __version__
-from signaling.dialects.deepgram.query import (
-    LABELS,
-    MAX_HOTWORDS_CHARS,
-    NO_EFFECT,
-    RECORDED,
-    RECORDED_FLAGS,
-    WORDS,
-)
 from signaling.form import AUDIO, FIELDS
 from signaling.keys import UPLOADS
+from signaling.listen_schemas import LIVE_PARAMETERS, RECORDED_PARAMETERS, recording_body
 from signaling.schemas import SCHEMAS, Schema, reference_to
 from signaling.upload import Limits
 from signaling.usage_routes import DEFAULT_DAYS, MAX_DAYS
@@ -147,12 +140,6 @@ def _transcribe(limits: Limits) -> Operation:
 
 
 def _listen(limits: Limits) -> Operation:
-    body = {
-        "type": "string",
-        "format": "binary",
-        "description": "Any common format (WAV, FLAC, MP3, Ogg, WebM, MP4 …), whatever `Content-Type` says, "
-        f"at most {limits.recording_bytes / 2**20:g} MiB.",
-    }
     figures = {name: _header(about) for name, about in FIGURES.items()}
     return _operation(
         "Transcribe a recording, as Deepgram does",
@@ -161,19 +148,12 @@ def _listen(limits: Limits) -> Operation:
         headers=figures,
         error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
         error="ListenError",
-        parameters=[_listen_parameter(name) for name in RECORDED],
-        requestBody={"required": True, "content": _content(body, "application/octet-stream")},
+        parameters=RECORDED_PARAMETERS,
+        requestBody={
+            "required": True,
+            "content": _content(recording_body(limits.recording_bytes), "application/octet-stream"),
+        },
     )  # fmt: skip
-
-
-def _listen_parameter(name: str) -> Schema:
-    schema: Schema = {"type": "string"}
-    if name in RECORDED_FLAGS:
-        schema["enum"] = ["true", "false"]
-    elif name in WORDS:
-        schema = {"type": "array", "items": {"type": "string", "maxLength": MAX_HOTWORDS_CHARS}}
-    about = " It changes nothing." if name in (*NO_EFFECT, *LABELS) else ""
-    return {"name": name, "in": "query", "description": f"As Deepgram's.{about}", "schema": schema}
 
 
 def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
@@ -187,6 +167,16 @@ def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
     )
     return {
         **transcribe,
+        ("GET", "/v1/listen"): _operation(
+            "Live audio over a WebSocket, as Deepgram does",
+            {},
+            400,
+            429,
+            503,
+            status=101,
+            error="ListenError",
+            parameters=LIVE_PARAMETERS,
+        ),
         ("GET", "/v1/health"): _operation("Alive?", json_of["Health"], key=False),
         ("GET", "/v1/ready"): _operation("Ready for more?", json_of["Ready"], 503, key=False),
         ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),

@@ -10,12 +10,16 @@ from rtc_stt.errors import BadRequest
 from signaling.audio_format import MAX_RATE, MIN_RATE, AudioFormat
 
 __all__ = [
+    "BOOLEANS",
+    "ENCODINGS",
     "LABELS",
     "LEAST_ENDPOINTING_MS",
     "LEAST_UTTERANCE_END_MS",
     "LIVE",
+    "LIVE_FLAGS",
     "MAX_ENDPOINTING_MS",
     "MAX_HOTWORDS_CHARS",
+    "MAX_UTTERANCE_END_MS",
     "NO_EFFECT",
     "RECORDED",
     "RECORDED_FLAGS",
@@ -31,6 +35,9 @@ __all__ = [
 
 ENCODINGS: Mapping[str, str] = {"linear16": "pcm_s16le", "mulaw": "mulaw", "alaw": "alaw"}
 
+BOOLEANS = ("true", "false", "True", "False")
+"""As clients write them."""
+
 NO_EFFECT = ("punctuate", "smart_format", "numerals", "no_delay", "filler_words", "mip_opt_out")
 """Booleans that are taken and change nothing: the models punctuate and format by themselves, and nothing that
 was said is kept."""
@@ -41,9 +48,10 @@ LABELS = ("model", "version", "tier", "tag")
 WORDS = ("keyterm", "keywords")
 """Words that are likely to be said; may be there several times."""
 
+LIVE_FLAGS = ("interim_results", "vad_events", *NO_EFFECT)
 LIVE = (
-    *("encoding", "sample_rate", "channels", "language", "language_hint", "interim_results", "endpointing"),
-    *("utterance_end_ms", "vad_events", "access_token", *WORDS, *NO_EFFECT, *LABELS),
+    *("encoding", "sample_rate", "channels", "language", "language_hint", "endpointing", "utterance_end_ms"),
+    *("access_token", *LIVE_FLAGS, *WORDS, *LABELS),
 )
 """All that may be asked of a live stream."""
 
@@ -213,8 +221,11 @@ class _Asked:
         self._values: dict[str, list[str]] = {}
         for name, value in query:
             if name in REFUSED:
-                if value.lower() != "false":
+                if value not in ("false", "False"):
                     raise BadRequest(f"{name} is not offered: {REFUSED[name]}")
+            elif name in RECORDED_FLAGS and name not in known:
+                if value not in ("false", "False"):
+                    raise BadRequest(f"{name} is offered for recordings only")
             elif name not in known:
                 raise BadRequest(f"there is no parameter {name[:40]!r} here; there are {', '.join(known)}")
             else:
@@ -232,14 +243,16 @@ class _Asked:
         return values[0]
 
     def flag(self, name: str, *, default: bool) -> bool:
-        value = (self.one(name) or str(default)).lower()
-        if value not in ("true", "false"):
+        value = self.one(name)
+        if value is None:
+            return default
+        if value not in BOOLEANS:
             raise BadRequest(f"{name} is true or false")
-        return value == "true"
+        return value in ("true", "True")
 
     def number(self, name: str, low: int, high: int) -> int | None:
         value = self.one(name)
-        if value is None or value.lower() == "false":
+        if value is None:
             return None
         # No more digits than the largest has: int() takes time that grows with their square.
         is_number = value.isascii() and value.isdigit() and len(value) <= len(str(high))
@@ -269,9 +282,9 @@ def _read_form(asked: _Asked) -> AudioFormat:
 
 def _read_endpointing(asked: _Asked) -> tuple[bool, int | None]:
     """Whether ends of utterances are told, and after how much silence; None: the server's own."""
-    value = (asked.one("endpointing") or "true").lower()
-    if value in ("true", "false"):
-        return value == "true", None
+    value = asked.one("endpointing")
+    if value is None or value in BOOLEANS:
+        return value not in ("false", "False"), None
     return True, asked.number("endpointing", 0, MAX_ENDPOINTING_MS)
 
 

@@ -78,6 +78,7 @@ def test_encodings_and_channels(encoding, ours):
         ([*LEAST, ("keyterm", "\ud800")], "keyterm"),
         ([*LEAST, ("keywords", "never:-3")], "negative"),
         ([*LEAST, ("no_such_thing", "true")], "no_such_thing"),
+        ([*LEAST, ("utterances", "true")], "utterances is offered for recordings only"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_by_its_name(query, named):
