@@ -6,14 +6,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rtc_stt.commands import Command
+from rtc_stt.commands import Command, Finalize
 from rtc_stt.events import (
     Decision,
     DropReason,
     Event,
+    Finalized,
+    Pong,
     Route,
+    SessionEnded,
     SessionStarted,
     SpeechStarted,
+    SpeechStopped,
     Timing,
     TranscriptFinal,
     TranscriptPartial,
@@ -26,6 +30,8 @@ from signaling.dialects.deepgram.query import Live
 from signaling.dialects.dialect import Act, Ask, Beginning, Say
 
 FORM = AudioFormat("pcm_s16le", 16_000, 1)
+FINALIZE = '{"type":"Finalize"}'
+ENDED = SessionEnded(at_ms=3_000, reason="stopped")
 BEGINNING = Beginning("f00", 1_700_000_000.0)
 
 
@@ -90,12 +96,30 @@ def dropped(number: int, at_ms: int) -> UtteranceDropped:
     return UtteranceDropped(at_ms=at_ms, utterance_id=number, reason=DropReason.NO_SPEECH)
 
 
+def stopped(number: int, end_ms: int) -> SpeechStopped:
+    return SpeechStopped(at_ms=end_ms + 500, utterance_id=number, audio_end_ms=end_ms)
+
+
 def said(acts: Sequence[Act]) -> list[dict[str, Any]]:
     return [json.loads(act.text) for act in acts if isinstance(act, Say)]
 
 
 def asked(acts: Sequence[Act]) -> list[Command]:
     return [act.command for act in acts if isinstance(act, Ask)]
+
+
+def finalize(speaks: Deepgram) -> str:
+    (command,) = asked(speaks.receive(FINALIZE))
+    assert isinstance(command, Finalize)
+    return command.id
+
+
+def answered(name: str, utterance: int | None, at_ms: int = 900) -> Finalized:
+    return Finalized(at_ms=at_ms, id=name, utterance_id=utterance)
+
+
+def pong(at_ms: int) -> Pong:
+    return Pong(at_ms=at_ms, id="utterance-end")
 
 
 def short(message: dict[str, Any]) -> tuple[Any, ...]:
