@@ -200,6 +200,7 @@ async def test_a_stream_from_its_first_word_to_its_metadata(gateway):
     assert final["speech_final"]
     assert not final["from_finalize"]
     assert told[-1]["duration"] == 3.2
+    assert told[-1]["request_id"] == final["metadata"]["request_id"] == ws._response.headers["X-Req-Id"]
     assert told[-1]["sha256"] == hashlib.sha256(audio + bytes(6_400)).hexdigest()
     request = gateway.engine.requests[-1]
     assert request.word_timestamps
