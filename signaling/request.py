@@ -23,6 +23,7 @@ from rtc_stt.errors import (
     Unavailable,
     trace,
 )
+from signaling.dialects.openai.errors import error_body as openai_body
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
 from signaling.keys import GATE, Gate
@@ -59,7 +60,12 @@ SHARED_PATHS = (
 COUNTED = ("/v1/transcribe", "/v1/audio/transcriptions", "/v1/listen")
 """Endpoints that do the work: their POST requests are in the metrics."""
 
-BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {}
+BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {
+    "/v1/audio/transcriptions": openai_body,
+    "/v1/realtime": openai_body,
+    "/v1/realtime/calls": openai_body,
+    "/v1/realtime/client_secrets": openai_body,
+}
 """Bodies of errors as clients of other protocols read them, by path: of status, type, message, request id."""
 
 _ID = web.RequestKey("id", str)

@@ -11,7 +11,7 @@ from aiohttp import web
 from rtc_stt.config import Recordings
 from rtc_stt.service.transcriber import Transcriber
 from signaling import health as probes
-from signaling import openapi, snapshot, transcribe, usage_routes
+from signaling import openai_recordings, openapi, snapshot, transcribe, usage_routes
 from signaling.app import make_gate
 from signaling.calls import Health
 from signaling.keys import GATE, HEALTH, IN_FLIGHT, SERVER
@@ -49,6 +49,7 @@ def create_service_app(
     app = web.Application(middlewares=[middleware])
     app[SERVER], app[GATE] = server, make_gate(server, access, metrics)
     transcribe.add_routes(app, transcriber, recordings)
+    openai_recordings.add_routes(app)
 
     def how_it_is() -> Health:
         return dataclasses.replace(health(), draining=app[IN_FLIGHT].draining)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from aiohttp import HttpVersion11, web
@@ -57,17 +57,25 @@ class Upload:
     """In bytes."""
     texts: dict[str, str]
     """The other fields."""
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    """Those that may be there more than once, if they are there."""
 
 
 @contextlib.asynccontextmanager
 async def receive(
-    request: web.Request, limits: Limits, *, recording: str, fields: Collection[str]
+    request: web.Request,
+    limits: Limits,
+    *,
+    recording: str,
+    fields: Collection[str],
+    lists: Collection[str] = (),
 ) -> AsyncIterator[Upload]:
     """Read the body of a request. What is kept of it is gone at the end of the block.
 
     Args:
         recording: the name of the field with the recording, which has to be there.
         fields: names of the fields of text that may be there. What a client calls its file is not looked at.
+        lists: names of those that may be there more than once.
 
     Raises:
         UnsupportedMedia: it is no form, or compressed.
@@ -81,19 +89,17 @@ async def receive(
     # In memory up to a size, and beyond it in a file that has no name.
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES))  # noqa: SIM115 - closed below
     try:
-        yield await _receive(request, file, limits, recording, fields)
+        yield await _receive(request, limits, _Form(file, limits, recording, fields, lists))
     finally:
         await asyncio.to_thread(file.close)  # to let go of a large file takes its time
 
 
-async def _receive(
-    request: web.Request, file: BinaryIO, limits: Limits, recording: str, fields: Collection[str]
-) -> Upload:
+async def _receive(request: web.Request, limits: Limits, form: _Form) -> Upload:
     """:func:`_read` within its time, with what others raise translated."""
     try:
         async with asyncio.timeout(limits.seconds):
             await _invite(request)
-            return await _read(request, _Form(file, limits, recording, fields), limits)
+            return await _read(request, form, limits)
     except TimeoutError:
         raise RequestTimeout(f"the upload took more than {limits.seconds:g} s") from None
     except (HttpProcessingError, web.RequestPayloadError) as error:
@@ -108,7 +114,7 @@ async def _receive(
 def _check_head(request: web.Request, limits: Limits) -> None:
     """All that can be said before the body is read."""
     if request.content_type != FORM:
-        raise UnsupportedMedia(f"send {FORM} with the recording in the field audio")
+        raise UnsupportedMedia(f"send {FORM} with the recording as a file in it")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("send the form as it is, without Content-Encoding")
     if (request.content_length or 0) > limits.recording_bytes + MAX_OVERHEAD_BYTES:
@@ -147,13 +153,22 @@ async def _next(request: web.Request, stall_s: float) -> bytes:
 class _Form:
     """What of a form has come in so far."""
 
-    def __init__(self, file: BinaryIO, limits: Limits, recording: str, fields: Collection[str]) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        limits: Limits,
+        recording: str,
+        fields: Collection[str],
+        lists: Collection[str],
+    ) -> None:
         self._file = file
         self._limits = limits
         self._recording = recording
         self._fields = fields
+        self._lists: dict[str, list[bytearray]] = {name: [] for name in lists}
         self._size: int | None = None  # of the recording
         self._texts: dict[str, bytearray] = {}
+        self._text = bytearray()  # of the field that has begun
         self._name = ""
 
     async def receive(self, event: Event) -> None:
@@ -163,9 +178,8 @@ class _Form:
             case bytes() if self._name == self._recording:
                 await self._keep(event)
             case bytes():
-                text = self._texts[self._name]
-                text += event
-                if len(text) > self._limits.field_bytes:
+                self._text += event
+                if len(self._text) > self._limits.field_bytes:
                     raise BadRequest(
                         f"the field {self._name} is longer than {self._limits.field_bytes} bytes"
                     )
@@ -175,17 +189,21 @@ class _Form:
             raise BadRequest(f"the field {self._recording} is missing: the recording, as a file")
         self._file.seek(0)
         texts = {name: _decode(name, text) for name, text in self._texts.items()}
-        return Upload(self._file, self._size, texts)
+        lists = {name: [_decode(name, one) for one in several] for name, several in self._lists.items()}
+        return Upload(self._file, self._size, texts, {name: found for name, found in lists.items() if found})
 
     def _begin(self, name: str) -> None:
         if name in self._texts or (name == self._recording and self._size is not None):
             raise BadRequest(f"the field {name} is there twice")
         if name == self._recording:
             self._size = 0
+        elif name in self._lists:
+            self._text = bytearray()
+            self._lists[name].append(self._text)
         elif name in self._fields:
-            self._texts[name] = bytearray()
+            self._text = self._texts[name] = bytearray()
         else:
-            known = ", ".join((self._recording, *self._fields))
+            known = ", ".join((self._recording, *self._fields, *self._lists))
             raise BadRequest(f"there is no field {name[:40]!r}; there are {known}")
         self._name = name
 

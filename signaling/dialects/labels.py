@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from signaling.dialects.dialect import Speak
 from signaling.dialects.native import LABEL, Native
+from signaling.dialects.openai.realtime import LABEL as OPENAI_LABEL
+from signaling.dialects.openai.realtime import OVER_CHANNEL
 
 __all__ = ["LABELS"]
 
 LABELS: Mapping[str, Speak] = {
     LABEL: Native,
+    OPENAI_LABEL: OVER_CHANNEL,
 }
 """By label. Channels of any other are closed."""
