@@ -57,6 +57,9 @@ MAX_PROMPT_CHARS: Final = 1_000
 
 MAX_NAME_CHARS: Final = 200
 
+TURNLESS: Final = ("gpt-realtime-whisper", "gpt-live-transcribe")
+"""Models of OpenAI that find no turns: who names one commits, and says nothing of detection."""
+
 
 class Form(enum.StrEnum):
     """Which generation of the protocol a client speaks."""
@@ -87,6 +90,8 @@ class Settings:
     keywords: tuple[str, ...] = field(default=(), repr=False)
     detection: Detection | None = field(default_factory=Detection)
     """None: the client says what belongs together, by ``input_audio_buffer.commit``."""
+    detection_is_told: bool = False
+    """By the client, so that the name of its model does not matter."""
     logprobs: bool = False
 
     @property
@@ -194,8 +199,10 @@ def _update_common(
         _check_noise_reduction(body[noise_reduction], f"{at}.{noise_reduction}")
     if "turn_detection" in body:
         detection = _read_detection(settings.detection, body["turn_detection"], f"{at}.turn_detection")
-        settings = replace(settings, detection=detection)
-    return settings
+        return replace(settings, detection=detection, detection_is_told=True)
+    if settings.detection_is_told:
+        return settings
+    return replace(settings, detection=None if (settings.model or "").startswith(TURNLESS) else Detection())
 
 
 def _update_transcription(settings: Settings, body: object, at: str) -> Settings:

@@ -105,6 +105,14 @@ def test_an_update_changes_what_it_names():
     assert update(later, ga(transcription={"language": None}), Form.GA).language is None
 
 
+def test_who_names_a_model_that_finds_no_turns_commits():
+    settings = read(transcription={"model": "gpt-realtime-whisper-2"})
+    assert settings.detection is None
+    assert update(settings, ga(transcription={"model": "whisper-1"}), Form.GA).detection == Detection()
+    told = update(settings, ga(turn_detection={"type": "server_vad"}), Form.GA)
+    assert update(told, ga(transcription={"model": "gpt-live-transcribe"}), Form.GA).detection == Detection()
+
+
 REFUSED: list[tuple[Any, str]] = [
     ({"type": "realtime"}, "session.type"),
     ({"type": "transcription", "voice": "alloy"}, "session.voice"),
