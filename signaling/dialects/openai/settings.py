@@ -136,8 +136,10 @@ def update(
     for code in (changed.language, *changed.languages):
         if code and languages is not None and code not in languages:
             known = ", ".join(sorted(languages))
+            at = "input_audio_transcription" if form is Form.BETA else "audio.input.transcription"
             raise Refusal(
-                f"the models do not know the language {code!a}; they know {known}", param="language"
+                f"the models do not know the language {code!a}; they know {known}",
+                param=f"session.{at}.language",
             )
     return changed
 
@@ -223,7 +225,7 @@ def _update_transcription(settings: Settings, body: object, at: str) -> Settings
         changed["language"] = several[0] if len(several) == 1 else None
         changed["languages"] = several if len(several) > 1 else ()
     if "keywords" in told:
-        changed["keywords"] = texts(told["keywords"] or [], f"{at}.keywords")
+        changed["keywords"] = tuple(filter(None, texts(told["keywords"] or [], f"{at}.keywords")))
         if len(", ".join(changed["keywords"])) > MAX_PROMPT_CHARS:
             raise Refusal(
                 f"{at}.keywords has more than {MAX_PROMPT_CHARS} characters", param=f"{at}.keywords"
