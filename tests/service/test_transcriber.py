@@ -597,6 +597,7 @@ async def test_a_detector_that_is_closed_under_it_is_a_server_that_shuts_down(st
         await studio.hear()
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("no_garbage_collection")
 async def test_the_loop_is_never_held_up(studios):
     """No turn of it takes 5 ms of its thread's own time, whatever else this machine does."""

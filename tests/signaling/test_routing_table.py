@@ -201,6 +201,7 @@ async def test_the_fallback_answers(rig: Rig, primary: str, language: str | None
         assert rig.fallback.asked == []
 
 
+@pytest.mark.alone
 @with_fallback("busy", "slow", "down")
 @LANGUAGES
 @PRIMARY

@@ -49,6 +49,7 @@ async def test_messages_keep_their_order_whatever_their_size() -> None:
     other.close("enough")
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("no_garbage_collection")
 async def test_the_loop_is_not_held_up_by_a_large_message() -> None:
     """Thirty seconds of audio; the longest that a model is asked to decode."""
