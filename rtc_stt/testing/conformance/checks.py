@@ -105,6 +105,8 @@ def _nothing_left(case: Case) -> Iterator[str]:
 
 def _turns(case: Case) -> Iterator[str]:
     """One final for each turn."""
+    if Trait.TURNS not in case.traits:
+        return
     count = len(case.record.finals)
     if case.turns is not None and count != case.turns:
         yield f"{count} finals with words for {case.turns} turns: {[f.text for f in case.record.finals]}"

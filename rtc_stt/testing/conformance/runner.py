@@ -90,6 +90,8 @@ async def converse(
             log.hear(Failed("it takes too long"))
         except WayFailed as error:
             log.hear(Failed(str(error)))
+        except Exception as error:  # whatever is wrong with an adapter is no reason to stop the others
+            log.hear(Failed(f"the adapter raised {error!r}"))
         finally:
             if line:
                 await line.close()

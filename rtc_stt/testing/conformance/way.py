@@ -21,6 +21,7 @@ Hear = Callable[[Told], None]
 class Trait(enum.Enum):
     """What a way can do, or promises. What it does not name is not asked of it."""
 
+    TURNS = "finds by itself where a turn ends"
     STARTS = "tells starts and stops of speech"
     UTTERANCES = "names utterances: what it tells says whose it is"
     PARTIALS = "tells partials"

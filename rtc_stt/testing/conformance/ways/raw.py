@@ -9,6 +9,7 @@ from typing import ClassVar
 from rtc_stt.testing.conformance.told import Failed
 from rtc_stt.testing.conformance.way import Hear, Trait
 from rtc_stt.testing.conformance.ways.events import OPTIONS, OURS, EventReader
+from rtc_stt.testing.conformance.ways.opening import opening
 from rtc_stt.testing.conformance.ways.socket import Socket
 from rtc_stt.wire import decode_event
 
@@ -36,11 +37,11 @@ class RawWay:
     async def open(self, hear: Hear) -> _RawLine:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""
         line = _RawLine(hear)
-        await line.socket.open(
-            f"{self.url}/v1/stream", {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        )
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         audio = {"encoding": "pcm_s16le", "sample_rate": 16_000}
-        await line.socket.say({"type": "configure", "audio": audio, **OPTIONS})
+        async with opening(line):
+            await line.socket.open(f"{self.url}/v1/stream", headers)
+            await line.socket.say({"type": "configure", "audio": audio, **OPTIONS})
         return line
 
 

@@ -16,6 +16,7 @@ from rtc_stt.errors import RtcSttError
 from rtc_stt.testing.conformance.told import Failed
 from rtc_stt.testing.conformance.way import Hear, Trait, WayFailed
 from rtc_stt.testing.conformance.ways.events import OPTIONS, OURS, EventReader
+from rtc_stt.testing.conformance.ways.pcm import samples
 
 __all__ = ["LiveSessionWay", "StreamClientWay"]
 
@@ -156,7 +157,7 @@ class _LiveLine(_SdkLine):
 
     async def push(self, pcm: bytes) -> None:
         """See :class:`~rtc_stt.testing.conformance.way.Line`."""
-        await self._live.send(np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768))
+        await self._live.send(samples(pcm))
 
     async def flush(self) -> None:
         """See :class:`~rtc_stt.testing.conformance.way.Line`."""

@@ -15,6 +15,10 @@ __all__ = ["Socket"]
 
 CLOSE_TIMEOUT_S = 2.0
 
+BUSY = (429, 503)
+AGAIN_S = 0.5
+"""A server that has too much to do is asked again; for how long, who opens the line says."""
+
 
 class Socket:
     """One connection: every text that comes is given to ``receive``; what breaks it is told.
@@ -27,6 +31,8 @@ class Socket:
         self._receive, self._hear = receive, hear
         self._http: aiohttp.ClientSession | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._is_over = False
 
     async def open(
         self, url: str, headers: Mapping[str, str], protocols: Sequence[str] = ()
@@ -37,21 +43,36 @@ class Socket:
             WayFailed: there is no connection to be had.
         """
         self._http = aiohttp.ClientSession()
-        try:
-            self._ws = await self._http.ws_connect(
-                url,
-                headers=headers,
-                protocols=protocols,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
-            )
-        except aiohttp.WSServerHandshakeError as error:
-            await self._http.close()
-            raise WayFailed(f"no connection: status {error.status}") from None
-        except (aiohttp.ClientError, OSError) as error:
-            await self._http.close()
-            raise WayFailed(f"no connection: {type(error).__name__}") from None
+        while True:
+            try:
+                self._ws = await self._http.ws_connect(
+                    url,
+                    headers=headers,
+                    protocols=protocols,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+                )
+            except aiohttp.WSServerHandshakeError as error:
+                if error.status not in BUSY:
+                    raise WayFailed(f"no connection: status {error.status}") from None
+                await asyncio.sleep(AGAIN_S)
+            except (aiohttp.ClientError, OSError) as error:
+                raise WayFailed(f"no connection: {type(error).__name__}") from None
+            else:
+                break
         self._reading = asyncio.get_running_loop().create_task(self._read())
         return self._ws
+
+    async def until(self, ready: Callable[[], bool]) -> None:
+        """Return when it is; asked again after each message.
+
+        Raises:
+            WayFailed: the connection ended before.
+        """
+        while not ready():
+            if self._is_over:
+                raise WayFailed("the connection has ended too early")
+            self._news.clear()
+            await self._news.wait()
 
     async def say(self, message: Mapping[str, object]) -> None:
         """Send JSON."""
@@ -82,14 +103,24 @@ class Socket:
             await self._http.close()
 
     async def _read(self) -> None:
-        async for message in self._ws:
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                self._hear(Failed("a message that is no text"))
-                return
-            try:
-                self._receive(message.data)
-            except (LookupError, TypeError, ValueError) as error:
-                self._hear(Failed(f"a message that cannot be understood ({error!r}): {message.data[:300]}"))
-                return
-        if self._ws.close_code != aiohttp.WSCloseCode.OK:
-            self._hear(Failed(f"the server closed the connection with code {self._ws.close_code}"))
+        try:
+            async for message in self._ws:
+                if not self._take(message):
+                    return
+                self._news.set()
+            if self._ws.close_code != aiohttp.WSCloseCode.OK:
+                self._hear(Failed(f"the server closed the connection with code {self._ws.close_code}"))
+        finally:
+            self._is_over = True
+            self._news.set()
+
+    def _take(self, message: aiohttp.WSMessage) -> bool:
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            self._hear(Failed("a message that is no text"))
+            return False
+        try:
+            self._receive(message.data)
+        except (LookupError, TypeError, ValueError) as error:
+            self._hear(Failed(f"a message that cannot be understood ({error!r}): {message.data[:300]}"))
+            return False
+        return True
