@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rtc_stt.testing.conformance.told import Ended, Failed, Final, Flushed, Partial, Started, Stopped, Told
 from rtc_stt.testing.conformance.way import Hear, Trait
-from rtc_stt.testing.conformance.ways.opening import opening
+from rtc_stt.testing.conformance.ways.base import ServerWay, opening
 from rtc_stt.testing.conformance.ways.socket import Socket
 
 __all__ = ["DeepgramReader", "DeepgramWay"]
@@ -20,31 +20,20 @@ QUERY = (
 
 
 @dataclass(frozen=True, slots=True)
-class DeepgramWay:
+class DeepgramWay(ServerWay):
     """See :class:`~rtc_stt.testing.conformance.way.Way`.
 
     Starts of speech are told, and no stops: the end of a turn is known with its final.
     """
 
-    url: str
-    key: str | None = field(default=None, repr=False)
     name: ClassVar[str] = "Deepgram"
-    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.TURNS, Trait.PARTIALS, Trait.FLUSH})
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return (self.key,) if self.key else ()
-
-    def at(self, url: str) -> DeepgramWay:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return replace(self, url=url)
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.TURNS, Trait.PARTIALS, Trait.STABLE, Trait.FLUSH})
 
     async def open(self, hear: Hear) -> _DeepgramLine:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""
         line = _DeepgramLine(hear)
-        headers = {"Authorization": f"Token {self.key}"} if self.key else {}
         async with opening(line):
+            headers = {"Authorization": f"Token {self.key}"} if self.key else {}
             await line.socket.open(f"{self.url}/v1/listen?{QUERY}", headers)
         return line
 
@@ -102,7 +91,8 @@ class DeepgramReader:
     def _results(self, message: dict[str, Any]) -> list[Told]:
         text: str = message["channel"]["alternatives"][0]["transcript"]
         if not message["is_final"]:
-            return [Partial(" ".join([*self._said, text]).strip(), sum(map(len, self._said)))]
+            said = " ".join(self._said)
+            return [Partial(f"{said} {text}".strip(), len(said))]
         if text:
             self._said.append(text)
         told: list[Told] = []

@@ -6,8 +6,10 @@ import base64
 import json
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import aiohttp
 
 from rtc_stt.bench.turns.targets.pcm import Upsampler
 from rtc_stt.testing.conformance.told import (
@@ -21,15 +23,19 @@ from rtc_stt.testing.conformance.told import (
     Told,
 )
 from rtc_stt.testing.conformance.way import Hear, Trait
-from rtc_stt.testing.conformance.ways.opening import opening
+from rtc_stt.testing.conformance.ways.base import ServerWay, opening
 from rtc_stt.testing.conformance.ways.pcm import samples
+from rtc_stt.testing.conformance.ways.peer import Peer
 from rtc_stt.testing.conformance.ways.socket import Socket
 
-__all__ = ["OpenAIReader", "OpenAIWay", "session"]
+__all__ = ["OpenAICallWay", "OpenAIReader", "OpenAIWay", "session"]
 
 RATE = 24_000
 
 BUFFER, TRANSCRIPTION = "input_audio_buffer", "conversation.item.input_audio_transcription"
+
+BOTH = frozenset({Trait.UTTERANCES, Trait.PARTIALS, Trait.STABLE, Trait.APPEND_ONLY, Trait.FLUSH})
+"""What sessions promise, whoever finds the turns."""
 
 
 def session(*, finds_turns: bool) -> dict[str, Any]:
@@ -44,15 +50,13 @@ def session(*, finds_turns: bool) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAIWay:
+class OpenAIWay(ServerWay):
     """See :class:`~rtc_stt.testing.conformance.way.Way`.
 
     Args:
         finds_turns: whether the server does (``server_vad``), or the client says what belongs together.
     """
 
-    url: str
-    key: str | None = field(default=None, repr=False)
     finds_turns: bool = True
 
     @property
@@ -63,25 +67,34 @@ class OpenAIWay:
     @property
     def traits(self) -> frozenset[Trait]:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        traits = {Trait.UTTERANCES, Trait.PARTIALS, Trait.STABLE, Trait.APPEND_ONLY, Trait.FLUSH}
-        return frozenset(traits | {Trait.STARTS, Trait.TURNS} if self.finds_turns else traits)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return (self.key,) if self.key else ()
-
-    def at(self, url: str) -> OpenAIWay:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return replace(self, url=url)
+        return BOTH | {Trait.STARTS, Trait.TURNS} if self.finds_turns else BOTH
 
     async def open(self, hear: Hear) -> _OpenAILine:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""
         line = _OpenAILine(hear)
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         async with opening(line):
-            await line.socket.open(f"{self.url}/v1/realtime?intent=transcription", headers)
+            await line.socket.open(f"{self.url}/v1/realtime?intent=transcription", self.bearer)
             await line.begin(session(finds_turns=self.finds_turns))
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAICallWay(ServerWay):
+    """See :class:`~rtc_stt.testing.conformance.way.Way`: over WebRTC and a data channel."""
+
+    name: ClassVar[str] = "OpenAI call"
+    traits: ClassVar[frozenset[Trait]] = BOTH | {
+        Trait.STARTS,
+        Trait.TURNS,
+        Trait.LIVE,
+        Trait.WHOLE_SAMPLES,
+    }
+
+    async def open(self, hear: Hear) -> _CallLine:
+        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
+        line = _CallLine(hear)
+        async with opening(line):
+            await line.begin(f"{self.url}/v1/realtime/calls", self.bearer)
         return line
 
 
@@ -130,6 +143,50 @@ class _OpenAILine:
     def _receive(self, message: str) -> None:
         for told in self._reader.read(json.loads(message)):
             self._hear(told)
+
+
+class _CallLine:
+    def __init__(self, hear: Hear) -> None:
+        self._hear, self._reader = hear, OpenAIReader()
+        self._peer = Peer("oai-events", self._receive, hear)
+
+    async def begin(self, url: str, headers: Mapping[str, str]) -> None:
+        """Connect with the session that is wanted."""
+        wanted = json.dumps(session(finds_turns=True))
+        await self._peer.open(lambda sdp: self._peer.http.post(url, data=_form(sdp, wanted), headers=headers))
+
+    async def push(self, pcm: bytes) -> None:
+        """See :class:`~rtc_stt.testing.conformance.way.Line`."""
+        await self._peer.push(pcm)
+
+    async def flush(self) -> None:
+        """See :class:`~rtc_stt.testing.conformance.way.Line`."""
+        await self._commit()
+
+    async def finish(self) -> None:
+        """See :class:`~rtc_stt.testing.conformance.way.Line`."""
+        await self._commit(last=True)
+        await self._peer.until(lambda: self._reader.is_over)
+
+    async def close(self) -> None:
+        """See :class:`~rtc_stt.testing.conformance.way.Line`."""
+        await self._peer.close()
+
+    async def _commit(self, *, last: bool = False) -> None:
+        await self._peer.settle()
+        name = self._reader.commit(last=last)
+        self._peer.say(json.dumps({"type": f"{BUFFER}.commit", "event_id": name}))
+
+    def _receive(self, message: str) -> None:
+        for told in self._reader.read(json.loads(message)):
+            self._hear(told)
+
+
+def _form(sdp: str, wanted: str) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    form.add_field("sdp", sdp, content_type="application/sdp")
+    form.add_field("session", wanted, content_type="application/json")
+    return form
 
 
 @dataclass(slots=True)

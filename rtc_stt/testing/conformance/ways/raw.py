@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rtc_stt.testing.conformance.told import Failed
 from rtc_stt.testing.conformance.way import Hear, Trait
+from rtc_stt.testing.conformance.ways.base import ServerWay, opening
 from rtc_stt.testing.conformance.ways.events import OPTIONS, OURS, EventReader
-from rtc_stt.testing.conformance.ways.opening import opening
 from rtc_stt.testing.conformance.ways.socket import Socket
 from rtc_stt.wire import decode_event
 
@@ -17,30 +17,18 @@ __all__ = ["RawWay"]
 
 
 @dataclass(frozen=True, slots=True)
-class RawWay:
+class RawWay(ServerWay):
     """See :class:`~rtc_stt.testing.conformance.way.Way`."""
 
-    url: str
-    key: str | None = field(default=None, repr=False)
     name: ClassVar[str] = "raw protocol"
     traits: ClassVar[frozenset[Trait]] = OURS
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return (self.key,) if self.key else ()
-
-    def at(self, url: str) -> RawWay:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return replace(self, url=url)
 
     async def open(self, hear: Hear) -> _RawLine:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""
         line = _RawLine(hear)
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         audio = {"encoding": "pcm_s16le", "sample_rate": 16_000}
         async with opening(line):
-            await line.socket.open(f"{self.url}/v1/stream", headers)
+            await line.socket.open(f"{self.url}/v1/stream", self.bearer)
             await line.socket.say({"type": "configure", "audio": audio, **OPTIONS})
         return line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from rtc_stt.client import LiveSession, StreamClient
 from rtc_stt.errors import RtcSttError
 from rtc_stt.testing.conformance.told import Failed
 from rtc_stt.testing.conformance.way import Hear, Trait, WayFailed
+from rtc_stt.testing.conformance.ways.base import ServerWay
 from rtc_stt.testing.conformance.ways.events import OPTIONS, OURS, EventReader
 from rtc_stt.testing.conformance.ways.pcm import samples
 
@@ -29,22 +30,11 @@ ON_ITS_WAY_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class StreamClientWay:
+class StreamClientWay(ServerWay):
     """See :class:`~rtc_stt.testing.conformance.way.Way`: a WebSocket, and no word lost when it breaks."""
 
-    url: str
-    key: str | None = field(default=None, repr=False)
     name: ClassVar[str] = "stream client"
     traits: ClassVar[frozenset[Trait]] = OURS | {Trait.SURVIVES_LOSS}
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return (self.key,) if self.key else ()
-
-    def at(self, url: str) -> StreamClientWay:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return replace(self, url=url)
 
     async def open(self, hear: Hear) -> _StreamLine:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""
@@ -54,22 +44,11 @@ class StreamClientWay:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveSessionWay:
+class LiveSessionWay(ServerWay):
     """See :class:`~rtc_stt.testing.conformance.way.Way`: WebRTC."""
 
-    url: str
-    key: str | None = field(default=None, repr=False)
     name: ClassVar[str] = "live session"
     traits: ClassVar[frozenset[Trait]] = OURS | {Trait.LIVE, Trait.WHOLE_SAMPLES}
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return (self.key,) if self.key else ()
-
-    def at(self, url: str) -> LiveSessionWay:
-        """See :class:`~rtc_stt.testing.conformance.way.Way`."""
-        return replace(self, url=url)
 
     async def open(self, hear: Hear) -> _LiveLine:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""
