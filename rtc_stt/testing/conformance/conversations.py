@@ -145,7 +145,7 @@ def _flushed(a: Recording, b: Recording) -> list[Conversation]:
     both = (a.text, b.text)
     return [
         Conversation("flush in mid-turn", (*first, Flush(), *rest), both, 2, needs),
-        Conversation("two flushes", (*first, Flush(), Flush(), *rest), both, 2, needs),
+        Conversation("two flushes", (*first, Flush(), Flush(), *rest), both, 2, needs | {Trait.FLUSHES}),
         Conversation(
             "flush in silence",
             (

@@ -29,6 +29,7 @@ class Trait(enum.Enum):
     APPEND_ONLY = "partials of an utterance only ever grow at their end"
     EAGER_STANDS = "a final with the words of the eager text before it has its very letters"
     FLUSH = "can be asked to commit what is heard, and answers each time"
+    FLUSHES = "answers each flush, also where several wait for their answer"
     SURVIVES_LOSS = "a lost connection loses no word"
     WHOLE_SAMPLES = "takes audio in whole samples only"
     LIVE = "takes audio no faster than it is spoken"

@@ -27,7 +27,9 @@ class DeepgramWay(ServerWay):
     """
 
     name: ClassVar[str] = "Deepgram"
-    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.TURNS, Trait.PARTIALS, Trait.STABLE, Trait.FLUSH})
+    traits: ClassVar[frozenset[Trait]] = frozenset(
+        {Trait.TURNS, Trait.PARTIALS, Trait.STABLE, Trait.FLUSH, Trait.FLUSHES}
+    )
 
     async def open(self, hear: Hear) -> _DeepgramLine:
         """See :class:`~rtc_stt.testing.conformance.way.Way`."""

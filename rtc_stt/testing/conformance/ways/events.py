@@ -31,7 +31,9 @@ from rtc_stt.testing.conformance.way import Trait
 
 __all__ = ["OPTIONS", "OURS", "EventReader"]
 
-OURS = frozenset({Trait.TURNS, Trait.STARTS, Trait.UTTERANCES, Trait.PARTIALS, Trait.STABLE, Trait.FLUSH})
+OURS = frozenset(
+    {Trait.TURNS, Trait.STARTS, Trait.UTTERANCES, Trait.PARTIALS, Trait.STABLE, Trait.FLUSH, Trait.FLUSHES}
+)
 """What every way of our own protocol promises."""
 
 OPTIONS: dict[str, object] = {

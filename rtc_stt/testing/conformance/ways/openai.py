@@ -34,7 +34,9 @@ RATE = 24_000
 
 BUFFER, TRANSCRIPTION = "input_audio_buffer", "conversation.item.input_audio_transcription"
 
-BOTH = frozenset({Trait.UTTERANCES, Trait.PARTIALS, Trait.STABLE, Trait.APPEND_ONLY, Trait.FLUSH})
+BOTH = frozenset(
+    {Trait.UTTERANCES, Trait.PARTIALS, Trait.STABLE, Trait.APPEND_ONLY, Trait.FLUSH, Trait.FLUSHES}
+)
 """What sessions promise, whoever finds the turns."""
 
 

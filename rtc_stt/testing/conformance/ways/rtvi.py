@@ -27,7 +27,15 @@ class RtviWay(ServerWay):
 
     name: ClassVar[str] = "RTVI"
     traits: ClassVar[frozenset[Trait]] = frozenset(
-        {Trait.TURNS, Trait.STARTS, Trait.PARTIALS, Trait.FLUSH, Trait.LIVE, Trait.WHOLE_SAMPLES}
+        {
+            Trait.TURNS,
+            Trait.STARTS,
+            Trait.PARTIALS,
+            Trait.FLUSH,
+            Trait.FLUSHES,
+            Trait.LIVE,
+            Trait.WHOLE_SAMPLES,
+        }
     )
 
     async def open(self, hear: Hear) -> _RtviLine:
