@@ -23,6 +23,9 @@ PAUSE_S = 0.9
 GAP_S = 0.12
 """Between two sentences of one turn: no detector takes this for a pause."""
 
+WORDS_PER_CUT = 3
+"""A word that is cut in two may be two other words, and each half may draw its neighbour along."""
+
 FRAME = 640
 """Bytes of 20 ms."""
 
@@ -85,6 +88,8 @@ class Conversation:
     """Of a way: others are spared it."""
     spares: frozenset[Trait] = frozenset()
     """Who has one of these is spared it too."""
+    cuts: int = 0
+    """Words that may be misheard because something falls in their middle; see :data:`WORDS_PER_CUT`."""
     chunks: tuple[int, ...] = (FRAME,)
     """Sizes of what is pushed at a time, in bytes, over and over."""
 
@@ -132,6 +137,7 @@ def _plain(a: Recording, b: Recording, c: Recording) -> list[Conversation]:
         Conversation("one sentence", _play(a.audio, _quiet(PAUSE_S)), (a.text,), 1),
         Conversation("several turns", _play(a.audio, _quiet(PAUSE_S), *turns), (a.text, b.text, c.text), 3),
         Conversation("stop in mid-speech", _play(a.audio), (a.text,), 1),
+        Conversation("stop in mid-word", _cut(b, 2)[:1], (b.text,), 1, cuts=len(b.text.split())),
         Conversation("silence only", (Play(_quiet(2.0)),), (), 0),
         Conversation("noise only", (Play(noise.astype(np.float32)),), (), 0),
         Conversation("no audio at all", (), (), 0),
@@ -146,6 +152,8 @@ def _flushed(a: Recording, b: Recording) -> list[Conversation]:
     return [
         Conversation("flush in mid-turn", (*first, Flush(), *rest), both, 2, needs),
         Conversation("two flushes", (*first, Flush(), Flush(), *rest), both, 2, needs | {Trait.FLUSHES}),
+        Conversation("flush in mid-word", _cut(a, 2), (a.text,), None, needs, cuts=WORDS_PER_CUT),
+        Conversation("flushes in mid-speech", _cut(a, 5), (a.text,), None, needs, cuts=4 * WORDS_PER_CUT),
         Conversation(
             "flush in silence",
             (
@@ -212,6 +220,15 @@ def _broken(a: Recording, b: Recording) -> list[Conversation]:
             needs | {Trait.FLUSH},
         ),
     ]
+
+
+def _cut(one: Recording, pieces: int) -> tuple[Step, ...]:
+    """A sentence in pieces of one length, with a flush between each two. Who speaks goes on, so the flushes
+    are far enough apart to be answered one by one."""
+    size = -(-len(one.audio) // pieces)
+    parts = [Play(one.audio[start : start + size]) for start in range(0, len(one.audio), size)]
+    flushed = [step for part in parts[1:] for step in (Flush(), part)]
+    return Play(np.concatenate([_quiet(LEAD_S), parts[0].audio])), *flushed, Play(_quiet(PAUSE_S))
 
 
 def _quiet(seconds: float) -> Samples:

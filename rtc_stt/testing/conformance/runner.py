@@ -61,7 +61,15 @@ async def check(
     if not conversation.suits(way.traits):
         raise ValueError(f"{way.name} cannot hold the conversation {conversation.name!r}")
     record = await converse(way, conversation, pace=pace, patience_s=patience_s)
-    case = Case(record, way.traits, conversation.said, conversation.turns, max_wer, way.secrets)
+    case = Case(
+        record,
+        way.traits,
+        conversation.said,
+        conversation.turns,
+        max_wer,
+        way.secrets,
+        conversation.cuts,
+    )
     if found := complaints(case):
         raise Violation(report(way, conversation, record, found))
     return record
