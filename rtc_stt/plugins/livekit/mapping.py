@@ -3,7 +3,7 @@
 ::
 
     speech.started                START_OF_SPEECH
-    transcript.partial            INTERIM          all that is said and not final yet
+    transcript.partial            INTERIM          all that is said and not final yet, where it is news
     transcript.eager              PREFLIGHT        likewise; the LLM may begin
     speech.resumed                INTERIM          the speaker went on
     speech.stopped                END_OF_SPEECH
@@ -148,8 +148,11 @@ class Mapping:
             case TranscriptPartial() if utterance.eager is not None:
                 return []  # it was under way; it would void a preflight that holds
             case TranscriptPartial():
+                is_news = event.text != utterance.text
                 utterance.text, utterance.end_ms = event.text, event.audio_end_ms
                 self._language = event.language or self._language
+                if not is_news:
+                    return []
             case TranscriptEager() if event.text:
                 utterance.text = utterance.eager = event.text
                 utterance.end_ms = event.at_ms
@@ -178,10 +181,12 @@ class Mapping:
             final = self._event(FINAL, self._final_data(event, utterance.eager))
             final.speech_start_time = self._times.wall(event.audio_start_ms)
             final.speech_end_time = self._times.wall(event.audio_end_ms)
-        told = []
+        rest = self._event(INTERIM, self._shown())  # of those who spoke since
         if utterance.text and not final.alternatives[0].text:
-            told.append(self._event(INTERIM, self._shown()))
-        return [*told, final, *self._stop(event.utterance_id, end_ms)]
+            told = [rest, final]
+        else:  # which clears what is shown
+            told = [final, rest] if rest.alternatives[0].text else [final]
+        return [*told, *self._stop(event.utterance_id, end_ms)]
 
     def _retract(self, end_ms: int) -> list[SpeechEvent]:
         """Nothing that is open will get a final."""

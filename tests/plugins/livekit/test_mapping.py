@@ -143,6 +143,10 @@ def test_a_partial_that_was_under_way_does_not_void_the_preflight():
     assert short(mapped(START, eager("yes please"), partial("yes"))) == ["start", "preflight yes please"]
 
 
+def test_what_is_no_news_is_not_told_again():
+    assert short(mapped(START, partial("one"), partial("one"))) == ["start", "interim one"]
+
+
 def test_what_was_shown_and_never_said_is_cleared_before_the_empty_final():
     assert short(mapped(START, partial("thank you"), STOP, DROP)) == [
         "start", "interim thank you", "end", "interim", "final",
@@ -183,7 +187,8 @@ def test_what_is_said_before_the_last_final_has_come_holds_both_texts():
         START, partial("one"), STOP, second, partial("two", 2), final("One."), partial("two more", 2)
     )
     assert short(told) == [
-        "start", "interim one", "end", "start", "interim one two", "final One.", "interim two more",
+        "start", "interim one", "end", "start", "interim one two", "final One.", "interim two",
+        "interim two more",
     ]  # fmt: skip
 
 
