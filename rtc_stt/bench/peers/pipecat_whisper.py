@@ -115,7 +115,7 @@ def _sink(tell: link.Tell) -> Any:
     )
     from pipecat.processors.frame_processor import FrameProcessor
 
-    class Sink(FrameProcessor):  # type: ignore[misc]
+    class Sink(FrameProcessor):
         async def process_frame(self, frame: Any, direction: Any) -> None:
             await super().process_frame(frame, direction)
             if isinstance(frame, VADUserStoppedSpeakingFrame):
