@@ -1,4 +1,4 @@
-"""A bot of Pipecat's own parts, but for its language model, which is scripted, and its ears, which are watched."""
+"""A bot of Pipecat's own parts; its language model is scripted, and what its ears tell is watched."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
 from rtc_stt.audio import SAMPLE_RATE, Samples
-from rtc_stt.plugins.pipecat import RtcSTTService
 from rtc_stt.plugins.pipecat.mapping import BLANK
 
 __all__ = ["Bot", "pcm"]
@@ -94,7 +93,12 @@ class Bot:
     """
 
     def __init__(
-        self, stt: Any, *, strategies: UserTurnStrategies | None = None, vad: bool = True, metrics: bool = False
+        self,
+        stt: Any,
+        *,
+        strategies: UserTurnStrategies | None = None,
+        vad: bool = True,
+        metrics: bool = False,
     ) -> None:
         self.stt = stt
         self.before, self.after, self.said = Tap(), Tap(), Tap()
@@ -167,11 +171,11 @@ class Bot:
         return " ".join(frame.text for frame in self.of(TranscriptionFrame) if frame.text != BLANK)
 
     @property
+    def answers(self) -> list[str]:
+        """What the language model's answers became after they were let out."""
+        return [frame.text for _, frame in self.said.passed if isinstance(frame, LLMTextFrame)]
+
+    @property
     def errors(self) -> list[ErrorFrame]:
         """What it has complained about."""
         return [frame for _, frame in self.before.passed if isinstance(frame, ErrorFrame)]
-
-
-def service(url: str, **options: Any) -> RtcSTTService:
-    """With the demo's limits in mind."""
-    return RtcSTTService(url, **options)

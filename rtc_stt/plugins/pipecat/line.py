@@ -28,6 +28,7 @@ from typing import Protocol
 
 from rtc_stt.client import State, StreamClient
 from rtc_stt.client.retries import ceiling
+from rtc_stt.commands import Command, Configure, Finalize, Mute
 from rtc_stt.errors import (
     BadAudio,
     ClientError,
@@ -91,9 +92,9 @@ class Line:
         self._limit = int(KEPT_S * bytes_per_s)
         self._patience_s = patience_s
         self._client: StreamClient | None = None
-        self._waiting: deque[bytes | None] = deque()  # audio, and None for a finalize
+        self._waiting: deque[bytes | Command] = deque()  # what was said before there was a session
         self._waiting_bytes = 0
-        self._options: dict[str, object] = {}
+        self._options: dict[str, object] = {}  # of a new session, before what waits
         self._muted = False
         self._stopping = False
         self._lived_s: float | None = None  # of the last session; None where there was none
@@ -110,26 +111,26 @@ class Line:
         self._waiting.append(audio)
         self._waiting_bytes += len(audio)
         while self._waiting_bytes > self._limit:
-            self._waiting_bytes -= len(self._waiting.popleft() or b"")
+            match self._waiting.popleft():
+                case bytes(oldest):
+                    self._waiting_bytes -= len(oldest)
+                case command:
+                    self._remember(command)
 
     def finalize(self) -> None:
         """Commit what was spoken so far; answered by the event ``finalized``."""
         if self._client:
             self._flush(self._client)
-        elif self._waiting.count(None) < FLUSHES:
-            self._waiting.append(None)
+        elif sum(isinstance(said, Finalize) for said in self._waiting) < FLUSHES:
+            self._waiting.append(Finalize(""))
 
     async def configure(self, options: dict[str, object]) -> None:
         """Change options, of this session and of those after it."""
-        self._options |= options
-        if self._client:
-            await self._client.configure(**options)
+        await self._say(Configure(options))
 
     async def mute(self, on: bool) -> None:
         """Likewise."""
-        self._muted = on
-        if self._client:
-            await self._client.mute(on)
+        await self._say(Mute(on))
 
     async def stop(self) -> bool:
         """Let what is open be finalised, where there is a connection, and end the session.
@@ -192,15 +193,40 @@ class Line:
         return None if self._stopping else why or Unavailable("the server has ended the session")
 
     async def _begin(self, client: StreamClient) -> None:
-        """Say what was said before there was a session."""
+        """Say what was said before there was a session, in its order."""
         while self._waiting:
-            if piece := self._waiting.popleft():
-                client.push(piece)
-            else:
-                self._flush(client)
-                await asyncio.sleep(0)  # let it be said, before the audio after it
+            match self._waiting.popleft():
+                case bytes(audio):
+                    client.push(audio)
+                case Finalize():
+                    self._flush(client)
+                    await asyncio.sleep(0)  # let it be said, before the audio after it
+                case command:
+                    await self._tell(client, command)
         self._waiting_bytes = 0
         self._client = client
+
+    async def _say(self, command: Command) -> None:
+        if self._client:
+            await self._tell(self._client, command)
+        else:
+            self._waiting.append(command)
+
+    async def _tell(self, client: StreamClient, command: Command) -> None:
+        self._remember(command)
+        match command:
+            case Configure():
+                await client.configure(**command.changes)
+            case Mute():
+                await client.mute(command.on)
+
+    def _remember(self, command: Command) -> None:
+        """For the sessions after this one."""
+        match command:
+            case Configure():
+                self._options |= command.changes
+            case Mute():
+                self._muted = command.on
 
     def _flush(self, client: StreamClient) -> None:
         task = asyncio.get_running_loop().create_task(_finalize(client))

@@ -192,7 +192,8 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
     async def _begin(self) -> None:
         line = Line(self._client, self, bytes_per_s=2 * self.sample_rate, patience_s=self._patience_s)
         await line.configure(options(self._settings, self._set()))
-        await line.mute(self._muted)
+        if self._muted:
+            await line.mute(True)
         self._line = line
         self._running = self.create_task(self._run(line), "rtc_stt")
 
