@@ -58,13 +58,22 @@ class SessionPump(abc.ABC):
     Args:
         url: where sessions begin.
         patience_s: for how long a connection is tried before it is given up.
+        first_patience_s: likewise the very first one; None: as long.
         on_state: told when the connection comes and goes; it must not raise.
     """
 
-    def __init__(self, url: str, *, patience_s: float, on_state: Callable[[State], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience_s: float,
+        on_state: Callable[[State], None],
+        first_patience_s: float | None = None,
+    ) -> None:
         self._first_url = url
         self._session_url = url  # where the session lives, redirects followed
         self._patience_s = patience_s
+        self._first_patience_s = patience_s if first_patience_s is None else first_patience_s
         self._on_state = on_state
         self._session: SessionStarted | None = None
         self._connection: Transport | None = None  # the one that is good
@@ -182,7 +191,8 @@ class SessionPump(abc.ABC):
     async def _connect(self, *, is_first: bool) -> None:
         """Try until there is a connection that the session has greeted, or it makes no sense any more."""
         loop = asyncio.get_running_loop()
-        attempts = Attempts(loop.time(), patience_s=self._patience_s, is_first=is_first)
+        patience_s = self._first_patience_s if is_first else self._patience_s
+        attempts = Attempts(loop.time(), patience_s=patience_s, is_first=is_first)
         url = self._session_url if self._session else self._first_url
         while True:
             step = await self._try(attempts, url)

@@ -60,6 +60,7 @@ class StreamClient(SessionPump):
             waits until there is room: nothing is ever given up, and the server may take it faster.
         patience_s: for how long a connection is tried before it is given up. The very first one is given up
             at once where the server cannot be reached.
+        first_patience_s: for how long the very first one is tried where the server is full; None: as long.
         on_state: told when the connection comes and goes; it must not raise.
         on_lost_audio: told how many seconds of audio were given up; likewise.
 
@@ -82,11 +83,15 @@ class StreamClient(SessionPump):
         channels: int = 1,
         is_live: bool = True,
         patience_s: float = 60.0,
+        first_patience_s: float | None = None,
         on_state: Callable[[State], None] = lambda state: None,
         on_lost_audio: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         super().__init__(
-            urljoin(url.rstrip("/") + "/", "v1/stream"), patience_s=patience_s, on_state=on_state
+            urljoin(url.rstrip("/") + "/", "v1/stream"),
+            patience_s=patience_s,
+            first_patience_s=first_patience_s,
+            on_state=on_state,
         )
         self._secret = key or token
         self._encoding, self._rate, self._channels = encoding, sample_rate, channels

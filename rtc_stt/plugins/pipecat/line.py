@@ -46,6 +46,9 @@ KEPT_S = 30.0
 """Audio that is kept before there is a session; as the client keeps it afterwards."""
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
+LONGEST_TOLD_S = 30.0
+"""A server that wants to be asked later than this is asked then all the same."""
+
 STOP_TIMEOUT_S = 5.0
 """For the last final; a pipeline that ends waits for it."""
 
@@ -73,7 +76,8 @@ class Line:
     """See above.
 
     Args:
-        make: gives a client that has not begun; it is given its ``on_state``.
+        make: gives a client that has not begun, with no patience for the first connection; it is given its
+            ``on_state``.
         heard: whom to tell.
         bytes_per_s: of the audio.
         patience_s: for how long a first session is tried for before it is given up.
@@ -126,7 +130,8 @@ class Line:
 
     async def configure(self, options: dict[str, object]) -> None:
         """Change options, of this session and of those after it."""
-        await self._say(Configure(options))
+        if options:
+            await self._say(Configure(options))
 
     async def mute(self, on: bool) -> None:
         """Likewise."""
@@ -164,9 +169,12 @@ class Line:
                 await self._heard.on_failure(error, lasts=lasts)
             if is_hopeless(error):
                 return
-            wait = ceiling(failures, FIRST_WAIT_S, LONGEST_WAIT_S)
+            spread = 0.5 + random.random() / 2  # noqa: S311 — guards nothing
+            wait = ceiling(failures, FIRST_WAIT_S, LONGEST_WAIT_S) * spread
             failures += 1
-            await asyncio.sleep(wait * (0.5 + random.random() / 2))  # noqa: S311 — spreads clients
+            if isinstance(error, TooMany | Unavailable):
+                wait = max(wait, min(error.retry_after_s, LONGEST_TOLD_S))
+            await asyncio.sleep(wait)
 
     async def _live(self) -> RtcSttError | None:
         """One session; why it ended, None where it was asked to."""
@@ -190,7 +198,11 @@ class Line:
         finally:
             self._client, self._is_connected = None, False
             self._lived_s = None if begun is None else loop.time() - begun
-        return None if self._stopping else why or Unavailable("the server has ended the session")
+        return (
+            None
+            if self._stopping
+            else why or Unavailable("the server has ended the session", retry_after_s=0)
+        )
 
     async def _begin(self, client: StreamClient) -> None:
         """Say what was said before there was a session, in its order."""
@@ -263,5 +275,5 @@ def _reason(event: Event) -> RtcSttError | None:
         case SessionError(fatal=True):
             return ServerError(event.message)
         case SessionEnded(reason="deleted"):
-            return Unavailable("the session was deleted on the server")
+            return Unavailable("the session was deleted on the server", retry_after_s=0)
     return None

@@ -197,6 +197,11 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
         self._line = line
         self._running = self.create_task(self._run(line), "rtc_stt")
 
+    async def _revive(self) -> None:
+        """It had given up, and someone has said that it is usable again."""
+        if self._running and self._running.done():
+            await self._begin()
+
     async def _end(self) -> None:
         running, self._running, self._line = self._running, None, None
         if running:
@@ -219,6 +224,7 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
             token=self._token,
             sample_rate=self.sample_rate,
             patience_s=self._patience_s,
+            first_patience_s=0.0,  # the line is patient, and tells
             on_state=on_state,
             on_lost_audio=self._on_lost_audio,
         )
@@ -231,8 +237,7 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Hand on 16 bit mono audio; transcripts come by themselves."""
-        if self._running and self._running.done():
-            await self._begin()  # it had given up, and someone has said that it is usable again
+        await self._revive()
         if self._line:
             self._line.push(audio)
         yield None
@@ -259,6 +264,8 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
         if given and self._line:
             await self._line.configure(given)
         self._warn_unhandled_updated_settings(changed.keys() - given.keys())
+        if changed:
+            await self._revive()
         return changed
 
     # ── Events out ────────────────────────────────────────────────────────────
@@ -275,8 +282,11 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
         for act in self._mapping.abandon():
             await self._do(act)
         await self._tell_connection(False)
-        await self._call_event_handler("on_connection_error", str(error))
-        await self.push_error(str(error), category=category(error), force_treat_as_permanent=lasts)
+        text = str(error)
+        for secret in filter(None, (self._key, self._token)):
+            text = text.replace(secret, "***")  # a proxy may have quoted what it was sent
+        await self._call_event_handler("on_connection_error", text)
+        await self.push_error(text, category=category(error), force_treat_as_permanent=lasts)
 
     def on_state(self, state: State) -> None:
         """The connection comes or goes; that the session ends is told by other ways."""
