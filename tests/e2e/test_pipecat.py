@@ -1,0 +1,221 @@
+"""Pipecat itself runs our service: real pipelines, its own voice detector and turn strategies, real audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
+    InterimTranscriptionFrame,
+    MetricsFrame,
+    ProposedUserStartedSpeakingFrame,
+    ProposedUserStoppedSpeakingFrame,
+    STTMetadataFrame,
+    STTMuteFrame,
+    STTUpdateSettingsFrame,
+    TranscriptionFrame,
+)
+from pipecat.metrics.metrics import STTUsageMetricsData, TTFBMetricsData
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from rtc_stt.bench.words import word_errors
+from rtc_stt.events import TranscriptFinal
+from rtc_stt.plugins.pipecat import RtcSTTService, RtcSTTSettings
+from rtc_stt.testing.tcp_proxy import TcpProxy
+from tests.e2e import support
+from tests.e2e.pipecat_bot import Bot
+from tests.e2e.support import Clip, silence, until
+
+pytestmark = pytest.mark.e2e
+
+PACE = 3.0
+"""Times real time, where nothing is measured: every clock that matters counts samples."""
+
+
+def patient() -> UserTurnStrategies:
+    """Turns end some time after Silero says so. (Smart Turn does not find synthetic voices convincing.)"""
+    return UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.2)])
+
+
+async def test_pipecat_decides_when_a_turn_ends(demo: str, sentences: list[Clip]) -> None:
+    one, two = sentences[:2]
+    async with Bot(RtcSTTService(demo), strategies=patient(), metrics=True) as bot:
+        for number, clip in enumerate((one, two), 1):
+            for audio in (silence(0.5), clip.audio, silence(0.6)):
+                await bot.hear(audio, pace=2)
+            await until(lambda: len(bot.turns) == number, 3)  # noqa: B023
+        assert bot.turns == [one.text, two.text]
+        assert bot.llm.asked == [(one.text, False), (two.text, False)]
+        assert not bot.errors
+    committed = bot.of(TranscriptionFrame)
+    assert [(frame.text, frame.finalized) for frame in committed] == [(one.text, True), (two.text, True)]
+    assert [frame.language for frame in committed] == ["en", "en"]
+    assert all(isinstance(frame.result, TranscriptFinal) for frame in committed)
+    interims = bot.of(InterimTranscriptionFrame)
+    assert len({frame.text for frame in interims}) > 4
+    data = [figure for frame in bot.of(MetricsFrame) for figure in frame.data]
+    waited = [figure.value for figure in data if isinstance(figure, TTFBMetricsData) and figure.value]
+    assert len(waited) == 2
+    assert max(waited) < 1.0, "Silero's 0.2 s and the answer, not the 2 s without one"
+    heard = sum(figure.value.audio_seconds for figure in data if isinstance(figure, STTUsageMetricsData))
+    assert heard == pytest.approx(one.seconds + two.seconds + 2.2, abs=0.1)
+    (told,) = bot.of(STTMetadataFrame)
+    assert 0.2 < told.ttfs_p99_latency < 1
+    assert told.user_turn_strategies is None
+
+
+async def test_the_server_decides_when_a_turn_ends(demo: str, sentences: list[Clip]) -> None:
+    one, two = sentences[:2]
+    async with Bot(RtcSTTService(demo, server_turns=True), vad=False) as bot:
+        for clip in (one, two):
+            await bot.hear(silence(0.5), pace=PACE)
+            await bot.hear(clip.audio, pace=PACE)
+            await bot.hear(silence(0.8), pace=PACE)
+        await until(lambda: len(bot.turns) == 2)
+        assert bot.turns == [one.text, two.text]
+        assert bot.llm.asked == [(one.text, False), (two.text, False)]
+    turns = [
+        type(frame)
+        for _, frame in bot.after.passed
+        if isinstance(frame, ProposedUserStartedSpeakingFrame | ProposedUserStoppedSpeakingFrame)
+    ]
+    assert turns == [ProposedUserStartedSpeakingFrame, ProposedUserStoppedSpeakingFrame] * 2
+    (told,) = bot.of(STTMetadataFrame)
+    assert told.ttfs_p99_latency == 0
+
+
+async def test_an_eager_answer_stands_where_the_words_do(demo: str, sentences: list[Clip]) -> None:
+    clip = sentences[0]
+    stt = RtcSTTService(demo, server_turns=True, enable_eager_end_of_turn=True)
+    async with Bot(stt, vad=False) as bot:
+        for audio in (silence(0.5), clip.audio, silence(1.0)):
+            await bot.hear(audio, pace=PACE)
+        await until(lambda: bot.turns)
+        assert bot.turns == [clip.text]
+        (eager,) = bot.of(EagerTranscriptionFrame)
+        (committed,) = bot.of(TranscriptionFrame)
+        assert eager.text == committed.text, "to the letter"
+        assert bot.llm.asked == [(clip.text, True)], "once, and before the turn was over"
+        await until(lambda: bot.answers)
+        assert bot.answers == [f"You said: {clip.text}"]
+        assert not bot.of(EagerEndOfTurnCancelFrame)
+
+
+async def test_an_eager_answer_is_withdrawn_where_the_speaker_goes_on(
+    demo: str, sentences: list[Clip]
+) -> None:
+    one, two = sentences[:2]
+    settings = RtcSTTSettings(endpointing={"min_silence_ms": 1200, "speculate_after_ms": 150})
+    stt = RtcSTTService(demo, server_turns=True, enable_eager_end_of_turn=True, settings=settings)
+    async with Bot(stt, vad=False) as bot:
+        for audio in (silence(0.5), one.audio, silence(0.5), two.audio, silence(1.6)):
+            await bot.hear(audio, pace=PACE)
+        await until(lambda: bot.turns)
+        assert len(bot.turns) == 1
+        assert word_errors(f"{one.text} {two.text}", bot.turns[0])[0] <= 1, "other context, other text"
+        assert bot.of(EagerEndOfTurnCancelFrame)
+        await until(lambda: bot.answers)
+        assert bot.answers == [f"You said: {bot.turns[0]}"], "what was begun before reaches nobody"
+
+
+async def test_nothing_is_heard_while_muted(demo: str, sentences: list[Clip]) -> None:
+    one, two = sentences[:2]
+    async with Bot(RtcSTTService(demo, server_turns=True), vad=False) as bot:
+        await bot.push(STTMuteFrame(mute=True))
+        await bot.hear(one.audio, pace=PACE)
+        await bot.push(STTMuteFrame(mute=False))
+        await bot.hear(two.audio, pace=PACE)
+        await bot.end()
+    assert bot.text == two.text
+
+
+async def test_mute_in_mid_speech_commits_what_was_said_before(demo: str, sentences: list[Clip]) -> None:
+    clip = sentences[0]
+    async with Bot(RtcSTTService(demo, server_turns=True), vad=False) as bot:
+        await bot.hear(clip.audio, pace=PACE)
+        await bot.push(STTMuteFrame(mute=True))
+        await until(lambda: bot.turns)
+        assert bot.turns == [clip.text]
+
+
+async def test_settings_change_in_place(demo: str, sentences: list[Clip]) -> None:
+    one, two = sentences[:2]
+    async with TcpProxy(demo) as proxy, Bot(RtcSTTService(proxy.url, server_turns=True), vad=False) as bot:
+        await bot.hear(one.audio, pace=PACE)
+        await bot.hear(silence(0.8), pace=PACE)
+        await until(lambda: bot.turns)
+        changes = RtcSTTSettings(word_timestamps=True, partials=False, endpointing={"min_silence_ms": 300})
+        await bot.push(STTUpdateSettingsFrame(delta=changes))
+        interims = len(bot.of(InterimTranscriptionFrame))
+        await bot.hear(two.audio, pace=PACE)
+        await bot.hear(silence(0.8), pace=PACE)
+        await until(lambda: len(bot.turns) == 2)
+        assert bot.turns == [one.text, two.text]
+        assert proxy.connections == 1
+    first, second = (frame.result for frame in bot.of(TranscriptionFrame))
+    assert not first.words
+    assert len(second.words) == len(two.text.split())
+    assert second.timing.hangover_ms < 400 < first.timing.hangover_ms
+    assert len(bot.of(InterimTranscriptionFrame)) == interims
+
+
+async def test_an_option_that_the_server_does_not_take_is_told(demo: str) -> None:
+    async with Bot(RtcSTTService(demo), strategies=patient()) as bot:
+        await bot.push(STTUpdateSettingsFrame(delta=RtcSTTSettings(language="tlh")))
+        await until(lambda: bot.errors)
+        (error,) = bot.errors
+        assert "language" in error.error
+        assert bot.stt.is_usable
+
+
+async def test_a_pipeline_that_ends_gets_its_last_words(demo: str, sentences: list[Clip]) -> None:
+    async with Bot(RtcSTTService(demo), strategies=patient()) as bot:
+        await bot.hear(silence(0.3), pace=8)
+        await bot.hear(sentences[0].audio, pace=8)
+        await bot.end()
+    assert bot.text == sentences[0].text
+
+
+async def test_a_broken_connection_loses_no_word(demo: str, sentences: list[Clip]) -> None:
+    one, two = sentences[:2]
+    half = len(one.audio) // 2
+    async with TcpProxy(demo) as proxy, Bot(RtcSTTService(proxy.url, server_turns=True), vad=False) as bot:
+        await bot.hear(silence(0.3), pace=PACE)
+        await bot.hear(one.audio[:half], pace=PACE)
+        proxy.reset()
+        await bot.hear(one.audio[half:], pace=PACE)
+        await bot.hear(silence(0.8), pace=PACE)
+        proxy.stall()
+        await bot.hear(two.audio[:half], pace=PACE)
+        proxy.drop()
+        proxy.resume()
+        await bot.hear(two.audio[half:], pace=PACE)
+        await bot.hear(silence(0.8), pace=PACE)
+        await until(lambda: len(bot.turns) == 2)
+        assert bot.turns == [one.text, two.text]
+        assert proxy.connections >= 3
+        assert not bot.errors
+        assert bot.stt.is_usable
+
+
+async def test_a_server_that_starts_again_is_found_again(
+    start_server: Callable[..., support.Process], sentences: list[Clip]
+) -> None:
+    one, two = sentences[:2]
+    first = start_server("demo", "--port", "0")
+    stt = RtcSTTService(first.url(), server_turns=True)
+    async with Bot(stt, vad=False) as bot:
+        await bot.hear(one.audio, pace=PACE)
+        first.terminate()  # what was heard is committed in the drain
+        first.wait()
+        await bot.hear(two.audio[: len(two.audio) // 2], pace=PACE)  # while there is none: it is kept
+        second = start_server("demo", "--port", first.url().rsplit(":", 1)[1])
+        second.url()
+        await bot.hear(two.audio[len(two.audio) // 2 :], pace=PACE)
+        await bot.hear(silence(0.8), pace=PACE)
+        await until(lambda: len(bot.turns) == 2, 10)
+        assert bot.turns == [one.text, two.text]
+        assert not bot.errors
