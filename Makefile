@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden bench-check chromium clients clean
+.PHONY: help setup demo test unit e2e lint types golden bench-check chromium clients pipecat clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,14 +24,14 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: setup  ## the whole thing on http://localhost:8080, no download
 	$(BIN)/rtc-stt demo
 
-test: setup chromium clients lint types  ## everything: lint, types, unit, browser
+test: setup chromium clients pipecat lint types  ## everything: lint, types, unit, browser
 	$(BIN)/pytest -m "not e2e"
 	$(BIN)/pytest -m e2e
 
 unit: setup  ## everything but the browser and peer connections
 	$(BIN)/pytest -m "not e2e"
 
-e2e: setup chromium clients  ## real browser, real peers, real processes
+e2e: setup chromium clients pipecat  ## real browser, real peers, real processes
 	$(BIN)/pytest -m e2e
 
 lint: setup  ## style and the import contracts
@@ -53,6 +53,9 @@ chromium:
 
 clients:
 	@tools/ensure_webrtc_clients.sh
+
+pipecat:
+	@tools/ensure_pipecat_client.sh
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info test-output

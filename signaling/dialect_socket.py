@@ -40,9 +40,12 @@ class DialectSocket(SocketCarrier):
         super().__init__(socket_id, ws, transport, line, instrument, is_live=True)
         self._dialect = dialect
         self._leaving: Leave | None = None
-        self._do_all(dialect.begin())
 
     # ── What its owner does ────────────────────────────────────────────────────────────
+
+    def begin(self) -> None:
+        """Do what the dialect does first; the session has been started, and can tell what is wrong."""
+        self._do_all(self._dialect.begin())
 
     def take_over(self, last_seq: int) -> None:
         """See :class:`~signaling.line.Carrier`: it carries nothing but what it began with."""
@@ -135,5 +138,6 @@ async def speak(
         return ws
     front.resources.add(socket.id, session.id, None, attempt.shown, None)
     front.gate.door.hold(attempt.ticket, session.id)
+    socket.begin()
     await socket.read()
     return ws

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from rtc_stt.errors import BadRequest, NotFound, UnsupportedMedia
+from signaling.dialects.rtvi import read_options
 from signaling.keys import FRONT
 from signaling.reception import (
     answer_call,
@@ -33,13 +34,16 @@ JSON_TYPE = "application/json"
 
 
 async def post(request: web.Request) -> web.Response:
-    """``{sdp, type, pc_id?, restart_pc?, resume_token?, resume_from?}`` → ``{sdp, type, pc_id}``.
+    """``{sdp, type, pc_id?, restart_pc?, requestData?, …}`` → ``{sdp, type, pc_id}``.
 
-    With ``pc_id`` it is a further offer on that connection; with ``restart_pc`` too, the old connection's
-    session is ended and this one begins another, unless it resumes.
+    Of ``requestData`` only :func:`~signaling.dialects.rtvi.read_options` is ours. ``resume_token`` and
+    ``resume_from`` may come too. With ``pc_id`` it is a further offer on that
+    connection; with ``restart_pc`` too, the old connection's session is ended and this one begins another,
+    unless it resumes.
     """
     body = _read(await _json(request, 2 * MAX_OFFER_BYTES))
     sdp: str = body["sdp"]
+    options = read_options(body.get("requestData"))
     resume = read_resume(body.get("resume_token"), body.get("resume_from"))
     old = None if resume else body.get("pc_id")
     if old and not body.get("restart_pc"):
@@ -49,7 +53,7 @@ async def post(request: web.Request) -> web.Response:
     if old:
         with contextlib.suppress(NotFound):  # it has ended by itself, which is what was asked for
             await end_session(request, find_resource(request, str(old)), makes_room=True)
-    answer = await answer_call(request, shown, sdp, resume, reject_video=True)
+    answer = await answer_call(request, shown, sdp, resume, reject_video=True, text=options)
     return _response(answer.sdp, answer.resource.peer_id)
 
 

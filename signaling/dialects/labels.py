@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from signaling.dialects.dialect import Speak
 from signaling.dialects.native import LABEL, Native
+from signaling.dialects.rtvi import LABEL as RTVI_LABEL
+from signaling.dialects.rtvi import Rtvi
 
 __all__ = ["LABELS"]
 
 LABELS: Mapping[str, Speak] = {
     LABEL: Native,
+    RTVI_LABEL: Rtvi,
 }
 """By label. Channels of any other are closed."""

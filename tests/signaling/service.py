@@ -148,9 +148,10 @@ async def serving(
     access: dict[str, Any] | None = None,
     metrics: Metrics | None = None,
     queue: Callable[[], Any] = dict,
+    add_routes: Callable[[Any], None] = lambda _: None,
     **server: Any,
 ) -> AsyncIterator[Service]:
-    """A service of these settings, for the block."""
+    """A service of these settings, for the block; ``add_routes`` adds more of them to its application."""
     metrics = metrics or Metrics()
     app = create_service_app(
         transcriber,
@@ -163,6 +164,7 @@ async def serving(
         health=health,
         queue=queue,
     )
+    add_routes(app)
     async with ClientSession() as session, listening(app) as port:
         yield Service(app, port, metrics, session)
 

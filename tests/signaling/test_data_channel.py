@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from rtc_stt.commands import Command
-from rtc_stt.events import DropReason, Pong, UtteranceDropped
+from rtc_stt.commands import Command, Mute, Stop
+from rtc_stt.events import DropReason, Event, Pong, UtteranceDropped
+from signaling import data_channel
+from signaling.audio_format import AudioFormat
 from signaling.data_channel import MAX_OUTSTANDING_BYTES, MAX_WAITING, TICK_INTERVAL_S, EventChannel
+from signaling.dialects.dialect import Act, Ask, Beginning, Hear, Leave, Say
 from signaling.dialects.native import LABEL, Native
 from signaling.message_gate import ACK_BURST, MAX_MESSAGE_BYTES, MESSAGE_BURST
 
@@ -47,7 +50,11 @@ TICK = Native.tick
 class Client:
     """Whose channel it is."""
 
-    def __init__(self, receive: Callable[[str | bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        receive: Callable[[str | bytes], None] | None = None,
+        beginning: Beginning | None = None,
+    ) -> None:
         self.now = 0.0
         self.received: list[str | bytes] = []
         self.complaints: list[str] = []
@@ -56,7 +63,7 @@ class Client:
         self.outstanding = 0
         self.asked: list[Command] = []
         self._receive = receive or self.received.append
-        self.channel = EventChannel(self, lambda: self.outstanding, lambda: self.now)
+        self.channel = EventChannel(self, lambda: self.outstanding, lambda: self.now, beginning)
 
     def receive_message(self, message: str | bytes) -> None:
         self._receive(message)
@@ -121,7 +128,7 @@ def test_a_client_that_does_not_read_is_given_up():
 
 
 def test_channels_that_are_none_of_ours_and_second_ones_are_closed():
-    client, stranger, wire, second = Client(), Wire("chat"), Wire(), Wire()
+    client, stranger, wire, second = Client(), Wire("stranger"), Wire(), Wire()
     assert [client.channel.attach(channel) for channel in (stranger, wire, second)] == [False, True, False]
     assert (stranger.closed, wire.closed, second.closed) == (True, False, True)
     assert client.refused == ["channel", "channel"]
@@ -233,3 +240,109 @@ async def test_no_tick_comes_after_the_end():
     client.channel.close()
     await asyncio.sleep(3 * TICK_INTERVAL_S)
     assert len(wire.sent) == 1
+
+
+# ── Other dialects ──
+
+
+class Curt:
+    """Says one word of each event; does as it is told in as few."""
+
+    resumes = False
+    tick: str | None = None
+
+    def __init__(self, beginning: Beginning) -> None:
+        self.beginning = beginning
+
+    def begin(self) -> Sequence[Act]:
+        return Say(f"hello {self.beginning.text}"), Ask(Mute(True))
+
+    def receive(self, message: str | bytes) -> Sequence[Act]:
+        match message:
+            case "audio":
+                return (Hear(AudioFormat("pcm_s16le", 16_000, 1), b"\x00"),)
+            case "leave":
+                return Say("bye"), Leave(1000, "bye")
+        return Ask(Stop()), Say("so be it")
+
+    def tell(self, event: Event) -> Sequence[Act]:
+        return (Say(event.type),)
+
+    def farewell(self, reason: str) -> tuple[int, str]:
+        raise AssertionError("a data channel has no words to close with")
+
+
+@pytest.fixture
+def curt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_channel, "LABELS", {**data_channel.LABELS, "curt": Curt})
+
+
+@pytest.mark.usefixtures("curt")
+def test_the_label_says_which_dialect_is_spoken():
+    client, wire = Client(beginning=Beginning(text="you")), Wire("curt")
+    client.told(1)
+    assert client.channel.attach(wire)
+    wire.emit("message", "stop")
+    client.told(2)
+    assert wire.sent == ["hello you", "pong", "so be it", "pong"]
+    assert client.asked == [Mute(True), Stop()]
+    assert client.received == []
+    assert not client.channel.resumes, "its client knows no token"
+
+
+@pytest.mark.usefixtures("curt")
+def test_of_two_channels_the_first_is_spoken_over():
+    client, wire, ours = Client(), Wire("curt"), Wire()
+    assert [client.channel.attach(channel) for channel in (wire, ours)] == [True, False]
+    assert ours.closed
+
+
+@pytest.mark.usefixtures("curt")
+def test_what_a_dialect_says_waits_until_the_channel_is_open():
+    client, wire = Client(), Wire("curt", state="connecting")
+    client.channel.attach(wire)
+    assert wire.sent == []
+    assert client.asked == [Mute(True)]
+    wire.readyState = "open"
+    client.told(1)
+    assert wire.sent == ["hello ", "pong"]
+
+
+@pytest.mark.usefixtures("curt")
+def test_who_leaves_says_first_what_is_to_be_said():
+    client, wire = Client(), Wire("curt")
+    client.channel.attach(wire)
+    wire.emit("message", "leave")
+    assert wire.sent == ["hello ", "bye"]
+    assert client.given_up == ["closed"]
+
+
+@pytest.mark.usefixtures("curt")
+def test_audio_comes_as_a_track_and_not_over_the_channel():
+    client, wire = Client(), Wire("curt")
+    client.channel.attach(wire)
+    wire.emit("message", "audio")
+    assert client.refused == ["binary"]
+
+
+@pytest.mark.usefixtures("curt")
+def test_limits_are_the_same_in_every_dialect():
+    client, wire = Client(), Wire("curt")
+    client.channel.attach(wire)
+    for _ in range(MESSAGE_BURST + 20):
+        wire.emit("message", "x")
+    wire.emit("message", "x" * (MAX_MESSAGE_BYTES + 1))
+    assert client.asked.count(Stop()) == MESSAGE_BURST
+    assert client.complaints == ["rate_limited"]
+    client.outstanding = MAX_OUTSTANDING_BYTES + 1
+    client.told(1)
+    assert client.given_up == ["client_does_not_read"]
+
+
+@pytest.mark.usefixtures("curt")
+async def test_a_dialect_without_a_tick_gets_none():
+    client, wire = Client(), Wire("curt")
+    client.channel.attach(wire)
+    client.told_what_lasts(1)
+    await asyncio.sleep(4 * TICK_INTERVAL_S)
+    assert wire.sent == ["hello ", "utterance.dropped"]
