@@ -13,6 +13,7 @@ from rtc_stt.config import Recordings
 from rtc_stt.instrument import Instrument
 from rtc_stt.service.transcriber import Transcriber
 from signaling import (
+    deepgram_routes,
     health,
     offer,
     openapi,
@@ -84,8 +85,10 @@ def create_app(
     page.add_routes(app, about)
     if transcriber:
         transcribe.add_routes(app, transcriber, recordings or Recordings())
+        deepgram_routes.add_recorded_routes(app)
     if streams is not None:
         websocket.add_routes(app, streams)
+        deepgram_routes.add_live_routes(app)
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
     if metrics and service:

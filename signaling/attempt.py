@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from signaling.door import Ticket
 from signaling.keys import FRONT, Front
 from signaling.reception import caller_of, make_room
 from signaling.registry import Registry
+from signaling.request import id_of
 from signaling.socket_carrier import CLOSE_TIMEOUT_S
 
 __all__ = ["STREAMS", "Attempt", "prepare"]
@@ -95,7 +95,7 @@ async def prepare(
         if not resumes:
             attempt.spend()
         await make_room(front, attempt.ticket)
-        ws.headers["X-Req-Id"] = secrets.token_hex(8)
+        ws.headers["X-Req-Id"] = id_of(request)
         await ws.prepare(request)
     except BaseException:
         attempt.undo()

@@ -15,6 +15,7 @@ from aiohttp import web
 from rtc_stt import __version__
 from signaling.form import AUDIO, FIELDS
 from signaling.keys import UPLOADS
+from signaling.listen_schemas import LIVE_PARAMETERS, RECORDED_PARAMETERS, recording_body
 from signaling.schemas import SCHEMAS, Schema, reference_to
 from signaling.upload import Limits
 from signaling.usage_routes import DEFAULT_DAYS, MAX_DAYS
@@ -75,9 +76,14 @@ def _operation(
     key: bool = True,
     headers: Mapping[str, Schema] | None = None,
     error_headers: Mapping[str, Schema] | None = None,
+    error: str = "Error",
     **more: Any,
 ) -> Operation:
-    """One operation. Every one may find a name that is not this server's, or a mistake of ours."""
+    """One operation. Every one may find a name that is not this server's, or a mistake of ours.
+
+    Args:
+        error: how errors look, one of :data:`SCHEMAS`.
+    """
     request_id = {"X-Req-Id": _header("Names this request in the log.")}
     responses: dict[str, Any] = {
         str(status): {
@@ -94,7 +100,7 @@ def _operation(
         responses[str(code)] = {
             "description": ERRORS[code],
             "headers": told,
-            "content": _content(reference_to("Error")),
+            "content": _content(reference_to(error)),
         }
     return {"summary": summary, "responses": responses, "security": [{"key": []}] if key else [], **more}
 
@@ -133,13 +139,44 @@ def _transcribe(limits: Limits) -> Operation:
     )  # fmt: skip
 
 
+def _listen(limits: Limits) -> Operation:
+    figures = {name: _header(about) for name, about in FIGURES.items()}
+    return _operation(
+        "Transcribe a recording, as Deepgram does",
+        _content(reference_to("ListenTranscript")),
+        400, 408, 413, 415, 429, 502, 503,
+        headers=figures,
+        error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
+        error="ListenError",
+        parameters=RECORDED_PARAMETERS,
+        requestBody={
+            "required": True,
+            "content": _content(recording_body(limits.recording_bytes), "application/octet-stream"),
+        },
+    )  # fmt: skip
+
+
 def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
     """All that any server may have, by method and path."""
     json_of = {name: _content(reference_to(name)) for name in SCHEMAS}
     prometheus = _content({"type": "string"}, "text/plain")
-    transcribe = {("POST", "/v1/transcribe"): _transcribe(limits)} if limits else {}
+    transcribe = (
+        {("POST", "/v1/transcribe"): _transcribe(limits), ("POST", "/v1/listen"): _listen(limits)}
+        if limits
+        else {}
+    )
     return {
         **transcribe,
+        ("GET", "/v1/listen"): _operation(
+            "Live audio over a WebSocket, as Deepgram does",
+            {},
+            400,
+            429,
+            503,
+            status=101,
+            error="ListenError",
+            parameters=LIVE_PARAMETERS,
+        ),
         ("GET", "/v1/health"): _operation("Alive?", json_of["Health"], key=False),
         ("GET", "/v1/ready"): _operation("Ready for more?", json_of["Ready"], 503, key=False),
         ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),

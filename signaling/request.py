@@ -23,6 +23,7 @@ from rtc_stt.errors import (
     Unavailable,
     trace,
 )
+from signaling.dialects.deepgram.errors import error_body as deepgram_body
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
 from signaling.keys import GATE, Gate
@@ -59,7 +60,9 @@ SHARED_PATHS = (
 COUNTED = ("/v1/transcribe", "/v1/audio/transcriptions", "/v1/listen")
 """Endpoints that do the work: their POST requests are in the metrics."""
 
-BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {}
+BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {
+    "/v1/listen": deepgram_body,
+}
 """Bodies of errors as clients of other protocols read them, by path: of status, type, message, request id."""
 
 _ID = web.RequestKey("id", str)

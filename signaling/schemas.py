@@ -64,6 +64,9 @@ _TRANSCRIPT: dict[str, Schema] = {
     "request_id": _text("As in `X-Req-Id`."),
 }
 
+SECONDS: Schema = {"type": "number", "minimum": 0, "description": "s"}
+_SPOKEN: dict[str, Schema] = {"start": SECONDS, "end": SECONDS}
+
 SCHEMAS: Mapping[str, Schema] = {
     "Error": _object(
         "Every error.",
@@ -203,6 +206,78 @@ SCHEMAS: Mapping[str, Schema] = {
             )
         ),
         ttl_s=COUNT,
+    ),
+    "ListenError": _object(
+        "Every error of `/v1/listen`.",
+        err_code=_text("For programs."),
+        err_msg=_text("For people."),
+        request_id=_text("As in `X-Req-Id`."),
+    ),
+    "ListenWord": _object(
+        "A word, as spoken and as written.",
+        word=TEXT,
+        punctuated_word=TEXT,
+        confidence=PROBABILITY,
+        **_SPOKEN,
+    ),
+    "ListenTranscript": _object(
+        "A recording, as Deepgram tells it.",
+        metadata=_object(
+            "What was done.",
+            ("warnings",),
+            transaction_key={"const": "deprecated"},
+            request_id=_text("As in `X-Req-Id`."),
+            sha256=_text("Of the recording, in hex."),
+            created=_text(format="date-time"),
+            duration=SECONDS,
+            channels={**COUNT, "description": "1: they are mixed."},
+            models=_list(_text("Names a model in `model_info`.")),
+            model_info=_map(_object("A model.", name=TEXT, version=TEXT, arch=TEXT), "By its id."),
+            warnings=_list(_object("What is not as asked.", parameter=TEXT, type=TEXT, message=TEXT)),
+        ),
+        results=_object(
+            "What was heard.",
+            ("utterances",),
+            channels=_list(
+                _object(
+                    "The one that there is.",
+                    ("detected_language",),
+                    alternatives=_list(reference_to("ListenAlternative")),
+                    detected_language=_text("With `detect_language=true`."),
+                )
+            ),
+            utterances=_list(
+                _object(
+                    "A stretch of speech; with `utterances=true`.",
+                    **_SPOKEN,
+                    confidence=PROBABILITY,
+                    channel=COUNT,
+                    transcript=TEXT,
+                    words=_list(reference_to("ListenWord")),
+                    id=TEXT,
+                )
+            ),
+        ),
+    ),
+    "ListenAlternative": _object(
+        "The one that there is.",
+        ("languages", "paragraphs"),
+        transcript=_text("All of it, NFC."),
+        confidence=PROBABILITY,
+        words=_list(reference_to("ListenWord")),
+        languages=_list(_text("With `language=multi`.")),
+        paragraphs=_object(
+            "With `paragraphs=true`.",
+            transcript=TEXT,
+            paragraphs=_list(
+                _object(
+                    "A stretch of speech.",
+                    sentences=_list(_object("One of its sentences.", text=TEXT, **_SPOKEN)),
+                    num_words=COUNT,
+                    **_SPOKEN,
+                )
+            ),
+        ),
     ),
 }
 """By name. Answers may have more fields one day."""

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.service.transcriber import Transcriber
+from signaling import deepgram_routes, openapi, snapshot, transcribe, usage_routes
 from signaling import health as probes
-from signaling import openapi, snapshot, transcribe, usage_routes
 from signaling.app import make_gate
 from signaling.calls import Health
 from signaling.keys import GATE, HEALTH, IN_FLIGHT, SERVER
@@ -49,6 +49,7 @@ def create_service_app(
     app = web.Application(middlewares=[middleware])
     app[SERVER], app[GATE] = server, make_gate(server, access, metrics)
     transcribe.add_routes(app, transcriber, recordings)
+    deepgram_routes.add_recorded_routes(app)
 
     def how_it_is() -> Health:
         return dataclasses.replace(health(), draining=app[IN_FLIGHT].draining)

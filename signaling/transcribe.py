@@ -20,7 +20,7 @@ from signaling.keys import GATE, IN_FLIGHT, TRANSCRIBER, UPLOADS
 from signaling.recording_job import take_on
 from signaling.request import header_safe, id_of, told
 
-__all__ = ["PATH", "add_routes", "drain"]
+__all__ = ["MANY_SEGMENTS", "PATH", "add_routes", "check_fallback", "drain", "let_in_first"]
 
 PATH = "/v1/transcribe"
 
@@ -52,10 +52,10 @@ async def _answer(request: web.Request, asked: Asked, transcript: Transcript) ->
     """The transcript in the form that was asked for.
 
     Raises:
-        FallbackFailed, Unavailable: see :func:`_check_fallback`.
+        FallbackFailed, Unavailable: see :func:`check_fallback`.
     """
     if transcript.fallback_failed:
-        _check_fallback(request, asked, transcript)
+        check_fallback(request, transcript, degrade=asked.degrade)
     write = partial(
         render,
         transcript,
@@ -69,8 +69,11 @@ async def _answer(request: web.Request, asked: Asked, transcript: Transcript) ->
     return web.Response(text=body, content_type=content_type, charset="utf-8")
 
 
-def _check_fallback(request: web.Request, asked: Asked, transcript: Transcript) -> None:
+def check_fallback(request: web.Request, transcript: Transcript, *, degrade: bool) -> None:
     """The fallback was wanted and failed: whether the transcript will do all the same.
+
+    Args:
+        degrade: whether the fast tier's text will do.
 
     Raises:
         FallbackFailed: it will not.
@@ -80,7 +83,7 @@ def _check_fallback(request: web.Request, asked: Asked, transcript: Transcript) 
     error = transcript.fallback_error or ("its text loops" if was_asked else "no capacity")
     told(request)["X-Fallback-Error"] = header_safe(error)
     is_lost = _is_lost(transcript)
-    if asked.degrade and not is_lost:
+    if degrade and not is_lost:
         return
     what = "the primary could not decode it" if is_lost else "the primary is unsure"
     way_out = "" if is_lost else ". Send on_fallback_failure=degrade if the primary's text will do"
@@ -108,7 +111,7 @@ def add_routes(app: web.Application, transcriber: Transcriber, recordings: Recor
     )
     app[GATE].connections.make_room(recordings.max_requests)
     app[IN_FLIGHT] = InFlight(recordings.max_requests, app[GATE].instrument.session_refused)
-    app.router.add_post(PATH, post_transcribe, expect_handler=_let_in_first)
+    app.router.add_post(PATH, post_transcribe, expect_handler=let_in_first)
 
 
 async def drain(app: web.Application, seconds: float) -> None:
@@ -118,5 +121,5 @@ async def drain(app: web.Application, seconds: float) -> None:
         await app[TRANSCRIBER].drain(0)
 
 
-async def _let_in_first(_request: web.Request) -> None:
+async def let_in_first(_request: web.Request) -> None:
     """``Expect: 100-continue`` is answered when the body is wanted, not before it is known who asks."""

@@ -1,4 +1,4 @@
-"""A form with a recording in it, while it comes in: nothing of it is believed, and all of it is bounded."""
+"""A recording while it comes in, in a form or alone: nothing of it is believed, and all of it is bounded."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, cast
 
 from aiohttp import HttpVersion11, web
@@ -16,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from rtc_stt.errors import BadRequest, Gone, RequestTimeout, TooLarge, Unavailable, UnsupportedMedia
 from signaling.multipart import Began, Event, FormReader, read_boundary
 
-__all__ = ["MAX_OVERHEAD_BYTES", "STALL_S", "Limits", "Upload", "receive"]
+__all__ = ["MAX_OVERHEAD_BYTES", "STALL_S", "Limits", "Upload", "receive", "receive_whole"]
 
 log = logging.getLogger(__name__)
 
@@ -49,21 +50,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A form that has come in whole."""
+    """A body that has come in whole."""
 
     recording: BinaryIO
     """At its beginning; seekable."""
     size: int
     """In bytes."""
-    texts: dict[str, str]
-    """The other fields."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """The other fields of a form."""
 
 
 @contextlib.asynccontextmanager
 async def receive(
     request: web.Request, limits: Limits, *, recording: str, fields: Collection[str]
 ) -> AsyncIterator[Upload]:
-    """Read the body of a request. What is kept of it is gone at the end of the block.
+    """Read a form. What is kept of it is gone at the end of the block.
 
     Args:
         recording: the name of the field with the recording, which has to be there.
@@ -77,23 +78,49 @@ async def receive(
         Gone: the client went.
         Unavailable: there is no room for it.
     """
+    if request.content_type != FORM:
+        raise UnsupportedMedia(f"send {FORM} with the recording in the field {recording}")
     _check_head(request, limits)
+    with_file = partial(_read_form, request, limits, recording, fields)
+    async with _keeping(request, limits, with_file) as received:
+        yield received
+
+
+@contextlib.asynccontextmanager
+async def receive_whole(request: web.Request, limits: Limits) -> AsyncIterator[Upload]:
+    """Read a body that is nothing but the recording. What is kept of it is gone at the end of the block.
+
+    Raises:
+        UnsupportedMedia: it is a form, or compressed.
+        BadRequest: there is none.
+        TooLarge, RequestTimeout, Gone, Unavailable: see :func:`receive`.
+    """
+    if request.content_type.startswith("multipart/"):
+        raise UnsupportedMedia("send the recording itself as the body, not a form")
+    _check_head(request, limits)
+    async with _keeping(request, limits, partial(_read_whole, request, limits)) as received:
+        yield received
+
+
+@contextlib.asynccontextmanager
+async def _keeping(
+    request: web.Request, limits: Limits, read: Callable[[BinaryIO], Awaitable[Upload]]
+) -> AsyncIterator[Upload]:
+    """What ``read`` makes of the body, given a file to keep it in."""
     # In memory up to a size, and beyond it in a file that has no name.
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES))  # noqa: SIM115 - closed below
     try:
-        yield await _receive(request, file, limits, recording, fields)
+        yield await _receive(request, limits, partial(read, file))
     finally:
         await asyncio.to_thread(file.close)  # to let go of a large file takes its time
 
 
-async def _receive(
-    request: web.Request, file: BinaryIO, limits: Limits, recording: str, fields: Collection[str]
-) -> Upload:
-    """:func:`_read` within its time, with what others raise translated."""
+async def _receive(request: web.Request, limits: Limits, read: Callable[[], Awaitable[Upload]]) -> Upload:
+    """The body within its time, with what others raise translated."""
     try:
         async with asyncio.timeout(limits.seconds):
             await _invite(request)
-            return await _read(request, _Form(file, limits, recording, fields), limits)
+            return await read()
     except TimeoutError:
         raise RequestTimeout(f"the upload took more than {limits.seconds:g} s") from None
     except (HttpProcessingError, web.RequestPayloadError) as error:
@@ -107,10 +134,8 @@ async def _receive(
 
 def _check_head(request: web.Request, limits: Limits) -> None:
     """All that can be said before the body is read."""
-    if request.content_type != FORM:
-        raise UnsupportedMedia(f"send {FORM} with the recording in the field audio")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("send the form as it is, without Content-Encoding")
+        raise UnsupportedMedia("send the body as it is, without Content-Encoding")
     if (request.content_length or 0) > limits.recording_bytes + MAX_OVERHEAD_BYTES:
         raise _too_large(limits)
 
@@ -123,7 +148,10 @@ async def _invite(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer has not begun
 
 
-async def _read(request: web.Request, form: _Form, limits: Limits) -> Upload:
+async def _read_form(
+    request: web.Request, limits: Limits, recording: str, fields: Collection[str], file: BinaryIO
+) -> Upload:
+    form = _Form(file, limits, recording, fields)
     reader = FormReader(read_boundary(request.headers["Content-Type"]))
     left = limits.recording_bytes + MAX_OVERHEAD_BYTES
     while data := await _next(request, limits.stall_s):
@@ -136,6 +164,15 @@ async def _read(request: web.Request, form: _Form, limits: Limits) -> Upload:
     return form.finish()
 
 
+async def _read_whole(request: web.Request, limits: Limits, file: BinaryIO) -> Upload:
+    kept = _Kept(file, limits)
+    while data := await _next(request, limits.stall_s):
+        await kept.add(data)
+    if not kept.size:
+        raise BadRequest("the body is empty: it has to be the recording")
+    return Upload(kept.rewound(), kept.size)
+
+
 async def _next(request: web.Request, stall_s: float) -> bytes:
     try:
         async with asyncio.timeout(stall_s):
@@ -144,15 +181,37 @@ async def _next(request: web.Request, stall_s: float) -> bytes:
         raise RequestTimeout(f"no byte of the upload came for {stall_s:g} s") from None
 
 
+class _Kept:
+    """The recording, as far as it has come in."""
+
+    def __init__(self, file: BinaryIO, limits: Limits) -> None:
+        self.size = 0
+        self._file = file
+        self._limits = limits
+
+    async def add(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > self._limits.recording_bytes:
+            raise _too_large(self._limits)
+        if self.size > MEMORY_BYTES:
+            await asyncio.to_thread(self._file.write, data)
+        else:
+            self._file.write(data)
+
+    def rewound(self) -> BinaryIO:
+        self._file.seek(0)
+        return self._file
+
+
 class _Form:
     """What of a form has come in so far."""
 
     def __init__(self, file: BinaryIO, limits: Limits, recording: str, fields: Collection[str]) -> None:
-        self._file = file
+        self._kept = _Kept(file, limits)
         self._limits = limits
         self._recording = recording
         self._fields = fields
-        self._size: int | None = None  # of the recording
+        self._has_recording = False
         self._texts: dict[str, bytearray] = {}
         self._name = ""
 
@@ -161,7 +220,7 @@ class _Form:
             case Began(name):
                 self._begin(name)
             case bytes() if self._name == self._recording:
-                await self._keep(event)
+                await self._kept.add(event)
             case bytes():
                 text = self._texts[self._name]
                 text += event
@@ -171,32 +230,22 @@ class _Form:
                     )
 
     def finish(self) -> Upload:
-        if self._size is None:
+        if not self._has_recording:
             raise BadRequest(f"the field {self._recording} is missing: the recording, as a file")
-        self._file.seek(0)
         texts = {name: _decode(name, text) for name, text in self._texts.items()}
-        return Upload(self._file, self._size, texts)
+        return Upload(self._kept.rewound(), self._kept.size, texts)
 
     def _begin(self, name: str) -> None:
-        if name in self._texts or (name == self._recording and self._size is not None):
+        if name in self._texts or (name == self._recording and self._has_recording):
             raise BadRequest(f"the field {name} is there twice")
         if name == self._recording:
-            self._size = 0
+            self._has_recording = True
         elif name in self._fields:
             self._texts[name] = bytearray()
         else:
             known = ", ".join((self._recording, *self._fields))
             raise BadRequest(f"there is no field {name[:40]!r}; there are {known}")
         self._name = name
-
-    async def _keep(self, data: bytes) -> None:
-        self._size = (self._size or 0) + len(data)
-        if self._size > self._limits.recording_bytes:
-            raise _too_large(self._limits)
-        if self._size > MEMORY_BYTES:
-            await asyncio.to_thread(self._file.write, data)
-        else:
-            self._file.write(data)
 
 
 def _decode(name: str, text: bytearray) -> str:

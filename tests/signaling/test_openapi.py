@@ -192,6 +192,37 @@ async def test_errors_before_the_transcriber_too(service, document):
     await check(document, await service.post(), "/v1/transcribe", "post")
 
 
+async def listen(service: Service, query: str = "", **headers: str) -> ClientResponse:
+    """A recording to ``/v1/listen``; the answer with its body."""
+    response = await service.session.post(f"{service.url}/v1/listen{query}", data=b"RIFF", headers=headers)
+    await response.read()
+    return response
+
+
+@pytest.mark.parametrize("says", [RICH, transcript(), transcript(segment())])
+@pytest.mark.parametrize(
+    "query", ["", "?utterances=true&paragraphs=true", "?detect_language=True", "?language=multi"]
+)
+async def test_every_transcript_for_clients_of_deepgram_is_as_described(service, document, says, query):
+    service.transcriber.says = says
+    answer = await listen(service, query)
+    assert answer.status == 200
+    await check(document, answer, "/v1/listen", "post")
+
+
+async def test_their_errors_and_degraded_texts_too(service, document):
+    for query, headers in (("?redact=pci", {}), ("", {"Content-Encoding": "gzip"}), ("", {"Host": "evil"})):
+        answer = await listen(service, query, **headers)
+        assert answer.status in (400, 403, 415)
+        await check(document, answer, "/v1/listen", "post")
+    service.transcriber.says = transcript(segment(decision=Decision.REDECODE_FAILED))
+    await check(document, await listen(service), "/v1/listen", "post")
+    service.transcriber.says = ZeroDivisionError()
+    await check(document, await listen(service), "/v1/listen", "post")
+    await service.drain(0)
+    await check(document, await listen(service), "/v1/listen", "post")
+
+
 async def test_what_only_the_gateway_has_is_as_described():
     async with gateway() as client:
         document = await (await client.get("/openapi.json")).json()
