@@ -16,6 +16,8 @@ from signaling import (
     deepgram_routes,
     health,
     offer,
+    openai_recordings,
+    openai_routes,
     openapi,
     page,
     snapshot,
@@ -80,15 +82,17 @@ def create_app(
     front = _make_front(host, server, access, webrtc, gate)
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
     app[HEALTH] = host.health
-    for room in (whip, offer, token_routes, usage_routes, health):
+    for room in (whip, offer, openai_routes, token_routes, usage_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
     if transcriber:
         transcribe.add_routes(app, transcriber, recordings or Recordings())
         deepgram_routes.add_recorded_routes(app)
+        openai_recordings.add_routes(app)
     if streams is not None:
         websocket.add_routes(app, streams)
         deepgram_routes.add_live_routes(app)
+        openai_routes.add_live_routes(app)
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
     if metrics and service:

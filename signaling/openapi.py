@@ -1,7 +1,7 @@
 """``GET /openapi.json``: what the HTTP endpoints of this very server take and answer, as OpenAPI 3.1.
 
 The form comes from the table that reads it, the schemas from the enums that fill them. WHIP, the SmallWebRTC
-dialect and the WebSocket are protocols of their own, and not in it.
+dialect, the WebSocket and OpenAI's Realtime are protocols of their own, and not in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from rtc_stt import __version__
-from signaling.form import AUDIO, FIELDS
+from signaling.dialects.openai import recording_form as openai
+from signaling.form import AUDIO, FIELDS, Field
 from signaling.keys import UPLOADS
 from signaling.listen_schemas import LIVE_PARAMETERS, RECORDED_PARAMETERS, recording_body
 from signaling.schemas import SCHEMAS, Schema, reference_to
@@ -114,13 +115,7 @@ def _transcribe(limits: Limits) -> Operation:
             f"at most {limits.recording_bytes / 2**20:g} MiB.",
         }
     }
-    for name, field in FIELDS.items():
-        fields[name] = {"type": "string", "description": field.about}
-        if field.choices:
-            choices = [*map(str, field.choices), ""]  # an empty field is as one that is not there
-            fields[name] |= {"enum": choices, "default": str(field.default)}
-        else:
-            fields[name]["maxLength"] = field.max_chars
+    fields |= {name: _field(field) for name, field in FIELDS.items()}
     form = {"type": "object", "properties": fields, "required": [AUDIO], "additionalProperties": False}
     transcript = {"anyOf": [reference_to("VerboseTranscript"), reference_to("Transcript")]}
     figures = {name: _header(about) for name, about in FIGURES.items()}
@@ -156,12 +151,58 @@ def _listen(limits: Limits) -> Operation:
     )  # fmt: skip
 
 
+def _transcriptions(limits: Limits) -> Operation:
+    fields: dict[str, Schema] = {
+        openai.RECORDING: {
+            "type": "string",
+            "format": "binary",
+            "description": f"As of `{AUDIO}` of `/v1/transcribe`.",
+        }
+    }
+    fields |= {name: _field(field) for name, field in openai.FIELDS.items()}
+    for name, field in openai.LISTS.items():
+        fields[f"{name}[]"] = {"type": "array", "description": field.about, "items": _field(field)}
+    form = {"type": "object", "properties": fields, "required": [openai.RECORDING]}
+    transcript = {"anyOf": [reference_to("OpenAIVerboseTranscription"), reference_to("OpenAITranscription")]}
+    figures = {name: _header(about) for name, about in FIGURES.items()}
+    return _operation(
+        "Transcribe a recording, as OpenAI does",
+        {
+            **_content(transcript),
+            **_content({"type": "string"}, "text/plain"),
+            **_content({"type": "string"}, "application/x-subrip"),
+            **_content({"type": "string"}, "text/vtt"),
+            **_content({"type": "string"}, "text/event-stream"),
+        },
+        400, 408, 413, 415, 429, 502, 503,
+        headers=figures,
+        error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
+        error="OpenAIError",
+        requestBody={
+            "required": True,
+            "content": _content({**form, "additionalProperties": False}, "multipart/form-data"),
+        },
+    )  # fmt: skip
+
+
+def _field(field: Field) -> Schema:
+    schema: Schema = {"type": "string", "description": field.about}
+    if not field.choices:
+        return schema | {"maxLength": field.max_chars}
+    choices = [*map(str, field.choices), ""]  # an empty field is as one that is not there
+    return schema | {"enum": choices} | ({"default": str(field.default)} if field.default else {})
+
+
 def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
     """All that any server may have, by method and path."""
     json_of = {name: _content(reference_to(name)) for name in SCHEMAS}
     prometheus = _content({"type": "string"}, "text/plain")
     transcribe = (
-        {("POST", "/v1/transcribe"): _transcribe(limits), ("POST", "/v1/listen"): _listen(limits)}
+        {
+            ("POST", "/v1/transcribe"): _transcribe(limits),
+            ("POST", "/v1/listen"): _listen(limits),
+            ("POST", "/v1/audio/transcriptions"): _transcriptions(limits),
+        }
         if limits
         else {}
     )

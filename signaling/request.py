@@ -24,6 +24,7 @@ from rtc_stt.errors import (
     trace,
 )
 from signaling.dialects.deepgram.errors import error_body as deepgram_body
+from signaling.dialects.openai.errors import error_body as openai_body
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
 from signaling.keys import GATE, Gate
@@ -62,6 +63,10 @@ COUNTED = ("/v1/transcribe", "/v1/audio/transcriptions", "/v1/listen")
 
 BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {
     "/v1/listen": deepgram_body,
+    "/v1/audio/transcriptions": openai_body,
+    "/v1/realtime": openai_body,
+    "/v1/realtime/calls": openai_body,
+    "/v1/realtime/client_secrets": openai_body,
 }
 """Bodies of errors as clients of other protocols read them, by path: of status, type, message, request id."""
 

@@ -67,6 +67,11 @@ _TRANSCRIPT: dict[str, Schema] = {
 SECONDS: Schema = {"type": "number", "minimum": 0, "description": "s"}
 _SPOKEN: dict[str, Schema] = {"start": SECONDS, "end": SECONDS}
 
+_HEARD: dict[str, Schema] = {
+    "usage": _object("How much audio it is.", type={"const": "duration"}, seconds=SECONDS),
+    "degraded": _TRANSCRIPT["degraded"],
+}
+
 SCHEMAS: Mapping[str, Schema] = {
     "Error": _object(
         "Every error.",
@@ -278,6 +283,53 @@ SCHEMAS: Mapping[str, Schema] = {
                 )
             ),
         ),
+    ),
+    "OpenAIError": _object(
+        "Every error of `/v1/audio/transcriptions`.",
+        error=_object(
+            "What is wrong, and what to do.",
+            message=_text("For people."),
+            type=_text("OpenAI's kind of error."),
+            param=_or_null(_text("Which field it is about.")),
+            code=_text("For programs: the `type` of other errors here."),
+            request_id=_text("As in `X-Req-Id`."),
+        ),
+    ),
+    "OpenAITranscription": _object(
+        "A recording, as OpenAI tells it.",
+        ("logprobs",),
+        text=_text("All of it, NFC."),
+        logprobs=_list(
+            _object(
+                "Of a word.", token=_text("The word."), bytes=_list(COUNT), logprob={**NUMBER, "maximum": 0}
+            )
+        ),
+        **_HEARD,
+    ),
+    "OpenAIVerboseTranscription": _object(
+        "Likewise, with more of it.",
+        ("segments", "words"),
+        task={"const": "transcribe"},
+        language=_text("Its English name; empty where nothing was said and none was asked for."),
+        duration=SECONDS,
+        text=_text("All of it, NFC."),
+        segments=_list(
+            _object(
+                "A stretch of speech.",
+                id=COUNT,
+                seek=COUNT,
+                start=SECONDS,
+                end=SECONDS,
+                text=TEXT,
+                tokens=_list(COUNT),
+                temperature=NUMBER,
+                avg_logprob={**NUMBER, "maximum": 0},
+                compression_ratio=NUMBER,
+                no_speech_prob=PROBABILITY,
+            )
+        ),
+        words=_list(_object("With `timestamp_granularities[]=word`.", word=TEXT, start=SECONDS, end=SECONDS)),
+        **_HEARD,
     ),
 }
 """By name. Answers may have more fields one day."""

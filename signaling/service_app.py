@@ -10,7 +10,7 @@ from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.service.transcriber import Transcriber
-from signaling import deepgram_routes, openapi, snapshot, transcribe, usage_routes
+from signaling import deepgram_routes, openai_recordings, openapi, snapshot, transcribe, usage_routes
 from signaling import health as probes
 from signaling.app import make_gate
 from signaling.calls import Health
@@ -50,6 +50,7 @@ def create_service_app(
     app[SERVER], app[GATE] = server, make_gate(server, access, metrics)
     transcribe.add_routes(app, transcriber, recordings)
     deepgram_routes.add_recorded_routes(app)
+    openai_recordings.add_routes(app)
 
     def how_it_is() -> Health:
         return dataclasses.replace(health(), draining=app[IN_FLIGHT].draining)

@@ -15,19 +15,28 @@ from signaling.reception import caller_of, identify
 from signaling.request import source_of
 from signaling.tokens import NONCE_BYTES
 
-__all__ = ["add_routes"]
+__all__ = ["NO_STORE", "add_routes", "make_token"]
 
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def post_token(request: web.Request) -> web.Response:
     """``POST /v1/tokens``: 201 with ``{token, expires_in}``, for one session within that many seconds."""
+    body = {"token": make_token(request), "expires_in": request.app[GATE].authority.tokens.seconds}
+    return web.json_response(body, status=201, headers=NO_STORE)
+
+
+def make_token(request: web.Request) -> str:
+    """A token in the name of whoever asks for it, good from now on.
+
+    Raises:
+        Unauthorized: no key where one is needed, or a token in place of it.
+        TooMany: they ask too often.
+    """
     gate = request.app[GATE]
     shown = _owner(request)
     gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
-    token = gate.authority.issue(shown.key_id, time.time(), secrets.token_bytes(NONCE_BYTES))
-    body = {"token": token, "expires_in": gate.authority.tokens.seconds}
-    return web.json_response(body, status=201, headers=NO_STORE)
+    return gate.authority.issue(shown.key_id, time.time(), secrets.token_bytes(NONCE_BYTES))
 
 
 async def get_ice_servers(request: web.Request) -> web.Response:

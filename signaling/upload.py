@@ -58,17 +58,25 @@ class Upload:
     """In bytes."""
     texts: dict[str, str] = field(default_factory=dict)
     """The other fields of a form."""
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    """Those that may be there more than once, if they are there."""
 
 
 @contextlib.asynccontextmanager
 async def receive(
-    request: web.Request, limits: Limits, *, recording: str, fields: Collection[str]
+    request: web.Request,
+    limits: Limits,
+    *,
+    recording: str,
+    fields: Collection[str],
+    lists: Collection[str] = (),
 ) -> AsyncIterator[Upload]:
     """Read a form. What is kept of it is gone at the end of the block.
 
     Args:
         recording: the name of the field with the recording, which has to be there.
         fields: names of the fields of text that may be there. What a client calls its file is not looked at.
+        lists: names of those that may be there more than once.
 
     Raises:
         UnsupportedMedia: it is no form, or compressed.
@@ -81,8 +89,11 @@ async def receive(
     if request.content_type != FORM:
         raise UnsupportedMedia(f"send {FORM} with the recording in the field {recording}")
     _check_head(request, limits)
-    with_file = partial(_read_form, request, limits, recording, fields)
-    async with _keeping(request, limits, with_file) as received:
+
+    def read(file: BinaryIO) -> Awaitable[Upload]:
+        return _read_form(request, limits, _Form(file, limits, recording, fields, lists))
+
+    async with _keeping(request, limits, read) as received:
         yield received
 
 
@@ -148,10 +159,7 @@ async def _invite(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer has not begun
 
 
-async def _read_form(
-    request: web.Request, limits: Limits, recording: str, fields: Collection[str], file: BinaryIO
-) -> Upload:
-    form = _Form(file, limits, recording, fields)
+async def _read_form(request: web.Request, limits: Limits, form: _Form) -> Upload:
     reader = FormReader(read_boundary(request.headers["Content-Type"]))
     left = limits.recording_bytes + MAX_OVERHEAD_BYTES
     while data := await _next(request, limits.stall_s):
@@ -206,13 +214,22 @@ class _Kept:
 class _Form:
     """What of a form has come in so far."""
 
-    def __init__(self, file: BinaryIO, limits: Limits, recording: str, fields: Collection[str]) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        limits: Limits,
+        recording: str,
+        fields: Collection[str],
+        lists: Collection[str],
+    ) -> None:
         self._kept = _Kept(file, limits)
         self._limits = limits
         self._recording = recording
         self._fields = fields
+        self._lists: dict[str, list[bytearray]] = {name: [] for name in lists}
         self._has_recording = False
         self._texts: dict[str, bytearray] = {}
+        self._text = bytearray()  # of the field that has begun
         self._name = ""
 
     async def receive(self, event: Event) -> None:
@@ -222,9 +239,8 @@ class _Form:
             case bytes() if self._name == self._recording:
                 await self._kept.add(event)
             case bytes():
-                text = self._texts[self._name]
-                text += event
-                if len(text) > self._limits.field_bytes:
+                self._text += event
+                if len(self._text) > self._limits.field_bytes:
                     raise BadRequest(
                         f"the field {self._name} is longer than {self._limits.field_bytes} bytes"
                     )
@@ -233,17 +249,22 @@ class _Form:
         if not self._has_recording:
             raise BadRequest(f"the field {self._recording} is missing: the recording, as a file")
         texts = {name: _decode(name, text) for name, text in self._texts.items()}
-        return Upload(self._kept.rewound(), self._kept.size, texts)
+        lists = {name: [_decode(name, one) for one in several] for name, several in self._lists.items()}
+        found = {name: several for name, several in lists.items() if several}
+        return Upload(self._kept.rewound(), self._kept.size, texts, found)
 
     def _begin(self, name: str) -> None:
         if name in self._texts or (name == self._recording and self._has_recording):
             raise BadRequest(f"the field {name} is there twice")
         if name == self._recording:
             self._has_recording = True
+        elif name in self._lists:
+            self._text = bytearray()
+            self._lists[name].append(self._text)
         elif name in self._fields:
-            self._texts[name] = bytearray()
+            self._text = self._texts[name] = bytearray()
         else:
-            known = ", ".join((self._recording, *self._fields))
+            known = ", ".join((self._recording, *self._fields, *self._lists))
             raise BadRequest(f"there is no field {name[:40]!r}; there are {known}")
         self._name = name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rtc_stt.audio import Samples, samples_to_ms
@@ -36,15 +37,26 @@ class Stretches:
     """Asks the decode pool, and keeps what came of it. Called on the event loop only.
 
     Finals are always answered by the pool, so each stretch ends: as a segment, dropped, or by an error.
+
+    Args:
+        tell: takes each segment as soon as all before it are decided; it must not raise.
     """
 
-    def __init__(self, speech: Speech, routing: Routing, options: StreamOptions) -> None:
+    def __init__(
+        self,
+        speech: Speech,
+        routing: Routing,
+        options: StreamOptions,
+        tell: Callable[[Segment], None] | None = None,
+    ) -> None:
         self._pool = speech.pool
         self._routing = routing
         self._options = options
         self._id = f"recording-{secrets.token_urlsafe(9)}"
         self._waiting: dict[int, _Waiting] = {}  # by utterance id
         self._outcomes: list[Segment | Dropped | None] = []  # in the order of speech
+        self._tell = tell
+        self._told = 0  # so many of the outcomes
         self._spent = Spent()
         self._fast_error = ""
         self.fallback_error: str | None = None
@@ -78,6 +90,7 @@ class Stretches:
         """Begin to decode a stretch; ``audio`` is not changed any more."""
         if stretch.evidence.speech_ms < self._options.endpointing.min_speech_ms:
             self._outcomes.append(_dropped(stretch, DropReason.TOO_SHORT))
+            self._tell_decided()
             return
         finalizer = Finalizer(stretch.evidence, self._routing, has_accurate_tier=self._pool.has_accurate_tier)
         self._begin(stretch, audio, finalizer)
@@ -156,9 +169,16 @@ class Stretches:
 
     def _end(self, number: int, outcome: Segment | Dropped) -> None:
         self._outcomes[number - 1] = outcome
+        self._tell_decided()
         done = self._waiting.pop(number).done
         if not done.done():
             done.set_result(None)
+
+    def _tell_decided(self) -> None:
+        while self._told < len(self._outcomes) and (outcome := self._outcomes[self._told]) is not None:
+            self._told += 1
+            if self._tell and isinstance(outcome, Segment):
+                self._tell(outcome)
 
     def _fail(self, number: int) -> None:
         done = self._waiting[number].done

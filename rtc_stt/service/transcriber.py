@@ -13,7 +13,7 @@ from rtc_stt.errors import BadRequest, Gone, Unavailable
 from rtc_stt.service.reader import GONE
 from rtc_stt.service.recording import SHUTTING_DOWN, Reading, Recording
 from rtc_stt.service.stretches import Stretches
-from rtc_stt.service.transcript import Options, Transcript
+from rtc_stt.service.transcript import Options, Segment, Transcript
 from rtc_stt.session import Speech
 
 __all__ = ["WHOLE_S", "Transcriber"]
@@ -45,7 +45,12 @@ class Transcriber:
         self._threads = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="recording")
 
     async def transcribe(
-        self, upload: BinaryIO, options: Options, *, is_gone: Callable[[], bool] = lambda: False
+        self,
+        upload: BinaryIO,
+        options: Options,
+        *,
+        is_gone: Callable[[], bool] = lambda: False,
+        tell: Callable[[Segment], None] | None = None,
     ) -> Transcript:
         """The transcript of a recording.
 
@@ -53,6 +58,7 @@ class Transcriber:
             upload: the file as it came, seekable. Read in a thread, from its start; nobody else may touch it
                 until this returns.
             is_gone: whether nobody waits for the answer any more; asked a few times a second.
+            tell: takes each segment as soon as it is known, in the order of speech; it must not raise.
 
         Raises:
             BadAudio: it is no audio, or is broken.
@@ -76,7 +82,7 @@ class Transcriber:
             self._recordings.max_audio_s if options.cut else min(WHOLE_S, self._recordings.max_audio_s)
         )
         reading = Reading(upload, max_audio_s, self._threads)
-        stretches = Stretches(self._speech, self._routing, wanted)
+        stretches = Stretches(self._speech, self._routing, wanted, tell)
         recording = Recording(self._speech, reading, stretches, check)
         self.active += 1
         self._idle.clear()
@@ -116,6 +122,7 @@ class Transcriber:
         defaults = self._speech.options
         asked = {
             "language": options.language,
+            "languages": list(options.languages) or None,
             "prompt": options.prompt,
             "hotwords": options.hotwords,
             "word_timestamps": options.word_timestamps,

@@ -22,6 +22,8 @@ class Options:
 
     language: str | None = None
     """Whisper language code, or None to detect it."""
+    languages: tuple[str, ...] = ()
+    """Among which it is detected; empty: as the server is configured."""
     prompt: str | None = field(default=None, repr=False)
     hotwords: str | None = field(default=None, repr=False)
     word_timestamps: bool = False

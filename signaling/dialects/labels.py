@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from signaling.dialects.dialect import Speak
 from signaling.dialects.native import LABEL, Native
+from signaling.dialects.openai.realtime import LABEL as OPENAI_LABEL
+from signaling.dialects.openai.realtime import OVER_CHANNEL
 from signaling.dialects.rtvi import LABEL as RTVI_LABEL
 from signaling.dialects.rtvi import Rtvi
 
@@ -14,5 +16,6 @@ __all__ = ["LABELS"]
 LABELS: Mapping[str, Speak] = {
     LABEL: Native,
     RTVI_LABEL: Rtvi,
+    OPENAI_LABEL: OVER_CHANNEL,
 }
 """By label. Channels of any other are closed."""

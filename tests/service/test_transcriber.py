@@ -30,6 +30,7 @@ from rtc_stt.events import Decision, DropReason, Reason
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.service import Options, Transcriber, Transcript
 from rtc_stt.service import recording as recording_room
+from rtc_stt.service.transcript import Segment
 from rtc_stt.session import Speech
 from rtc_stt.testing import Said, ScriptedEngine, ScriptedVad, hypothesis, render
 from rtc_stt.vad import DetectorState, VadBatcher
@@ -186,6 +187,37 @@ async def test_what_is_asked_for_reaches_the_engine(studios):
     )  # fmt: skip
     assert asked.urgency is Urgency.RECORDING
     assert asked.draft is None
+
+
+async def test_segments_are_told_one_by_one_in_the_order_of_speech(studios):
+    script = sentences(5)
+    studio = studios(script)
+
+    def slow_at_first(request: DecodeRequest, text: str) -> Hypothesis:
+        if request.utterance_id % 2:
+            time.sleep(0.1)
+        return hypothesis(request, "" if request.utterance_id == 3 else text)
+
+    studio.fast._answer = slow_at_first
+    told: list[str] = []
+    known: list[int] = []
+
+    def tell(segment: Segment) -> None:
+        told.append(segment.text)
+        known.append(studio.fast.running + len(studio.fast.requests))
+
+    heard = await studio.transcriber.transcribe(studio.upload, Options(), tell=tell)
+    assert told == [segment.text for segment in heard.segments]
+    assert len(told) == 4
+    assert known[0] < 5, "the first was told before the last was asked for"
+
+
+async def test_languages_are_those_among_which_is_detected(studios):
+    studio = studios()
+    await studio.hear(languages=("de", "en"))
+    assert studio.fast.requests[0].languages == ("de", "en")
+    with pytest.raises(BadRequest, match="languages"):
+        await studio.hear(languages=("xx",))
 
 
 async def test_a_long_recording_is_told_in_order_and_in_media_time(studios):

@@ -83,13 +83,22 @@ class FakeTranscriber:
         self.is_gone: Callable[[], bool] = lambda: False
         self.cancelled = 0
         self.drained = 0
+        self.known: list[Segment] = []
+        """Told before the gate is open."""
 
     async def transcribe(
-        self, upload: BinaryIO, options: Options, *, is_gone: Callable[[], bool] = lambda: False
+        self,
+        upload: BinaryIO,
+        options: Options,
+        *,
+        is_gone: Callable[[], bool] = lambda: False,
+        tell: Callable[[Segment], None] = lambda _: None,
     ) -> Transcript:
         self.is_gone = is_gone
         self.asked.append(options)
         self.heard.append(upload.read())
+        for said in self.known:
+            tell(said)
         try:
             await self.gate.wait()
         except asyncio.CancelledError:

@@ -27,7 +27,7 @@ from signaling.snapshot import Service as Snapshot
 from tests.signaling.front import FakeHost
 from tests.signaling.service import FakeTranscriber, Service, segment, serving, transcript
 
-OTHERS = ("/", "/diagnose", "/web/", "/whip", "/api/offer", "/v1/stream")
+OTHERS = ("/", "/diagnose", "/web/", "/whip", "/api/offer", "/v1/stream", "/v1/realtime")
 """The page, and protocols that have a description of their own."""
 
 QUEUE = {"step": "normal", "queued_bytes": 0, "tiers": {"fast": {"model": "small", "waiting": 0}}}

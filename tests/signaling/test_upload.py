@@ -50,10 +50,13 @@ class Reception:
 
     async def _post(self, request: web.Request) -> web.Response:
         try:
-            async with receive(request, self.limits, recording="audio", fields=FIELDS) as got:
+            async with receive(
+                request, self.limits, recording="audio", fields=FIELDS, lists=("word",)
+            ) as got:
                 self.files.append(got.recording)
                 data = await asyncio.to_thread(got.recording.read)
                 told = {"size": got.size, "sha": hashlib.sha256(data).hexdigest(), "texts": got.texts}
+                told |= {"lists": got.lists} if got.lists else {}
                 return web.json_response(told)
         except (ClientError, Unavailable) as error:
             self.errors.append(error)
@@ -133,6 +136,16 @@ async def test_in_whatever_pieces_it_comes(reception, chunk):
 async def test_the_fields_may_come_first_and_in_any_order(reception):
     body = form(part("prompt", "p"), part("audio", b"xy"), part("language", "en"))
     assert (await reception.post(body))[1]["texts"] == {"prompt": "p", "language": "en"}
+
+
+async def test_some_fields_may_be_there_more_than_once(reception):
+    body = form(
+        part("word", "Ohm"), part("audio", b"x", filename="a"), part("word", ""), part("word", "Anna")
+    )
+    status, told = await reception.post(body)
+    assert (status, told["lists"], told["texts"]) == (200, {"word": ["Ohm", "", "Anna"]}, {})
+    status, told = await reception.post(form(part("audio", b"x", filename="a"), part("word", "x" * 101)))
+    assert (status, "word" in told["message"]) == (400, True)
 
 
 @pytest.mark.parametrize(
