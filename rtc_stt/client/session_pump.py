@@ -58,7 +58,6 @@ class SessionPump(abc.ABC):
     Args:
         url: where sessions begin.
         patience_s: for how long a connection is tried before it is given up.
-        first_patience_s: likewise the very first one; None: as long.
         on_state: told when the connection comes and goes; it must not raise.
         first_patience_s: instead of ``patience_s`` for the very first one.
     """
@@ -185,7 +184,8 @@ class SessionPump(abc.ABC):
                 self._on_state(State.RECONNECTING)
                 await self._connect(is_first=False)
         except RtcSttError as error:
-            self._failure = None if self._stopping and self._session is None else error
+            is_done = self._stopping and self._session is None and not self._is_owed_text()
+            self._failure = None if is_done else error
         finally:
             self._finish()
 
@@ -207,11 +207,15 @@ class SessionPump(abc.ABC):
                 case Retry(after_s, anew):
                     if anew:
                         self._session, url = None, self._first_url
-                        if self._stopping:
+                        if self._stopping and not self._is_owed_text():
                             raise Unreachable("the session is gone")
                     await asyncio.sleep(after_s)
                 case GiveUp(error):
                     raise error
+
+    def _is_owed_text(self) -> bool:
+        """Whether a new session would hear what the one before was not heard to make of it."""
+        return False
 
     @abc.abstractmethod
     async def _try(self, attempts: Attempts, url: str) -> Step:

@@ -254,6 +254,10 @@ class StreamClient(SessionPump):
             self._settle()
         super()._keep(event)
 
+    def _is_owed_text(self) -> bool:
+        """The last final may have been told over a line that was dead one way: its audio is heard again."""
+        return bool(self._replay.kept())
+
     def _settle(self) -> None:
         """Let audio go that no session has to hear again."""
         settled_ms = self._unsettled.settled_ms(self._received * 1000 // self._rate)

@@ -231,6 +231,49 @@ async def test_a_new_session_is_told_all_that_it_does_not_know(server, monkeypat
         assert live.session_id == "two"
 
 
+async def test_a_session_that_ended_unheard_is_said_again_to_a_new_one(server):
+    """Over a line that was dead one way: the server heard ``stop``, and nobody heard its last final."""
+    async with client(server) as live:
+        line = await server.line(1)
+        await live.send(b"a" * MS)
+        stopping = asyncio.create_task(live.stop())
+        await until(lambda: line.of("stop"))
+        server.name, server.closes = "two", [4404]
+        await line.cut()
+        again = await server.line(3)
+        await until(lambda: again.of("stop"))
+        assert again.audio == b"a" * MS
+        assert not stopping.done()
+        await again.tell(SessionEnded(at_ms=0, seq=2, reason="stopped"))
+        await stopping
+        assert types(await take(live, 9))[-2:] == ["session.started", "session.ended"]
+
+
+async def test_words_that_nobody_made_text_of_are_an_error(server):
+    async with client(server, patience_s=0.05) as live:
+        line = await server.line(1)
+        await live.send(b"a" * MS)
+        stopping = asyncio.create_task(live.stop())
+        await until(lambda: line.of("stop"))
+        server.name, server.closes = "two", [4404, *[1013] * 20]
+        await line.cut()
+        await stopping
+        with pytest.raises(Unavailable):
+            await take(live, 9)
+
+
+async def test_a_session_that_is_gone_is_as_good_as_stopped_where_nothing_was_said(server):
+    async with client(server) as live:
+        line = await server.line(1)
+        stopping = asyncio.create_task(live.stop())
+        await until(lambda: line.of("stop"))
+        server.name, server.closes = "two", [4404]
+        await line.cut()
+        await stopping
+        assert types(await take(live, 9)) == ["session.started"]
+        assert len(server.lines) == 2
+
+
 async def test_a_finalize_that_may_have_been_heard_is_asked_again_and_answered_once(server):
     async with client(server) as live:
         line = await server.line(1)
