@@ -20,6 +20,9 @@ LEAD_S = 0.3
 PAUSE_S = 0.9
 """Between turns: longer than the hangover of 500 ms that ways ask for, and the tail of a detector."""
 
+NOTICE_S = 10.0
+"""Until a client notices that its connection is dead; nobody tells it."""
+
 GAP_S = 0.12
 """Between two sentences of one turn: no detector takes this for a pause."""
 
@@ -153,7 +156,14 @@ def _flushed(a: Recording, b: Recording) -> list[Conversation]:
         Conversation("flush in mid-turn", (*first, Flush(), *rest), both, 2, needs),
         Conversation("two flushes", (*first, Flush(), Flush(), *rest), both, 2, needs | {Trait.FLUSHES}),
         Conversation("flush in mid-word", _cut(a, 2), (a.text,), None, needs, cuts=WORDS_PER_CUT),
-        Conversation("flushes in mid-speech", _cut(a, 5), (a.text,), None, needs, cuts=4 * WORDS_PER_CUT),
+        Conversation(
+            "flushes in mid-speech",
+            _cut(a, 5),
+            (a.text,),
+            None,
+            needs | {Trait.FLUSHES},
+            cuts=4 * WORDS_PER_CUT,
+        ),
         Conversation(
             "flush in silence",
             (
@@ -205,8 +215,8 @@ def _broken(a: Recording, b: Recording) -> list[Conversation]:
             *(Fault.REFUSE, Fault.DROP, end),
             after=(Play(_quiet(PAUSE_S)), Fault.ACCEPT, *then[1:]),
         ),
-        broken("connection dead", Fault.DARKEN, end),
-        broken("connection half-open", Fault.DEAFEN, end),
+        broken("connection dead", Fault.DARKEN, end, after=(*then, Play(_quiet(NOTICE_S)))),
+        broken("connection half-open", Fault.DEAFEN, end, after=(*then, Play(_quiet(NOTICE_S)))),
         Conversation(
             "dropped with a flush on its way",
             (
@@ -223,8 +233,7 @@ def _broken(a: Recording, b: Recording) -> list[Conversation]:
 
 
 def _cut(one: Recording, pieces: int) -> tuple[Step, ...]:
-    """A sentence in pieces of one length, with a flush between each two. Who speaks goes on, so the flushes
-    are far enough apart to be answered one by one."""
+    """A sentence in pieces of one length, with a flush between each two."""
     size = -(-len(one.audio) // pieces)
     parts = [Play(one.audio[start : start + size]) for start in range(0, len(one.audio), size)]
     flushed = [step for part in parts[1:] for step in (Flush(), part)]

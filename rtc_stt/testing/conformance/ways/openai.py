@@ -267,11 +267,11 @@ class OpenAIReader:
         return self._flushed()
 
     def _error(self, error: dict[str, Any]) -> list[Told]:
-        if error["code"] == "input_audio_buffer_commit_empty":
+        if error["code"] == "input_audio_buffer_commit_empty" and error["event_id"]:
+            # Where the server had just found the end of a turn, the commit was answered by that already.
             for commit in self._commits:
-                if commit.name == error["event_id"]:
-                    commit.is_answered = True
-                    return self._flushed()
+                commit.is_answered = commit.is_answered or commit.name == error["event_id"]
+            return self._flushed()
         return [Failed(f"{error['code']}: {error['message']}")]
 
     def _flushed(self) -> list[Told]:
