@@ -73,17 +73,16 @@ class STT(stt.STT[Any]):
         chat_context: bool = True,
         patience_s: float | None = None,
     ) -> None:
-        super().__init__(
-            capabilities=stt.STTCapabilities(
-                streaming=True,
-                interim_results=True,
-                aligned_transcript="word" if word_timestamps else False,
-                offline_recognize=True,
-                keyterms=True,
-                chat_context=chat_context,
-                manual_flush=True,
-            )
+        capabilities = stt.STTCapabilities(
+            streaming=True,
+            interim_results=True,
+            aligned_transcript="word" if word_timestamps else False,
+            offline_recognize=True,
+            keyterms=True,
+            chat_context=chat_context,
         )
+        capabilities.manual_flush = True  # from 1.8.9 on it is asked for; before, nobody looks
+        super().__init__(capabilities=capabilities)
         if engine is None:
             url = url or os.environ.get("RTC_STT_URL")
         if (url is None) == (engine is None):
