@@ -1,4 +1,4 @@
-"""Plugins for frameworks of voice agents; each needs its extra."""
+"""This engine in the frameworks that voice agents are built with. Each needs its extra of the package."""
 
 from __future__ import annotations
 
