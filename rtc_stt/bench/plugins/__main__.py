@@ -26,18 +26,25 @@ from rtc_stt.bench import clips as recordings
 from rtc_stt.bench.clips import Clip
 from rtc_stt.bench.peers.weights import Weights, locate
 from rtc_stt.bench.plugins.ears import Ears
-from rtc_stt.bench.plugins.ttfs import OURS, THEIRS, Played, figures, marks, table
+from rtc_stt.bench.plugins.ttfs import OURS, THEIRS, Played, figures, marks, table, with_table
 from rtc_stt.bench.result import provenance
 from rtc_stt.bench.server import running
 from rtc_stt.errors import RtcSttError
 from rtc_stt.plugins.pipecat import RtcSTTService, RtcSTTSettings
 
-__all__ = ["main", "measure"]
+__all__ = ["DOCUMENT", "RESULT", "documented", "main", "measure"]
+
+ROOT = Path(__file__).resolve().parents[3]
+RESULT = ROOT / "docs" / "results" / "ttfs.json"
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table; 1 where the mark is missed or it failed."""
     options = _parser().parse_args(arguments)
+    if options.table:
+        DOCUMENT.write_text(documented(), encoding="utf-8")
+        return 0
     logger.remove()  # its log tells every transcript
     logger.add(sys.stderr, level="ERROR")
     weights = locate(options.model, Path())
@@ -63,6 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(table(found))
     return int(any(mark.met is False for mark in reached))
+
+
+def documented() -> str:
+    """The document with its table as the committed result has it."""
+    return with_table(DOCUMENT.read_text("utf-8"), json.loads(RESULT.read_text("utf-8")))
 
 
 async def measure(url: str, weights: Weights, chosen: Sequence[Clip]) -> list[Played]:
@@ -98,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sets", type=lambda told: told.split(","), default=["clean"], help="comma list")
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many clips of each set")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result here as JSON as well")
+    parser.add_argument(
+        "--table", action="store_true", help="only write the table of docs/benchmarks.md anew"
+    )
     return parser
 
 

@@ -14,9 +14,11 @@ from typing import Any
 from rtc_stt.bench.result import Mark, percentiles
 from rtc_stt.bench.words import word_errors
 
-__all__ = ["MARK_MS", "OURS", "THEIRS", "Played", "figures", "marks", "table", "waits_ms"]
+__all__ = ["MARK_MS", "OURS", "THEIRS", "Played", "figures", "marks", "table", "waits_ms", "with_table"]
 
 OURS, THEIRS = "rtc-stt", "pipecat-whisper"
+
+BEGIN, END = "<!-- ttfs: python -m rtc_stt.bench.plugins --table -->", "<!-- end of ttfs -->"
 
 MARK_MS = 50.0
 """At most so long until the final at p95, with the demo models."""
@@ -101,6 +103,25 @@ def table(found: Mapping[str, Any]) -> str:
     ratios = [f"{found['ratio'][p]:g}×" if p in found["ratio"] else "–" for p in ("p50", "p95", "p99")]
     lines.append(f"| ratio | {' | '.join(ratios)} | | |")
     return "\n".join(lines)
+
+
+def with_table(document: str, result: Mapping[str, Any]) -> str:
+    """A document with the table of a result between its marks.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN!r} and {END!r} in it")
+    about = result["provenance"]
+    note = (
+        f"{result['figures'][OURS]['wait_ms']['n']} ends of speech, model {result['model']} for both, "
+        f"`stop_secs` {result['stop_secs']:g}, pipecat-ai {result['pipecat-ai']}, "
+        f"{about['machine']['cpu']}, {about['machine']['cores']} cores, {about['date']}."
+    )
+    return f"{before}{begin}\n{table(result['figures'])}\n\n{note}\n{end}{after}"
 
 
 def _share(part: float, whole: float, digits: int = 4) -> float | None:

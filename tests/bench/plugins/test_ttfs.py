@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rtc_stt.bench.plugins.ttfs import OURS, THEIRS, Played, figures, marks, table, waits_ms
+from rtc_stt.bench.plugins import __main__ as command
+from rtc_stt.bench.plugins.ttfs import OURS, THEIRS, Played, figures, marks, table, waits_ms, with_table
 
 
 def played(
@@ -69,3 +70,14 @@ def test_without_answers_there_is_nothing_to_compare() -> None:
 def test_a_row_says_what_was_wrong_and_not_what_was_said() -> None:
     row = played(OURS, [1.0], (1.02, "one too")).to_json()
     assert row == {"clip": "a", "service": OURS, "waits_ms": [20.0], "errors": 1}
+
+
+def test_a_document_without_marks_takes_no_table() -> None:
+    with pytest.raises(ValueError, match="ttfs"):
+        with_table("# Nothing\n", {})
+
+
+def test_the_document_shows_the_committed_result() -> None:
+    assert command.documented() == command.DOCUMENT.read_text("utf-8"), (
+        "python -m rtc_stt.bench.plugins --table"
+    )
