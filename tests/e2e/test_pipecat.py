@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from pipecat.frames.frames import (
@@ -28,9 +29,11 @@ from rtc_stt.bench import clips as recordings
 from rtc_stt.bench.plugins.ears import Ears
 from rtc_stt.bench.plugins.ttfs import OURS, waits_ms
 from rtc_stt.bench.words import normalise, word_errors
+from rtc_stt.client import session_pump
+from rtc_stt.client.pulse import Heartbeat
 from rtc_stt.events import TranscriptFinal
 from rtc_stt.plugins.pipecat import RtcSTTService, RtcSTTSettings
-from rtc_stt.testing.tcp_proxy import TcpProxy
+from rtc_stt.testing.tcp_proxy import Direction, TcpProxy
 from tests.e2e import support
 from tests.e2e.pipecat_bot import Bot
 from tests.e2e.support import Clip, silence, until
@@ -205,6 +208,23 @@ async def test_a_broken_connection_loses_no_word(demo: str, sentences: list[Clip
         assert proxy.connections >= 3
         assert not bot.errors
         assert bot.stt.is_usable
+
+
+@pytest.mark.parametrize("direction", Direction)
+async def test_a_line_that_dies_silently_is_noticed_and_loses_no_word(
+    demo: str, sentences: list[Clip], direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_pump, "Heartbeat", partial(Heartbeat, ping_s=0.1, lost_s=0.5))
+    audio = sentences[0].audio
+    async with TcpProxy(demo) as proxy, Bot(RtcSTTService(proxy.url, server_turns=True), vad=False) as bot:
+        await bot.hear(audio[: len(audio) // 2], pace=PACE)
+        proxy.half_open(direction)
+        await bot.hear(audio[len(audio) // 2 :], pace=PACE)
+        await bot.hear(silence(0.8), pace=PACE)
+        await until(lambda: bot.turns)
+        assert bot.turns == [sentences[0].text]
+        assert proxy.connections == 2
+        assert not bot.errors
 
 
 async def test_a_server_that_starts_again_is_found_again(

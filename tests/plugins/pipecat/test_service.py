@@ -13,6 +13,8 @@ from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    ProposedUserStoppedSpeakingFrame,
     STTMetadataFrame,
     STTMuteFrame,
     STTUpdateSettingsFrame,
@@ -47,7 +49,7 @@ from rtc_stt.plugins.pipecat import line as line_module
 from rtc_stt.plugins.pipecat.errors import category
 from rtc_stt.plugins.pipecat.mapping import BLANK
 from tests.plugins.pipecat.gateway import Gateway, until
-from tests.plugins.pipecat.told import final, start
+from tests.plugins.pipecat.told import final, partial, start
 
 F = TypeVar("F", bound=Frame)
 SOUND = InputAudioRawFrame(b"\1\0" * 320, 16_000, 1)
@@ -212,6 +214,19 @@ async def test_a_cancelled_pipeline_leaves_nothing_behind(gateway: Gateway) -> N
     await until(lambda: connection.is_closed)
     await until(lambda: not {t for t in asyncio.all_tasks() - before if "RtcSTT" in t.get_name()})
     assert call.stt._line is None
+
+
+async def test_of_a_server_that_was_killed_what_it_had_understood_stands(gateway: Gateway) -> None:
+    async with Call(RtcSTTService(gateway.url, server_turns=True)) as call:
+        connection = await gateway.connection(1)
+        await connection.tell(start(1), partial(1, "Book a table"))
+        await until(lambda: call.of(InterimTranscriptionFrame))
+        gateway.restart()
+        again = await gateway.connection(2)
+        await again.tell(start(1), final(1, "for two."))
+        await until(lambda: len(call.of(ProposedUserStoppedSpeakingFrame)) == 2)
+    assert [frame.text for frame in call.of(TranscriptionFrame)] == ["Book a table", "for two."]
+    assert not call.errors
 
 
 # ── What it recommends ──
