@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
@@ -24,11 +27,13 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.service_switcher import ServiceSwitcher, ServiceSwitcherStrategyFailover
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transcriptions.language import Language
 from pipecat.turns.user_turn_strategies import EagerUserTurnStrategies, ExternalUserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
+from pipecat.utils.tracing import service_decorators
 from pipecat.workers.runner import WorkerRunner
 
 from rtc_stt.client import reconnect
@@ -70,7 +75,7 @@ class Tap(FrameProcessor):
 class Call:
     """A pipeline of the service alone, and what comes out at both ends."""
 
-    def __init__(self, stt: RtcSTTService) -> None:
+    def __init__(self, stt: Any, *, enable_tracing: bool = False) -> None:
         self.stt = stt
         self.above, self.below = Tap(), Tap()
         self.worker = PipelineWorker(
@@ -78,6 +83,7 @@ class Call:
             params=PipelineParams(audio_in_sample_rate=16_000),
             idle_timeout_secs=None,
             enable_rtvi=False,
+            enable_tracing=enable_tracing,
         )
 
     async def __aenter__(self) -> Call:
@@ -320,6 +326,37 @@ async def test_a_session_that_ended_by_an_error_is_told_and_begun_again(gateway:
     assert [(error.error, error.category) for error in call.errors] == [
         ("too much to do", ErrorCategory.SERVER)
     ]
+
+
+async def test_a_switcher_turns_to_the_next_service(gateway: Gateway, unused_tcp_port: int) -> None:
+    away = RtcSTTService(f"http://127.0.0.1:{unused_tcp_port}", patience_s=0.05)
+    switcher = ServiceSwitcher(
+        services=[away, RtcSTTService(gateway.url)], strategy_type=ServiceSwitcherStrategyFailover
+    )
+    async with Call(switcher) as call:
+        await until(lambda: not away.is_usable)
+        connection = await gateway.connection(1)
+        await call.push(SOUND)
+        await until(lambda: connection.audio)
+
+
+async def test_spans_of_a_trace_have_the_transcript(gateway: Gateway) -> None:
+    gateway.answers = False
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service_decorators.trace, "get_tracer", provider.get_tracer)
+        async with Call(RtcSTTService(gateway.url), enable_tracing=True) as call:
+            connection = await gateway.connection(1)
+            await connection.tell(start(1))
+            await call.push(VADUserStartedSpeakingFrame(), SOUND, VADUserStoppedSpeakingFrame(stop_secs=0.2))
+            await until(lambda: connection.of("finalize"))
+            await connection.tell(final(1, "Hello."))
+            await until(exporter.get_finished_spans)
+    (span,) = (span for span in exporter.get_finished_spans() if span.name == "stt")
+    assert span.attributes is not None
+    assert span.attributes["transcript"] == "Hello."
+    assert span.attributes["gen_ai.operation.name"] == "stt"
 
 
 async def test_the_connection_is_told_to_handlers(gateway: Gateway) -> None:
