@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -24,6 +25,7 @@ from pipecat.frames.frames import (
 from pipecat.metrics.metrics import STTUsageMetricsData, TTFBMetricsData
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.utils.errors import ErrorCategory
 
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench.plugins.ears import Ears
@@ -32,7 +34,7 @@ from rtc_stt.bench.words import normalise, word_errors
 from rtc_stt.client import session_pump
 from rtc_stt.client.pulse import Heartbeat
 from rtc_stt.events import TranscriptFinal
-from rtc_stt.plugins.pipecat import RtcSTTService, RtcSTTSettings
+from rtc_stt.plugins.pipecat import RtcSTTService, RtcSTTSettings, line
 from rtc_stt.testing.tcp_proxy import Direction, TcpProxy
 from tests.e2e import support
 from tests.e2e.pipecat_bot import Bot
@@ -245,6 +247,43 @@ async def test_a_server_that_starts_again_is_found_again(
         await until(lambda: len(bot.turns) == 2, 10)
         assert bot.turns == [one.text, two.text]
         assert not bot.errors
+
+
+async def test_the_doors_of_a_real_server(sentences: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "LONGEST_TOLD_S", 0.2)  # and not the five seconds that are told
+    key, clip = "k" * 32, sentences[0]
+    access = replace(support.ROOMY, max_sessions_per_key=1)
+    speech = support.demo_speech()
+    try:
+        async with support.run_gateway(speech, api_keys=(key, "another" * 5), access=access) as server:
+            wrong = RtcSTTService(server.url, key="wrong" * 8)
+            first = RtcSTTService(server.url, key=key, server_turns=True)
+            second = RtcSTTService(server.url, key=key, server_turns=True, patience_s=0.5)
+            async with Bot(wrong) as bot:
+                await until(lambda: bot.errors)
+                assert bot.errors[0].category is ErrorCategory.AUTHENTICATION
+                assert "wrong" * 8 not in bot.errors[0].error
+            async with Bot(first, vad=False) as bot:
+                await bot.hear(clip.audio, pace=PACE)
+                async with Bot(second, vad=False) as other:
+                    await until(lambda: not second.is_usable)
+                    assert {error.category for error in other.errors} == {ErrorCategory.RATE_LIMIT}
+                    await bot.end()
+                    assert bot.text == clip.text
+                    await until(lambda: second.is_usable)
+                    await other.hear(clip.audio, pace=PACE)
+                    await other.end()
+                    assert other.text == clip.text
+    finally:
+        await speech.aclose()
+
+
+@pytest.mark.parametrize("rate", [8_000, 24_000])
+async def test_the_pipelines_rate_is_the_services(demo: str, sentences: list[Clip], rate: int) -> None:
+    async with Bot(RtcSTTService(demo, server_turns=True), vad=False, rate=rate) as bot:
+        await bot.hear(sentences[0].audio, pace=PACE)
+        await bot.end()
+    assert bot.text == sentences[0].text
 
 
 async def test_a_finalize_is_answered_at_once(demo: str) -> None:
