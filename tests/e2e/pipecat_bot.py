@@ -35,6 +35,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.plugins.pipecat.mapping import BLANK
+from tests.e2e.support import resample
 
 __all__ = ["Bot", "pcm"]
 
@@ -90,6 +91,7 @@ class Bot:
         stt: the service.
         strategies: of turns; None for those that the service recommends, or Pipecat's default.
         vad: whether Silero listens.
+        rate: of the pipeline's audio.
     """
 
     def __init__(
@@ -99,8 +101,10 @@ class Bot:
         strategies: UserTurnStrategies | None = None,
         vad: bool = True,
         metrics: bool = False,
+        rate: int = SAMPLE_RATE,
     ) -> None:
         self.stt = stt
+        self._rate = rate
         self.before, self.after, self.said = Tap(), Tap(), Tap()
         self.llm = ScriptedLLM()
         self.turns: list[str] = []
@@ -120,7 +124,7 @@ class Bot:
         self.worker = PipelineWorker(
             Pipeline(stages),
             params=PipelineParams(
-                audio_in_sample_rate=SAMPLE_RATE, enable_metrics=metrics, enable_usage_metrics=metrics
+                audio_in_sample_rate=rate, enable_metrics=metrics, enable_usage_metrics=metrics
             ),
             idle_timeout_secs=None,
             enable_rtvi=False,
@@ -146,11 +150,11 @@ class Bot:
 
     async def hear(self, audio: Samples, *, pace: float = 1.0) -> None:
         """Let it hear this, so many times as fast as it was spoken."""
-        data, size = pcm(audio), 2 * round(PIECE_S * SAMPLE_RATE)
+        data, size = pcm(resample(audio, self._rate)), 2 * round(PIECE_S * self._rate)
         begun = time.monotonic()
         for number, start in enumerate(range(0, len(data), size)):
             await asyncio.sleep(begun + number * PIECE_S / pace - time.monotonic())
-            await self.push(InputAudioRawFrame(data[start : start + size], SAMPLE_RATE, 1))
+            await self.push(InputAudioRawFrame(data[start : start + size], self._rate, 1))
 
     async def push(self, frame: Frame) -> None:
         """Let a frame in where the transport would be."""

@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, APIConnectOptions, APIError, llm
-from livekit.agents.stt import FallbackAdapter, RecognizeStream, SpeechEvent, SpeechEventType, STTError
+from livekit.agents.stt import (
+    FallbackAdapter,
+    RecognizeStream,
+    SpeechEvent,
+    SpeechEventType,
+    STTCapabilities,
+    STTError,
+)
 from livekit.agents.voice import io
 
 from examples.livekit_agent import Loudspeaker, ScriptedLLM, SilentVoice
@@ -39,6 +46,8 @@ START, INTERIM, FINAL, END = (
     SpeechEventType.END_OF_SPEECH,
 )
 KEY = "livekit-secret-key-0123456789"
+FLUSHES = "manual_flush" in STTCapabilities.__dataclass_fields__
+"""Whether this version of the framework asks for flushes; an older one waits for what comes by itself."""
 ONCE_MORE = APIConnectOptions(max_retry=1, retry_interval=0.1, timeout=2.0)
 
 
@@ -97,19 +106,23 @@ def errors_of(stt: Any) -> list[STTError]:
 # ── A stream ──
 
 
-@pytest.mark.parametrize("kind", ["server", "in this process"])
 async def test_a_stream_at_24_khz_and_twice_its_pace(
-    demo: str, engine: Speech, sentences: list[Clip], kind: str
+    demo: str, engine: Speech, sentences: list[Clip]
 ) -> None:
-    stt = STT(demo, language="en-US") if kind == "server" else STT(engine=engine)
+    """With a server, and in this process."""
+    await asyncio.gather(
+        *(heard_well(stt, sentences[:2]) for stt in (STT(demo, language="en-US"), STT(engine=engine)))
+    )
+
+
+async def heard_well(stt: STT, sentences: list[Clip]) -> None:
     async with stt, asyncio.timeout(30):
         listener = Listener(stt.stream())
-        await listener.say(spoken(*sentences[:2]), pace=2.0)
+        await listener.say(spoken(*sentences), pace=2.0)
         listener.stream.end_input()
         await listener.over
     listener.assert_alternates()
-    pairs = [(" ".join(c.text for c in sentences[:2]), " ".join(listener.finals))]
-    assert word_error_rate(pairs) <= 0.25
+    assert word_error_rate([(" ".join(c.text for c in sentences), " ".join(listener.finals))]) <= 0.25
     for event in listener.told:
         if event.type is FINAL:
             assert event.alternatives[0].language.startswith("en")
@@ -121,7 +134,8 @@ async def test_a_stream_at_24_khz_and_twice_its_pace(
     assert first.start_time == pytest.approx(0.4, abs=0.15)
     # Where the words are the same the final is the preflight to the letter.
     eager = [e.alternatives[0].text for e in listener.told if e.type is SpeechEventType.PREFLIGHT_TRANSCRIPT]
-    assert finals[-1].text == eager[-1]
+    told = {tuple(normalise(final.text)): final.text for final in finals}
+    assert [told.get(tuple(normalise(text)), text) for text in eager] == eager
     assert stt.model == "demo-tiny+demo-medium"
 
 
@@ -225,17 +239,23 @@ async def test_an_agent_answers_turn_by_turn_whoever_detects_the_end(
     """By the server's endpointing; and by the framework's own VAD, which flushes before that is sure."""
     mine = {"turn_detection": "stt", "endpointing": {"min_delay": 0.0}}
     theirs = {"turn_detection": "vad", "endpointing": {"min_delay": 0.3}}
+    stt, flushed = STT(demo, language="en"), STT(demo, language="en", min_silence_ms=2_000)
+    terms = {"keyterms": ["Maria"]}
     async with asyncio.timeout(40):
         ways = await asyncio.gather(
-            turns_by(STT(demo, language="en"), sentences[:2], vad=None, turn_handling=mine),
-            turns_by(STT(demo, language="en", min_silence_ms=2_000), sentences[2:4], turn_handling=theirs),
+            turns_by(stt, sentences[:2], vad=None, turn_handling=mine, stt_context_options=terms),
+            turns_by(flushed, sentences[2:4], turn_handling=theirs),
         )
-    for call, said in zip(ways, (sentences[:2], sentences[2:4]), strict=True):
+    assert stt._options.hotwords == "Maria"
+    assert ways[0].answers[0] in (stt._options.whole_prompt or "")
+    for call, said, within_s in zip(
+        ways, (sentences[:2], sentences[2:4]), (1.2, 1.2 if FLUSHES else 2.6), strict=True
+    ):
         assert [normalise(text) for text in call.users] == [normalise(clip.text) for clip in said]
         assert call.answers == [f"You said: {text}" for text in call.users]
         # The LLM is asked by the preflight, once: the final has its very letters.
         assert call.llm.asked == call.users
-        assert all(delay < 1.2 for role, _, delay in call.turns if role == "user"), call.turns
+        assert all(0 < delay < within_s for role, _, delay in call.turns if role == "user"), call.turns
 
 
 async def test_a_turn_that_is_committed_by_hand_does_not_wait(demo: str, sentences: list[Clip]) -> None:
@@ -251,8 +271,8 @@ async def test_a_turn_that_is_committed_by_hand_does_not_wait(demo: str, sentenc
         await until(lambda: call.answers, 5)
     assert normalise(text) == normalise(sentences[0].text)
     assert call.llm.asked == [text]
-    assert nothing_s < 0.5, "two seconds where nobody answers the flush"
-    assert something_s < 1.0
+    assert nothing_s < (0.5 if FLUSHES else 2.5), "two seconds where nobody answers the flush"
+    assert something_s < (1.0 if FLUSHES else 2.5)
 
 
 def test_the_example_needs_no_cloud(demo: str) -> None:
@@ -270,16 +290,16 @@ async def test_a_connection_that_breaks_loses_no_word(demo: str, sentences: list
     async with TcpProxy(demo) as proxy, STT(proxy.url, language="en") as stt, asyncio.timeout(30):
         errors = errors_of(stt)
         listener = Listener(stt.stream())
-        saying = asyncio.create_task(listener.say(spoken(*sentences[:3]), pace=2.0))
+        saying = asyncio.create_task(listener.say(spoken(*sentences[:3]), pace=3.0))
         for breaking in itertools.cycle(breaks):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(saying), 0.8)
+                await asyncio.wait_for(asyncio.shield(saying), 0.6)
             if saying.done():
                 break
             breaking(proxy)
         listener.stream.end_input()
         await listener.over
-    assert proxy.connections > 4
+    assert proxy.connections > 3
     assert [normalise(t) for t in listener.finals] == [normalise(c.text) for c in sentences[:3]]
     listener.assert_alternates()
     assert len({e.request_id for e in listener.told}) == 1, "one session"
@@ -295,9 +315,9 @@ async def test_a_server_that_starts_again_in_mid_sentence_loses_no_word(
         stt = await stack.enter_async_context(STT(proxy.url, language="en"))
         errors = errors_of(stt)
         listener = Listener(stt.stream())
-        saying = asyncio.create_task(listener.say(spoken(*sentences[:2]), pace=2.0))
+        saying = asyncio.create_task(listener.say(spoken(*sentences[:2]), pace=3.0))
         assert await until(lambda: any(e.type is INTERIM and e.alternatives[0].text for e in listener.told))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         proxy.refuse()
         proxy.reset()
         proxy._port = int(other.url.rsplit(":", 1)[1])  # which knows nothing of the session
@@ -313,6 +333,33 @@ async def test_a_server_that_starts_again_in_mid_sentence_loses_no_word(
     assert errors == []
     finals = [e.alternatives[0] for e in listener.told if e.type is FINAL and e.alternatives[0].text]
     assert finals[0].start_time == pytest.approx(0.4, abs=0.15), "the new session's time begins later"
+
+
+async def test_a_stream_that_the_framework_begins_anew_loses_no_word(
+    demo: str, sentences: list[Clip]
+) -> None:
+    """The client gives up long before the server is back."""
+    tireless = APIConnectOptions(max_retry=50, retry_interval=0.1, timeout=2.0)
+    async with TcpProxy(demo) as proxy, STT(proxy.url, language="en", patience_s=0.2) as stt:
+        errors = errors_of(stt)
+        listener = Listener(stt.stream(conn_options=tireless))
+        saying = asyncio.create_task(listener.say(spoken(*sentences[:2]), pace=3.0))
+        assert await until(lambda: any(e.type is INTERIM and e.alternatives[0].text for e in listener.told))
+        listener.stream.flush()
+        proxy.refuse()
+        proxy.drop()
+        assert await until(lambda: len(errors) > 3)
+        await proxy.accept()
+        async with asyncio.timeout(20):
+            await saying
+            listener.stream.end_input()
+            await listener.over
+    assert all(error.recoverable for error in errors)
+    heard = [word for text in listener.finals for word in normalise(text)]
+    assert heard == [word for clip in sentences[:2] for word in normalise(clip.text)]
+    listener.assert_alternates()
+    finals = [e.alternatives[0] for e in listener.told if e.type is FINAL and e.alternatives[0].text]
+    assert finals[0].start_time == pytest.approx(0.4, abs=0.15), "positions are those of the audio"
 
 
 async def refused_by(stt: STT) -> list[STTError]:
@@ -363,7 +410,7 @@ async def test_the_adapter_falls_back_when_our_server_goes(
         changed: list[Any] = []
         adapter.on("stt_availability_changed", changed.append)
         listener = Listener(adapter.stream())
-        await listener.say(spoken(sentences[0]), pace=2.0)
+        await listener.say(spoken(sentences[0]), pace=3.0)
         assert await until(lambda: len(listener.finals) == 1)
         assert changed == []
         proxy.refuse()
@@ -371,7 +418,7 @@ async def test_the_adapter_falls_back_when_our_server_goes(
         await listener.say(silence(1.0))
         assert await until(lambda: changed)
         assert (changed[0].stt, changed[0].available) == (ours, False)
-        await listener.say(spoken(sentences[1]), pace=2.0)
+        await listener.say(spoken(sentences[1]), pace=3.0)
         assert await until(lambda: len(listener.finals) == 2)
         await proxy.accept()
         listener.stream.end_input()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from pipecat.frames.frames import (
@@ -20,11 +25,17 @@ from pipecat.frames.frames import (
 from pipecat.metrics.metrics import STTUsageMetricsData, TTFBMetricsData
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.utils.errors import ErrorCategory
 
-from rtc_stt.bench.words import word_errors
+from rtc_stt.bench import clips as recordings
+from rtc_stt.bench.plugins.ears import Ears
+from rtc_stt.bench.plugins.ttfs import OURS, waits_ms
+from rtc_stt.bench.words import normalise, word_errors
+from rtc_stt.client import session_pump
+from rtc_stt.client.pulse import Heartbeat
 from rtc_stt.events import TranscriptFinal
-from rtc_stt.plugins.pipecat import RtcSTTService, RtcSTTSettings
-from rtc_stt.testing.tcp_proxy import TcpProxy
+from rtc_stt.plugins.pipecat import RtcSTTService, RtcSTTSettings, line
+from rtc_stt.testing.tcp_proxy import Direction, TcpProxy
 from tests.e2e import support
 from tests.e2e.pipecat_bot import Bot
 from tests.e2e.support import Clip, silence, until
@@ -201,6 +212,23 @@ async def test_a_broken_connection_loses_no_word(demo: str, sentences: list[Clip
         assert bot.stt.is_usable
 
 
+@pytest.mark.parametrize("direction", Direction)
+async def test_a_line_that_dies_silently_is_noticed_and_loses_no_word(
+    demo: str, sentences: list[Clip], direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_pump, "Heartbeat", partial(Heartbeat, ping_s=0.1, lost_s=0.5))
+    audio = sentences[0].audio
+    async with TcpProxy(demo) as proxy, Bot(RtcSTTService(proxy.url, server_turns=True), vad=False) as bot:
+        await bot.hear(audio[: len(audio) // 2], pace=PACE)
+        proxy.half_open(direction)
+        await bot.hear(audio[len(audio) // 2 :], pace=PACE)
+        await bot.hear(silence(0.8), pace=PACE)
+        await until(lambda: bot.turns)
+        assert bot.turns == [sentences[0].text]
+        assert proxy.connections == 2
+        assert not bot.errors
+
+
 async def test_a_server_that_starts_again_is_found_again(
     start_server: Callable[..., support.Process], sentences: list[Clip]
 ) -> None:
@@ -219,3 +247,66 @@ async def test_a_server_that_starts_again_is_found_again(
         await until(lambda: len(bot.turns) == 2, 10)
         assert bot.turns == [one.text, two.text]
         assert not bot.errors
+
+
+async def test_the_doors_of_a_real_server(sentences: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "LONGEST_TOLD_S", 0.2)  # and not the five seconds that are told
+    key, clip = "k" * 32, sentences[0]
+    access = replace(support.ROOMY, max_sessions_per_key=1)
+    speech = support.demo_speech()
+    try:
+        async with support.run_gateway(speech, api_keys=(key, "another" * 5), access=access) as server:
+            wrong = RtcSTTService(server.url, key="wrong" * 8)
+            first = RtcSTTService(server.url, key=key, server_turns=True)
+            second = RtcSTTService(server.url, key=key, server_turns=True, patience_s=0.5)
+            async with Bot(wrong) as bot:
+                await until(lambda: bot.errors)
+                assert bot.errors[0].category is ErrorCategory.AUTHENTICATION
+                assert "wrong" * 8 not in bot.errors[0].error
+            async with Bot(first, vad=False) as bot:
+                await bot.hear(clip.audio, pace=PACE)
+                async with Bot(second, vad=False) as other:
+                    await until(lambda: not second.is_usable)
+                    assert {error.category for error in other.errors} == {ErrorCategory.RATE_LIMIT}
+                    await bot.end()
+                    assert bot.text == clip.text
+                    await until(lambda: second.is_usable)
+                    await other.hear(clip.audio, pace=PACE)
+                    await other.end()
+                    assert other.text == clip.text
+    finally:
+        await speech.aclose()
+
+
+@pytest.mark.parametrize("rate", [8_000, 24_000])
+async def test_the_pipelines_rate_is_the_services(demo: str, sentences: list[Clip], rate: int) -> None:
+    async with Bot(RtcSTTService(demo, server_turns=True), vad=False, rate=rate) as bot:
+        await bot.hear(sentences[0].audio, pace=PACE)
+        await bot.end()
+    assert bot.text == sentences[0].text
+
+
+async def test_a_finalize_is_answered_at_once(demo: str) -> None:
+    clip = recordings.load("clean", limit=1)[0]
+    async with Ears(OURS, RtcSTTService(demo, settings=RtcSTTSettings(language="en"))) as ears:
+        played = await ears.hear(clip)
+    assert normalise(played.heard) == normalise(clip.text)
+    (wait,) = waits_ms(played)
+    assert wait < 500, "ten times what python -m rtc_stt.bench.plugins wants: a busy machine measures nothing"
+
+
+def test_the_example_runs_as_its_docstring_says(demo: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/pipecat_bot.py", demo, "web_demo/samples/booking.wav"],
+        cwd=support.ROOT,
+        env={**os.environ, "PYTHONPATH": str(support.ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *interims, asked, answered = done.stdout.splitlines()
+    assert asked.startswith("you: Can I book a table for eight people")
+    assert answered == "bot: I will see to it."
+    assert len(interims) > 2

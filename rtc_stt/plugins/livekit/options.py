@@ -6,16 +6,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["ENDPOINTING", "MAX_TEXT", "Conversation", "Options", "base_language", "joined_terms"]
+__all__ = ["MAX_TEXT", "Conversation", "Options", "base_language", "base_languages", "joined_terms"]
 
 MAX_TEXT = 1_000
 """Characters of a prompt, and of all hotwords together, that a server takes."""
 
 CONTEXT = 400
 """Of the prompt, for what was said last: a Whisper model keeps the last 224 tokens in any case."""
-
-ENDPOINTING = ("min_silence_ms", "speculate_after_ms", "max_utterance_s")
-"""Options of the group ``endpointing`` that a stream can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,11 @@ def joined_terms(terms: Iterable[str]) -> str:
         if term and len(longer) <= MAX_TEXT:
             text = longer
     return text
+
+
+def base_languages(languages: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Tags as Whisper codes; None: any that the model knows."""
+    return None if languages is None else tuple(filter(None, map(base_language, languages)))
 
 
 def base_language(language: str | None) -> str | None:

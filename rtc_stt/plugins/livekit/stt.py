@@ -18,7 +18,7 @@ from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.client import LocalSession, StreamClient, SttClient
 from rtc_stt.events import SessionStarted
 from rtc_stt.plugins.livekit.errors import translate
-from rtc_stt.plugins.livekit.options import Conversation, Options, base_language
+from rtc_stt.plugins.livekit.options import Conversation, Options, base_language, base_languages
 from rtc_stt.plugins.livekit.recognition import of_recording, of_result
 from rtc_stt.plugins.livekit.stream import Live, RecognizeStream
 from rtc_stt.session import Speech
@@ -27,6 +27,8 @@ __all__ = ["STT"]
 
 PATIENCE_S = 30.0
 """As long as the audio that a client keeps."""
+
+_ENDPOINTING = ("min_silence_ms", "speculate_after_ms", "max_utterance_s")
 
 RECOGNIZE_S = 60.0
 """For the whole answer to a recording."""
@@ -73,17 +75,16 @@ class STT(stt.STT[Any]):
         chat_context: bool = True,
         patience_s: float | None = None,
     ) -> None:
-        super().__init__(
-            capabilities=stt.STTCapabilities(
-                streaming=True,
-                interim_results=True,
-                aligned_transcript="word" if word_timestamps else False,
-                offline_recognize=True,
-                keyterms=True,
-                chat_context=chat_context,
-                manual_flush=True,
-            )
+        capabilities = stt.STTCapabilities(
+            streaming=True,
+            interim_results=True,
+            aligned_transcript="word" if word_timestamps else False,
+            offline_recognize=True,
+            keyterms=True,
+            chat_context=chat_context,
         )
+        capabilities.manual_flush = True  # from 1.8.9 on it is asked for; before, nobody looks
+        super().__init__(capabilities=capabilities)
         if engine is None:
             url = url or os.environ.get("RTC_STT_URL")
         if (url is None) == (engine is None):
@@ -92,18 +93,14 @@ class STT(stt.STT[Any]):
         self._key = (key or os.environ.get("RTC_STT_KEY")) if url else None
         self._engine = engine
         self._patience_s = patience_s
-        endpointing = {
-            "min_silence_ms": min_silence_ms,
-            "speculate_after_ms": speculate_after_ms,
-            "max_utterance_s": max_utterance_s,
-        }
+        endpointing = zip(_ENDPOINTING, (min_silence_ms, speculate_after_ms, max_utterance_s), strict=True)
         self._options = Options(
             language=base_language(language),
-            languages=None if languages is None else tuple(filter(None, map(base_language, languages))),
+            languages=base_languages(languages),
             prompt=prompt,
             keyterms=tuple(keyterms),
             word_timestamps=word_timestamps,
-            endpointing={name: value for name, value in endpointing.items() if value is not None},
+            endpointing={name: value for name, value in endpointing if value is not None},
         )
         self._conversation = Conversation()
         self._models = dict(engine.pool.models) if engine else {}
@@ -176,22 +173,13 @@ class STT(stt.STT[Any]):
         if is_given(language):
             changes["language"] = base_language(language)
         if is_given(languages):
-            told = languages
-            changes["languages"] = None if told is None else tuple(filter(None, map(base_language, told)))
+            changes["languages"] = base_languages(languages)
         if is_given(prompt):
             changes["prompt"] = prompt
         if is_given(keyterms):
             changes["keyterms"] = tuple(keyterms)
-        endpointing = {
-            name: value
-            for name, value in (
-                ("min_silence_ms", min_silence_ms),
-                ("speculate_after_ms", speculate_after_ms),
-                ("max_utterance_s", max_utterance_s),
-            )
-            if is_given(value)
-        }
-        if endpointing:
+        told = zip(_ENDPOINTING, (min_silence_ms, speculate_after_ms, max_utterance_s), strict=True)
+        if endpointing := {name: value for name, value in told if is_given(value)}:
             changes["endpointing"] = {**self._options.endpointing, **endpointing}
         self._change(**changes)
 

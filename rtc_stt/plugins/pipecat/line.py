@@ -163,17 +163,14 @@ class Line:
             if self._lived_s is not None:  # the client has had its patience
                 given_up_at, told = loop.time(), None
                 failures = 0 if self._lived_s >= STABLE_S else failures
-            lasts = is_hopeless(error) or loop.time() >= given_up_at
+            wait = _wait(error, failures)
+            failures += 1
+            lasts = is_hopeless(error) or loop.time() + wait >= given_up_at
             if told != (type(error), lasts):
                 told = (type(error), lasts)
                 await self._heard.on_failure(error, lasts=lasts)
             if is_hopeless(error):
                 return
-            spread = 0.5 + random.random() / 2  # noqa: S311 — guards nothing
-            wait = ceiling(failures, FIRST_WAIT_S, LONGEST_WAIT_S) * spread
-            failures += 1
-            if isinstance(error, TooMany | Unavailable):
-                wait = max(wait, min(error.retry_after_s, LONGEST_TOLD_S))
             await asyncio.sleep(wait)
 
     async def _live(self) -> RtcSttError | None:
@@ -261,6 +258,15 @@ def is_hopeless(error: RtcSttError) -> bool:
     return isinstance(error, QuotaExceeded) or (
         isinstance(error, ClientError) and not isinstance(error, TooMany)
     )
+
+
+def _wait(error: RtcSttError, failures: int) -> float:
+    """Seconds until the next attempt, not before the server wants it."""
+    spread = 0.5 + random.random() / 2  # noqa: S311 — guards nothing
+    wait = ceiling(failures, FIRST_WAIT_S, LONGEST_WAIT_S) * spread
+    if isinstance(error, TooMany | Unavailable):
+        wait = max(wait, min(error.retry_after_s, LONGEST_TOLD_S))
+    return wait
 
 
 def _reason(event: Event) -> RtcSttError | None:

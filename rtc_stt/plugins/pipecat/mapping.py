@@ -110,6 +110,8 @@ class _Utterance:
     """What is known of one that has no final yet."""
 
     text: str = ""
+    shown: str = ""
+    """By the last interim."""
     language: str | None = None
     eager: str | None = None
     """The eager text, where it was told and is not void."""
@@ -177,8 +179,10 @@ class Mapping:
 
     def _partial(self, event: TranscriptPartial) -> list[Act]:
         utterance = self._open.setdefault(event.utterance_id, _Utterance())
-        utterance.text, utterance.language = event.text, event.language
-        return [Interim(event.text, event.language, event)] if event.text.strip() else []
+        is_news = event.text.strip() and event.text != utterance.shown
+        utterance.text = utterance.shown = event.text
+        utterance.language = event.language
+        return [Interim(event.text, event.language, event)] if is_news else []
 
     def _eager(self, event: TranscriptEager) -> list[Act]:
         utterance = self._open.setdefault(event.utterance_id, _Utterance())

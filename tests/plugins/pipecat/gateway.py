@@ -91,6 +91,12 @@ class Gateway:
     def url(self) -> str:
         return str(self.http.make_url(""))
 
+    def restart(self) -> None:
+        """Forget the session, as a server does that was killed."""
+        self._sessions += 1
+        for connection in self.connections:
+            connection.cut()
+
     async def connection(self, count: int) -> Connection:
         await until(lambda: len(self.connections) >= count)
         return self.connections[count - 1]

@@ -127,6 +127,13 @@ def test_finalized_is_nothing_to_a_server_that_decides() -> None:
     assert run(the_server_decides(), finalized()) == []
 
 
+def test_an_interim_that_says_nothing_new_is_left_out() -> None:
+    acts = run(
+        pipecat_decides(), start(1), partial(1, "Book"), partial(1, "Book"), partial(1, ""), partial(1, "A")
+    )
+    assert brief(acts) == [(Interim, "Book"), (Interim, "A")]
+
+
 # ── Pipecat decides ──
 
 

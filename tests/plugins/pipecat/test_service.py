@@ -8,11 +8,16 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    ProposedUserStoppedSpeakingFrame,
     STTMetadataFrame,
     STTMuteFrame,
     STTUpdateSettingsFrame,
@@ -22,11 +27,13 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.service_switcher import ServiceSwitcher, ServiceSwitcherStrategyFailover
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transcriptions.language import Language
 from pipecat.turns.user_turn_strategies import EagerUserTurnStrategies, ExternalUserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
+from pipecat.utils.tracing import service_decorators
 from pipecat.workers.runner import WorkerRunner
 
 from rtc_stt.client import reconnect
@@ -47,7 +54,7 @@ from rtc_stt.plugins.pipecat import line as line_module
 from rtc_stt.plugins.pipecat.errors import category
 from rtc_stt.plugins.pipecat.mapping import BLANK
 from tests.plugins.pipecat.gateway import Gateway, until
-from tests.plugins.pipecat.told import final, start
+from tests.plugins.pipecat.told import final, partial, start
 
 F = TypeVar("F", bound=Frame)
 SOUND = InputAudioRawFrame(b"\1\0" * 320, 16_000, 1)
@@ -68,7 +75,7 @@ class Tap(FrameProcessor):
 class Call:
     """A pipeline of the service alone, and what comes out at both ends."""
 
-    def __init__(self, stt: RtcSTTService) -> None:
+    def __init__(self, stt: Any, *, enable_tracing: bool = False) -> None:
         self.stt = stt
         self.above, self.below = Tap(), Tap()
         self.worker = PipelineWorker(
@@ -76,6 +83,7 @@ class Call:
             params=PipelineParams(audio_in_sample_rate=16_000),
             idle_timeout_secs=None,
             enable_rtvi=False,
+            enable_tracing=enable_tracing,
         )
 
     async def __aenter__(self) -> Call:
@@ -214,6 +222,19 @@ async def test_a_cancelled_pipeline_leaves_nothing_behind(gateway: Gateway) -> N
     assert call.stt._line is None
 
 
+async def test_of_a_server_that_was_killed_what_it_had_understood_stands(gateway: Gateway) -> None:
+    async with Call(RtcSTTService(gateway.url, server_turns=True)) as call:
+        connection = await gateway.connection(1)
+        await connection.tell(start(1), partial(1, "Book a table"))
+        await until(lambda: call.of(InterimTranscriptionFrame))
+        gateway.restart()
+        again = await gateway.connection(2)
+        await again.tell(start(1), final(1, "for two."))
+        await until(lambda: len(call.of(ProposedUserStoppedSpeakingFrame)) == 2)
+    assert [frame.text for frame in call.of(TranscriptionFrame)] == ["Book a table", "for two."]
+    assert not call.errors
+
+
 # ── What it recommends ──
 
 
@@ -283,7 +304,8 @@ async def test_a_busy_server_makes_it_unusable_until_it_is_well(
     async with Call(RtcSTTService(gateway.url, patience_s=0.2)) as call:
         await until(lambda: call.errors)
         assert call.stt.is_usable, "for as long as it is patient"
-        await until(lambda: not call.stt.is_usable)
+        await until(lambda: len(call.errors) == 2)
+        assert not call.stt.is_usable
         assert [error.category for error in call.errors] == [kind, kind]
         gateway.refusals = []
         await until(lambda: call.stt.is_usable)
@@ -304,6 +326,37 @@ async def test_a_session_that_ended_by_an_error_is_told_and_begun_again(gateway:
     assert [(error.error, error.category) for error in call.errors] == [
         ("too much to do", ErrorCategory.SERVER)
     ]
+
+
+async def test_a_switcher_turns_to_the_next_service(gateway: Gateway, unused_tcp_port: int) -> None:
+    away = RtcSTTService(f"http://127.0.0.1:{unused_tcp_port}", patience_s=0.05)
+    switcher = ServiceSwitcher(
+        services=[away, RtcSTTService(gateway.url)], strategy_type=ServiceSwitcherStrategyFailover
+    )
+    async with Call(switcher) as call:
+        await until(lambda: not away.is_usable)
+        connection = await gateway.connection(1)
+        await call.push(SOUND)
+        await until(lambda: connection.audio)
+
+
+async def test_spans_of_a_trace_have_the_transcript(gateway: Gateway) -> None:
+    gateway.answers = False
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service_decorators.trace, "get_tracer", provider.get_tracer)
+        async with Call(RtcSTTService(gateway.url), enable_tracing=True) as call:
+            connection = await gateway.connection(1)
+            await connection.tell(start(1))
+            await call.push(VADUserStartedSpeakingFrame(), SOUND, VADUserStoppedSpeakingFrame(stop_secs=0.2))
+            await until(lambda: connection.of("finalize"))
+            await connection.tell(final(1, "Hello."))
+            await until(exporter.get_finished_spans)
+    (span,) = (span for span in exporter.get_finished_spans() if span.name == "stt")
+    assert span.attributes is not None
+    assert span.attributes["transcript"] == "Hello."
+    assert span.attributes["gen_ai.operation.name"] == "stt"
 
 
 async def test_the_connection_is_told_to_handlers(gateway: Gateway) -> None:
