@@ -145,6 +145,17 @@ class TcpProxy:
         connection = _Connection(task, [writer])
         self._open.add(connection)
         try:
+            await self._pump(connection, reader, writer)
+        except asyncio.CancelledError:
+            return  # by end(); asyncio's own callback would make a noise about it
+        finally:
+            connection.close()
+            self._open.discard(connection)
+
+    async def _pump(
+        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
             await self._flows.wait()
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 there, back = await asyncio.open_connection(self._host, self._port)
@@ -159,9 +170,6 @@ class TcpProxy:
                     pumps.create_task(pump.write())
         except* OSError:  # TimeoutError is one. The server is not there, or one side has reset.
             connection.close(reset=True)
-        finally:
-            connection.close()
-            self._open.discard(connection)
 
 
 class _Connection:

@@ -27,6 +27,7 @@ from rtc_stt.testing.conformance.conversations import (
     conversations,
 )
 from rtc_stt.testing.conformance.runner import Violation, check, converse
+from rtc_stt.testing.conformance.suite import Outcome, hold_all
 from rtc_stt.testing.conformance.told import (
     Dropped,
     Eager,
@@ -56,6 +57,7 @@ __all__ = [
     "Flushed",
     "Hear",
     "Line",
+    "Outcome",
     "Partial",
     "Play",
     "Record",
@@ -71,4 +73,5 @@ __all__ = [
     "complaints",
     "conversations",
     "converse",
+    "hold_all",
 ]

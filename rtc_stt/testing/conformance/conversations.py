@@ -26,6 +26,9 @@ GAP_S = 0.12
 FRAME = 640
 """Bytes of 20 ms."""
 
+BURSTS = (32,) * 50 + (6400,)
+"""Bytes: 50 chunks of 1 ms and one of 200 ms. So many messages a second are taken; more have to wait."""
+
 ODD = (1, 333, 2, 1279, 5, 641)
 """Bytes: most chunks break off within a sample."""
 
@@ -166,7 +169,7 @@ def _flushed(a: Recording, b: Recording) -> list[Conversation]:
 def _chunked(b: Recording) -> list[Conversation]:
     steps, said = _play(b.audio, _quiet(PAUSE_S)), (b.text,)
     return [
-        Conversation("chunks of 1 ms", steps, said, 1, chunks=(32,)),
+        Conversation("chunks of 1 ms", steps, said, 1, chunks=BURSTS),
         Conversation("chunks of 10 ms", steps, said, 1, chunks=(320,)),
         Conversation("chunks of 100 ms", steps, said, 1, chunks=(3200,)),
         Conversation("odd bytes", steps, said, 1, chunks=ODD, spares=frozenset({Trait.WHOLE_SAMPLES})),
