@@ -40,12 +40,15 @@ class DialectSocket(SocketCarrier):
         super().__init__(socket_id, ws, transport, line, instrument, is_live=True)
         self._dialect = dialect
         self._leaving: Leave | None = None
+        acts = dialect.begin()
+        self._do_all(act for act in acts if not isinstance(act, Ask | Relay))
+        self._asked_first = [act for act in acts if isinstance(act, Ask | Relay)]
 
     # ── What its owner does ────────────────────────────────────────────────────────────
 
     def begin(self) -> None:
-        """Do what the dialect does first; the session has been started, and can tell what is wrong."""
-        self._do_all(self._dialect.begin())
+        """Ask what the dialect asks first: the session has been started, and can tell what is wrong."""
+        self._do_all(self._asked_first)
 
     def take_over(self, last_seq: int) -> None:
         """See :class:`~signaling.line.Carrier`: it carries nothing but what it began with."""

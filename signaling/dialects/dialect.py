@@ -77,8 +77,8 @@ class Dialect(Protocol):
         """A message that its client ignores, for data channels: see :data:`signaling.data_channel.TICK`."""
 
     def begin(self) -> Sequence[Act]:
-        """The connection stands, and the session has been started. Comes before any message of the client;
-        of a WebSocket after ``session.started``, of a data channel before it."""
+        """The connection stands. Comes before anything else; what is asked is asked once the session has
+        been started."""
 
     def receive(self, message: str | bytes) -> Sequence[Act]:
         """A message of the client; of bytes where it was a binary one."""
