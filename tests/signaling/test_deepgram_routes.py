@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -301,7 +302,7 @@ async def post(
     service: Service, query: str = "", body: bytes = b"RIFF....", **headers: str
 ) -> tuple[int, dict[str, Any], Any]:
     url = f"{service.url}/v1/listen{query}"
-    async with service.session.post(url, data=body, headers=headers) as response:
+    async with service.session.post(url, data=io.BytesIO(body), headers=headers) as response:
         return response.status, await response.json(), response.headers
 
 
@@ -316,6 +317,15 @@ async def test_a_recording(service):
     assert service.transcriber.heard == [b"RIFF...."]
     assert service.transcriber.asked == [Options(language="en", hotwords="Kafka", word_timestamps=True)]
     assert service.count("stt_requests_total", endpoint="/v1/listen") == 1
+
+
+@pytest.mark.parametrize("kind", ["audio/mpeg", "application/x-www-form-urlencoded", "text/plain"])
+async def test_whatever_it_is_called_it_is_a_recording(service, kind):
+    long = bytes(range(256)) * 6_000  # more than is kept in memory
+    status, body, _ = await post(service, "", long, **{"Content-Type": kind})
+    assert status == 200
+    assert body["metadata"]["sha256"] == hashlib.sha256(long).hexdigest()
+    assert service.transcriber.heard == [long]
 
 
 @pytest.mark.parametrize(
