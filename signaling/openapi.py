@@ -161,7 +161,12 @@ def _transcriptions(limits: Limits) -> Operation:
     }
     fields |= {name: _field(field) for name, field in openai.FIELDS.items()}
     for name, field in openai.LISTS.items():
-        fields[f"{name}[]"] = {"type": "array", "description": field.about, "items": _field(field)}
+        # In a form, one text is a list of one.
+        fields[f"{name}[]"] = {
+            "type": ["array", "string"],
+            "description": field.about,
+            "items": _field(field),
+        }
     form = {"type": "object", "properties": fields, "required": [openai.RECORDING]}
     transcript = {"anyOf": [reference_to("OpenAIVerboseTranscription"), reference_to("OpenAITranscription")]}
     figures = {name: _header(about) for name, about in FIGURES.items()}
@@ -172,7 +177,7 @@ def _transcriptions(limits: Limits) -> Operation:
             **_content({"type": "string"}, "text/plain"),
             **_content({"type": "string"}, "application/x-subrip"),
             **_content({"type": "string"}, "text/vtt"),
-            **_content({"type": "string"}, "text/event-stream"),
+            **_content(reference_to("OpenAIEvent"), "text/event-stream"),
         },
         400, 408, 413, 415, 429, 502, 503,
         headers=figures,

@@ -295,6 +295,11 @@ SCHEMAS: Mapping[str, Schema] = {
             request_id=_text("As in `X-Req-Id`."),
         ),
     ),
+    "OpenAIEvent": _object(
+        "A server-sent event of a stream.",
+        event={"enum": ["message", "error"]},
+        data=_text("JSON: `transcript.text.delta`, `transcript.text.done`, or an error."),
+    ),
     "OpenAITranscription": _object(
         "A recording, as OpenAI tells it.",
         ("logprobs",),

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from rtc_stt.commands import Configure
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.hypothesis import Tier
 from rtc_stt.session import Speech
@@ -19,6 +20,8 @@ from rtc_stt.testing import ScriptedEngine, ScriptedVad
 from rtc_stt.vad import VadBatcher
 from signaling.app import create_app
 from signaling.dialect_socket import MAX_MESSAGE_BYTES
+from signaling.dialects.dialect import Ask
+from signaling.dialects.openai.realtime import Realtime
 from signaling.metrics import Metrics
 from signaling.openai_routes import CALLS, KEY_PROTOCOL, SECRETS
 from signaling.page import About
@@ -162,6 +165,14 @@ async def test_a_language_that_the_models_do_not_know_is_refused_at_the_door(gat
     session = {"type": "transcription", "audio": {"input": {"transcription": {"language": "xx"}}}}
     response = await gateway.client.post(SECRETS, json={"session": session}, headers=BEARER)
     assert (response.status, "'xx'" in (await error_of(response))["message"]) == (400, True)
+
+
+async def test_what_is_wrong_with_the_first_settings_is_told_after_the_session_is(gateway, monkeypatch):
+    asked = Configure({"language": "xx"})
+    monkeypatch.setattr(Realtime, "begin", lambda _: (Ask(asked),))
+    async with gateway.client.ws_connect(LIVE, headers=BEARER) as ws:
+        assert (await hear(ws))["type"] == "session.created"
+        assert "language" in (await hear(ws))["error"]["message"]
 
 
 async def test_a_message_that_is_too_long_ends_the_connection(gateway):

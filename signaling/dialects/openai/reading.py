@@ -23,17 +23,23 @@ __all__ = [
     "texts",
 ]
 
+MAX_CHARS = 16_384
+MAX_MARKS = 64
+"""Of a longer message. Audio as base64 has none, and a megabyte of brackets takes 60 ms to read."""
+
 MAX_LIST = 100
 MAX_LANGUAGE_CHARS = 16
 MAX_WORD_CHARS = 200
 
 
 def parse(message: str) -> dict[str, Any]:
-    """A message as the object that it should be.
+    """A message as the object that it should be. Takes some milliseconds at most.
 
     Raises:
-        Refusal: it is none.
+        Refusal: it is none, or is long without being audio.
     """
+    if len(message) > MAX_CHARS and sum(map(message.count, ",:[{")) > MAX_MARKS:
+        raise Refusal(f"a message that is not audio has at most {MAX_CHARS} characters", code="too_long")
     try:
         body = json.loads(message)
     except (ValueError, RecursionError):

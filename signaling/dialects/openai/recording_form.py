@@ -83,6 +83,8 @@ def read_form(texts: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> A
 
 
 def _read(name: str, field: Field, text: str) -> str | None:
+    if not field.choices and len(text) > field.max_chars:
+        raise BadRequest(f"{name} has more than {field.max_chars} characters")
     text = text.strip()
     if not text:
         return field.default

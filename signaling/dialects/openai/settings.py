@@ -57,6 +57,9 @@ MAX_PROMPT_CHARS: Final = 1_000
 
 MAX_NAME_CHARS: Final = 200
 
+TURNLESS: Final = ("gpt-realtime-whisper", "gpt-live-transcribe")
+"""Models of OpenAI that find no turns: who names one commits, and says nothing of detection."""
+
 
 class Form(enum.StrEnum):
     """Which generation of the protocol a client speaks."""
@@ -87,6 +90,8 @@ class Settings:
     keywords: tuple[str, ...] = field(default=(), repr=False)
     detection: Detection | None = field(default_factory=Detection)
     """None: the client says what belongs together, by ``input_audio_buffer.commit``."""
+    detection_is_told: bool = False
+    """By the client, so that the name of its model does not matter."""
     logprobs: bool = False
 
     @property
@@ -131,8 +136,10 @@ def update(
     for code in (changed.language, *changed.languages):
         if code and languages is not None and code not in languages:
             known = ", ".join(sorted(languages))
+            at = "input_audio_transcription" if form is Form.BETA else "audio.input.transcription"
             raise Refusal(
-                f"the models do not know the language {code!a}; they know {known}", param="language"
+                f"the models do not know the language {code!a}; they know {known}",
+                param=f"session.{at}.language",
             )
     return changed
 
@@ -194,8 +201,10 @@ def _update_common(
         _check_noise_reduction(body[noise_reduction], f"{at}.{noise_reduction}")
     if "turn_detection" in body:
         detection = _read_detection(settings.detection, body["turn_detection"], f"{at}.turn_detection")
-        settings = replace(settings, detection=detection)
-    return settings
+        return replace(settings, detection=detection, detection_is_told=True)
+    if settings.detection_is_told:
+        return settings
+    return replace(settings, detection=None if (settings.model or "").startswith(TURNLESS) else Detection())
 
 
 def _update_transcription(settings: Settings, body: object, at: str) -> Settings:
@@ -216,7 +225,7 @@ def _update_transcription(settings: Settings, body: object, at: str) -> Settings
         changed["language"] = several[0] if len(several) == 1 else None
         changed["languages"] = several if len(several) > 1 else ()
     if "keywords" in told:
-        changed["keywords"] = texts(told["keywords"] or [], f"{at}.keywords")
+        changed["keywords"] = tuple(filter(None, texts(told["keywords"] or [], f"{at}.keywords")))
         if len(", ".join(changed["keywords"])) > MAX_PROMPT_CHARS:
             raise Refusal(
                 f"{at}.keywords has more than {MAX_PROMPT_CHARS} characters", param=f"{at}.keywords"

@@ -61,6 +61,8 @@ def test_what_others_send_without_a_thought_is_taken():
     [
         {"temperature": "0.2"},
         {"temperature": "warm"},
+        {"temperature": "0" * 17},
+        {"model": "x" * 1_001},
         {"chunking_strategy": '{"type":"server_vad"}'},
         {"response_format": "diarized_json"},
         {"stream": "maybe"},

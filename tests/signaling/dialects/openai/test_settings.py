@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtc_stt.config import StreamOptions, change_stream_options
 from signaling.audio_format import AudioFormat
@@ -105,6 +109,14 @@ def test_an_update_changes_what_it_names():
     assert update(later, ga(transcription={"language": None}), Form.GA).language is None
 
 
+def test_who_names_a_model_that_finds_no_turns_commits():
+    settings = read(transcription={"model": "gpt-realtime-whisper-2"})
+    assert settings.detection is None
+    assert update(settings, ga(transcription={"model": "whisper-1"}), Form.GA).detection == Detection()
+    told = update(settings, ga(turn_detection={"type": "server_vad"}), Form.GA)
+    assert update(told, ga(transcription={"model": "gpt-live-transcribe"}), Form.GA).detection == Detection()
+
+
 REFUSED: list[tuple[Any, str]] = [
     ({"type": "realtime"}, "session.type"),
     ({"type": "transcription", "voice": "alloy"}, "session.voice"),
@@ -156,6 +168,40 @@ def test_what_is_not_offered_is_refused_by_name(session, param):
 def test_a_name_that_cannot_be_sent_back_is_written_otherwise():
     with pytest.raises(Refusal, match=r"session\.\\ud800 is not offered"):
         update(Settings(), {"type": "transcription", "\ud800": 1}, Form.GA)
+
+
+HEARD = st.fixed_dictionaries(
+    {},
+    optional={
+        "transcription": st.fixed_dictionaries(
+            {},
+            optional={
+                "language": st.sampled_from((None, "", "en", "de-AT", "EN_us")),
+                "languages": st.lists(st.sampled_from(("en", "de", "es")), max_size=4),
+                "prompt": st.none() | st.text(max_size=1_200),
+                "keywords": st.none() | st.lists(st.text(max_size=210), max_size=8),
+            },
+        ),
+        "turn_detection": st.none()
+        | st.fixed_dictionaries(
+            {"type": st.just("server_vad")},
+            optional={
+                "silence_duration_ms": st.integers(90, 5_010),
+                "prefix_padding_ms": st.integers(-10, 2_010),
+            },
+        ),
+    },
+)
+
+
+@given(st.lists(HEARD, max_size=4))
+def test_what_is_taken_no_session_complains_of(updates):
+    settings = Settings()
+    for heard in updates:
+        with contextlib.suppress(Refusal):
+            settings = update(settings, ga(**heard), Form.GA, LANGUAGES)
+    applied(settings)
+    json.dumps(describe(settings, Form.GA, "x"), ensure_ascii=False).encode()
 
 
 def test_texts_of_the_client_are_in_no_repr():
