@@ -61,9 +61,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def quiet_pipecat() -> Iterator[None]:
     """It logs every frame's way, which costs more than the way."""
-    logger.disable("pipecat")
+    logger.disable("")
     yield
-    logger.enable("pipecat")
+    logger.enable("")
 
 
 def ways(url: str, key: str) -> list[Way]:
