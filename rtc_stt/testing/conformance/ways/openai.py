@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections import deque
@@ -31,6 +32,10 @@ from rtc_stt.testing.conformance.ways.socket import Socket
 __all__ = ["OpenAICallWay", "OpenAIReader", "OpenAIWay", "session"]
 
 RATE = 24_000
+
+LATE_S = 0.5
+"""The server may have found the end of a turn just before the last commit came. That looks like its answer,
+and its own is still on its way."""
 
 BUFFER, TRANSCRIPTION = "input_audio_buffer", "conversation.item.input_audio_transcription"
 
@@ -133,6 +138,7 @@ class _OpenAILine:
         """See :class:`~rtc_stt.testing.conformance.way.Line`."""
         await self._commit(last=True)
         await self.socket.until(lambda: self._reader.is_over)
+        await asyncio.sleep(LATE_S)
 
     async def close(self) -> None:
         """See :class:`~rtc_stt.testing.conformance.way.Line`."""
@@ -169,6 +175,7 @@ class _CallLine:
         """See :class:`~rtc_stt.testing.conformance.way.Line`."""
         await self._commit(last=True)
         await self._peer.until(lambda: self._reader.is_over)
+        await asyncio.sleep(LATE_S)
 
     async def close(self) -> None:
         """See :class:`~rtc_stt.testing.conformance.way.Line`."""
