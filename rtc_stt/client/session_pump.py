@@ -58,8 +58,8 @@ class SessionPump(abc.ABC):
     Args:
         url: where sessions begin.
         patience_s: for how long a connection is tried before it is given up.
-        first_patience_s: likewise the very first one; None: as long.
         on_state: told when the connection comes and goes; it must not raise.
+        first_patience_s: instead of ``patience_s`` for the very first one.
     """
 
     def __init__(

@@ -61,7 +61,7 @@ class StreamClient(SessionPump):
             waits until there is room: nothing is ever given up, and the server may take it faster.
         patience_s: for how long a connection is tried before it is given up. The very first one is given up
             at once where the server cannot be reached.
-        first_patience_s: for how long the very first one is tried where the server is full; None: as long.
+        first_patience_s: instead of ``patience_s`` for the very first one, where the server is full.
         on_state: told when the connection comes and goes; it must not raise.
         on_lost_audio: told how many seconds of audio were given up; likewise.
 

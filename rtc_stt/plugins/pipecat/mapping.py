@@ -12,7 +12,7 @@
     utterance.dropped     –                                  Committed (blank) and TurnEnds, likewise
     finalized             Committed (blank), where no        –
                           final answered the request
-    session.started anew  Committed: of what was open, what had been understood of it; then as above
+    session.started anew  EagerIsVoid, after an Eager: it hears again all that is in no final
 
 A turn ends with the final and not with ``speech.stopped`` before it: Pipecat's strategies act at once on a
 stop that has its transcript, and half a second later on one that has not. Speech that starts before the final
@@ -144,7 +144,7 @@ class Mapping:
         """What follows from an event of the session, in order."""
         match event:
             case SessionStarted():
-                return self._resolve()
+                return self._begin_anew()
             case SpeechStarted():
                 return self._start(event.utterance_id)
             case TranscriptPartial():
@@ -163,11 +163,25 @@ class Mapping:
         return []
 
     def abandon(self) -> list[Act]:
-        """There is no session any more: what it owes is answered for, as far as it is known."""
+        """There is no session any more: what had been understood stands for the finals that do not come."""
         self._asked = 0
-        return [*self._resolve(), *self._answer()]
+        is_wanted, self._is_wanted = self._is_wanted, False  # the last act answers
+        acts: list[Act] = []
+        while self._open:
+            utterance = self._open.pop(next(iter(self._open)))
+            acts += [*self._void(utterance), *self._end(utterance.text.strip(), utterance.language)]
+        if self._in_turn:  # its utterances went with an earlier session
+            acts += self._end("")
+        self._is_wanted = is_wanted
+        return [*acts, *self._answer()]
 
     # ── Events ────────────────────────────────────────────────────────────
+
+    def _begin_anew(self) -> list[Act]:
+        """Another session: what was open in the one before is told again, and the turn goes on with it."""
+        void = [act for utterance in self._open.values() for act in self._void(utterance)]
+        self._open.clear()
+        return void
 
     def _start(self, utterance_id: int) -> list[Act]:
         void = [act for utterance in self._open.values() for act in self._void(utterance)]
@@ -226,16 +240,6 @@ class Mapping:
         if ends_turn:
             self._in_turn = False
             acts.append(TurnEnds())
-        return acts
-
-    def _resolve(self) -> list[Act]:
-        """Finals of what is open will not come: what had been understood stands for them."""
-        acts: list[Act] = []
-        is_wanted, self._is_wanted = self._is_wanted, False  # the next session answers for what it hears
-        while self._open:
-            utterance = self._open.pop(next(iter(self._open)))
-            acts += [*self._void(utterance), *self._end(utterance.text.strip(), utterance.language)]
-        self._is_wanted = is_wanted
         return acts
 
     def _answer(self) -> list[Act]:

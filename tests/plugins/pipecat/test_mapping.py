@@ -118,9 +118,29 @@ def test_a_drop_voids_the_eager_text() -> None:
     assert brief(acts[2:]) == [(EagerIsVoid,), (Committed, BLANK, True), (TurnEnds,)]
 
 
-def test_what_a_lost_session_had_understood_is_committed() -> None:
-    acts = run(the_server_decides(), session(), start(1), partial(1, "Book a ta"), session("two"), start(1))
-    assert brief(acts[2:]) == [(Committed, "Book a ta", True), (TurnEnds,), (TurnBegins,)]
+def test_a_new_session_tells_again_what_was_open() -> None:
+    acts = run(
+        the_server_decides(),
+        session(), start(1), partial(1, "Book a ta"), eager(1, "Book a"), session("two"),
+        start(1), partial(1, "Book"), final(1, "Book a table."),
+    )  # fmt: skip
+    assert brief(acts) == [
+        (TurnBegins,), (Interim, "Book a ta"), (Eager, "Book a"), (EagerIsVoid,),
+        (Interim, "Book"), (Committed, "Book a table.", True), (TurnEnds,),
+    ]  # fmt: skip
+
+
+def test_without_a_session_the_turn_ends_with_what_had_been_understood() -> None:
+    mapping = the_server_decides()
+    run(mapping, start(1), partial(1, "Book a ta"))
+    assert brief(mapping.abandon()) == [(Committed, "Book a ta", True), (TurnEnds,)]
+    assert mapping.abandon() == []
+
+
+def test_or_with_nothing_where_not_even_that_is_known_any_more() -> None:
+    mapping = the_server_decides()
+    run(mapping, start(1), partial(1, "Book a ta"), session("two"))
+    assert brief(mapping.abandon()) == [(Committed, BLANK, True), (TurnEnds,)]
 
 
 def test_finalized_is_nothing_to_a_server_that_decides() -> None:
@@ -195,8 +215,8 @@ def test_the_request_stands_in_the_session_after_a_lost_one() -> None:
     mapping = pipecat_decides()
     run(mapping, session(), start(1), partial(1, "Book a ta"))
     mapping.ask()
-    acts = run(mapping, session("two"), start(1), final(1, "ble."), finalized(1))
-    assert brief(acts) == [(Committed, "Book a ta", False), (Committed, "ble.", True)]
+    acts = run(mapping, session("two"), start(1), final(1, "Book a table."), finalized(1))
+    assert brief(acts) == [(Committed, "Book a table.", True)]
 
 
 # ── Words ──

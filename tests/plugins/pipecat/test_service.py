@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
+    ProposedUserStartedSpeakingFrame,
     ProposedUserStoppedSpeakingFrame,
     STTMetadataFrame,
     STTMuteFrame,
@@ -222,16 +223,20 @@ async def test_a_cancelled_pipeline_leaves_nothing_behind(gateway: Gateway) -> N
     assert call.stt._line is None
 
 
-async def test_of_a_server_that_was_killed_what_it_had_understood_stands(gateway: Gateway) -> None:
+async def test_what_a_killed_server_had_heard_is_heard_again(gateway: Gateway) -> None:
     async with Call(RtcSTTService(gateway.url, server_turns=True)) as call:
         connection = await gateway.connection(1)
+        await call.push(SOUND)
+        await until(lambda: connection.audio)
         await connection.tell(start(1), partial(1, "Book a table"))
         await until(lambda: call.of(InterimTranscriptionFrame))
         gateway.restart()
         again = await gateway.connection(2)
-        await again.tell(start(1), final(1, "for two."))
-        await until(lambda: len(call.of(ProposedUserStoppedSpeakingFrame)) == 2)
-    assert [frame.text for frame in call.of(TranscriptionFrame)] == ["Book a table", "for two."]
+        await until(lambda: again.audio == SOUND.audio)
+        await again.tell(start(1), final(1, "Book a table for two."))
+        await until(lambda: call.of(ProposedUserStoppedSpeakingFrame))
+    assert [frame.text for frame in call.of(TranscriptionFrame)] == ["Book a table for two."]
+    assert len(call.of(ProposedUserStartedSpeakingFrame)) == 1
     assert not call.errors
 
 
