@@ -59,6 +59,7 @@ class SessionPump(abc.ABC):
         url: where sessions begin.
         patience_s: for how long a connection is tried before it is given up.
         on_state: told when the connection comes and goes; it must not raise.
+        first_patience_s: instead of ``patience_s`` for the very first one.
     """
 
     def __init__(

@@ -48,7 +48,10 @@ START, INTERIM, FINAL, END = (
 KEY = "livekit-secret-key-0123456789"
 FLUSHES = "manual_flush" in STTCapabilities.__dataclass_fields__
 """Whether this version of the framework asks for flushes; an older one waits for what comes by itself."""
-ONCE_MORE = APIConnectOptions(max_retry=1, retry_interval=0.1, timeout=2.0)
+ONCE_MORE = APIConnectOptions(max_retry=1, retry_interval=0.1, timeout=5.0)
+
+PROMPT_S = 1.5
+"""Less than the two seconds for which the framework waits where a flush is not answered."""
 
 
 @pytest.fixture
@@ -249,7 +252,7 @@ async def test_an_agent_answers_turn_by_turn_whoever_detects_the_end(
     assert stt._options.hotwords == "Maria"
     assert ways[0].answers[0] in (stt._options.whole_prompt or "")
     for call, said, within_s in zip(
-        ways, (sentences[:2], sentences[2:4]), (1.2, 1.2 if FLUSHES else 2.6), strict=True
+        ways, (sentences[:2], sentences[2:4]), (PROMPT_S, PROMPT_S if FLUSHES else 4.0), strict=True
     ):
         assert [normalise(text) for text in call.users] == [normalise(clip.text) for clip in said]
         assert call.answers == [f"You said: {text}" for text in call.users]
@@ -271,8 +274,8 @@ async def test_a_turn_that_is_committed_by_hand_does_not_wait(demo: str, sentenc
         await until(lambda: call.answers, 5)
     assert normalise(text) == normalise(sentences[0].text)
     assert call.llm.asked == [text]
-    assert nothing_s < (0.5 if FLUSHES else 2.5), "two seconds where nobody answers the flush"
-    assert something_s < (1.0 if FLUSHES else 2.5)
+    assert nothing_s < (PROMPT_S if FLUSHES else 4.0)
+    assert something_s < (PROMPT_S if FLUSHES else 4.0)
 
 
 def test_the_example_needs_no_cloud(demo: str) -> None:
@@ -339,7 +342,7 @@ async def test_a_stream_that_the_framework_begins_anew_loses_no_word(
     demo: str, sentences: list[Clip]
 ) -> None:
     """The client gives up long before the server is back."""
-    tireless = APIConnectOptions(max_retry=50, retry_interval=0.1, timeout=2.0)
+    tireless = APIConnectOptions(max_retry=50, retry_interval=0.1, timeout=5.0)
     async with TcpProxy(demo) as proxy, STT(proxy.url, language="en", patience_s=0.2) as stt:
         errors = errors_of(stt)
         listener = Listener(stt.stream(conn_options=tireless))
@@ -405,8 +408,8 @@ async def test_the_adapter_falls_back_when_our_server_goes(
     demo: str, engine: Speech, sentences: list[Clip]
 ) -> None:
     async with TcpProxy(demo) as proxy, asyncio.timeout(40):
-        ours, theirs = STT(proxy.url, language="en"), STT(engine=engine, language="en")
-        adapter = FallbackAdapter([ours, theirs], attempt_timeout=0.5, retry_interval=0.1)
+        ours, theirs = STT(proxy.url, language="en", patience_s=0.3), STT(engine=engine, language="en")
+        adapter = FallbackAdapter([ours, theirs], attempt_timeout=5.0, retry_interval=0.1)
         changed: list[Any] = []
         adapter.on("stt_availability_changed", changed.append)
         listener = Listener(adapter.stream())
