@@ -14,10 +14,10 @@ from tools.lowest_frameworks.environment import INSIDE, LOWEST, make, pinned
 
 pytestmark = pytest.mark.e2e
 
-FRAMEWORKS = {"pipecat-ai": "pipecat"}
+FRAMEWORKS = {"livekit-agents": "livekit", "pipecat-ai": "pipecat"}
 """And the extra that asks for it."""
 
-NAMED = "decides or eager or broken or speech"
+NAMED = "decides or eager_answer or broken or 24_khz or turn_by_turn or breaks"
 """Of the tests of whole pipelines, those that see most of a framework."""
 
 
@@ -41,9 +41,9 @@ def test_the_plugins_run_on_them() -> None:
     ).stdout.split()  # fmt: skip
     lowest = pinned(LOWEST.read_text("utf-8"))
     assert told == [lowest[framework] for framework in FRAMEWORKS]
+    files = ["tests/plugins", "tests/e2e/test_livekit.py", "tests/e2e/test_pipecat.py"]
     done = subprocess.run(
-        [sys.executable, "-m", "tools.lowest_frameworks", "-x", "tests/plugins", "tests/e2e/test_pipecat.py",
-         "-k", f"plugins or {NAMED}"],
+        [sys.executable, "-m", "tools.lowest_frameworks", "-x", *files, "-k", f"plugins or {NAMED}"],
         cwd=ROOT, capture_output=True, text=True, timeout=250, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
