@@ -152,6 +152,14 @@ async def test_mute_in_mid_speech_commits_what_was_said_before(demo: str, senten
         assert bot.turns == [clip.text]
 
 
+async def test_a_transport_that_falls_silent_ends_the_turn(demo: str, sentences: list[Clip]) -> None:
+    clip = sentences[0]
+    async with Bot(RtcSTTService(demo, server_turns=True), vad=False) as bot:
+        await bot.hear(clip.audio, pace=PACE)  # and not one sample of silence after it
+        await until(lambda: bot.turns, 5)
+        assert bot.turns == [clip.text]
+
+
 async def test_settings_change_in_place(demo: str, sentences: list[Clip]) -> None:
     one, two = sentences[:2]
     async with TcpProxy(demo) as proxy, Bot(RtcSTTService(proxy.url, server_turns=True), vad=False) as bot:

@@ -131,6 +131,11 @@ class Mapping:
         self._is_wanted = False  # an answer to a finalize, for speech that has not begun anew since
         self._asked = 0  # requests that ``finalized`` has not acknowledged
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether a turn has begun that has not ended."""
+        return self._in_turn
+
     def ask(self) -> None:
         """A finalize is about to be requested: what was spoken must be answered for."""
         self._is_wanted = True

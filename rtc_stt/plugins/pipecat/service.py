@@ -68,6 +68,10 @@ measured with the demo models (``docs/results/ttfs.json``), and 0.1 for a networ
 PATIENCE_S = 30.0
 """As long as audio is kept: who comes back later than that has lost words."""
 
+STILL_S = 1.0
+"""Without audio in a turn of the server's, after which the turn is over; as long as Pipecat's detector waits.
+The server itself waits 15 s for audio that may have to be sent again."""
+
 DRAIN_S = 1.0
 """For the events of a session that has ended."""
 
@@ -141,6 +145,8 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
         self._line: Line | None = None
         self._running: asyncio.Task[None] | None = None
         self._is_connected = False  # as it was told
+        self._heard_at = 0.0  # when audio last came
+        self._stillness: asyncio.TimerHandle | None = None  # while a turn of the server's goes on
 
     # ── What Pipecat wants to know ────────────────────────────────────────────────────────────
 
@@ -204,6 +210,8 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
             await self._begin()
 
     async def _end(self) -> None:
+        if self._stillness:
+            self._stillness.cancel()
         running, self._running, self._line = self._running, None, None
         if running:
             await self.cancel_task(running)
@@ -240,6 +248,7 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
         """Hand on 16 bit mono audio; transcripts come by themselves."""
         await self._revive()
         if self._line:
+            self._heard_at = asyncio.get_running_loop().time()
             self._line.push(audio)
         yield None
 
@@ -329,9 +338,23 @@ class RtcSTTService(EagerEndOfTurnSTTServiceMixin, STTService):
             case EagerIsVoid():
                 await self._cancel_eager_end_of_turn()
             case TurnBegins():
+                self._watch_stillness()
                 await self.broadcast_frame(ProposedUserStartedSpeakingFrame)
             case TurnEnds():
                 await self.broadcast_frame(ProposedUserStoppedSpeakingFrame)
+
+    def _watch_stillness(self) -> None:
+        """A turn cannot end without audio: where the transport gives none any more, it is committed."""
+        loop = asyncio.get_running_loop()
+        if self._stillness:
+            self._stillness.cancel()
+        if self._line is None or not self._mapping.in_turn:
+            return
+        left = self._heard_at + STILL_S - loop.time()
+        if left <= 0:
+            self._line.finalize()
+            left = STILL_S
+        self._stillness = loop.call_later(left, self._watch_stillness)
 
     async def _commit(self, act: Committed) -> None:
         language = spoken(act.language)
