@@ -130,6 +130,7 @@ class RecognizeStream(stt.RecognizeStream):
             self._bill()
 
     async def _converse(self) -> None:
+        self._input_over = False
         live = self._live = self._connect()
         await live.configure(**self._options.configure())
         began = time.perf_counter()

@@ -187,6 +187,21 @@ async def test_one_that_fails_once_goes_on(engine, call):
     assert marks(await take(stream))[-1] == "final"
 
 
+async def test_one_that_fails_after_the_last_word_goes_on_too(engine, call):
+    errors: list[STTError] = []
+    engine.on("error", errors.append)
+    call.vad.broken = True
+    stream = engine.stream(conn_options=APIConnectOptions(max_retry=2, retry_interval=0.0))
+    push(stream, call.audio)
+    stream.end_input()
+    async with asyncio.timeout(TIMEOUT_S):
+        while not errors:
+            await asyncio.sleep(0.001)
+    call.vad.broken = False
+    assert marks(await take(stream))[-1].startswith("final"), "and ends"
+    assert [e.recoverable for e in errors] == [True]
+
+
 async def test_a_bug_is_an_error_too(engine, call, monkeypatch):
     def broken(self: object, event: object) -> None:
         raise KeyError("what was said")
