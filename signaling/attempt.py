@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from rtc_stt.errors import BadRequest
+from rtc_stt.errors import BadRequest, Gone
 from signaling.auth import Pass
 from signaling.door import Ticket
 from signaling.keys import FRONT, Front
@@ -76,6 +76,7 @@ async def prepare(
     Raises:
         BadRequest: it is no WebSocket.
         TooMany, Unavailable, TokenExpired, TokenReplayed: it may not come in, or not now.
+        Gone: it did not wait.
     """
     front, streams = request.app[FRONT], request.app[STREAMS]
     ws = web.WebSocketResponse(
@@ -97,6 +98,9 @@ async def prepare(
         await make_room(front, attempt.ticket)
         ws.headers["X-Req-Id"] = id_of(request)
         await ws.prepare(request)
+    except ConnectionError as error:
+        attempt.undo()
+        raise Gone from error
     except BaseException:
         attempt.undo()
         raise

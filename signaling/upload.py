@@ -89,8 +89,11 @@ async def receive(
     if request.content_type != FORM:
         raise UnsupportedMedia(f"send {FORM} with the recording in the field {recording}")
     _check_head(request, limits)
-    with_file = partial(_read_form, request, limits, recording, fields, lists)
-    async with _keeping(request, limits, with_file) as received:
+
+    def read(file: BinaryIO) -> Awaitable[Upload]:
+        return _read_form(request, limits, _Form(file, limits, recording, fields, lists))
+
+    async with _keeping(request, limits, read) as received:
         yield received
 
 
@@ -156,15 +159,7 @@ async def _invite(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer has not begun
 
 
-async def _read_form(
-    request: web.Request,
-    limits: Limits,
-    recording: str,
-    fields: Collection[str],
-    lists: Collection[str],
-    file: BinaryIO,
-) -> Upload:
-    form = _Form(file, limits, recording, fields, lists)
+async def _read_form(request: web.Request, limits: Limits, form: _Form) -> Upload:
     reader = FormReader(read_boundary(request.headers["Content-Type"]))
     left = limits.recording_bytes + MAX_OVERHEAD_BYTES
     while data := await _next(request, limits.stall_s):
@@ -231,8 +226,8 @@ class _Form:
         self._limits = limits
         self._recording = recording
         self._fields = fields
-        self._has_recording = False
         self._lists: dict[str, list[bytearray]] = {name: [] for name in lists}
+        self._has_recording = False
         self._texts: dict[str, bytearray] = {}
         self._text = bytearray()  # of the field that has begun
         self._name = ""
@@ -255,8 +250,8 @@ class _Form:
             raise BadRequest(f"the field {self._recording} is missing: the recording, as a file")
         texts = {name: _decode(name, text) for name, text in self._texts.items()}
         lists = {name: [_decode(name, one) for one in several] for name, several in self._lists.items()}
-        told = {name: found for name, found in lists.items() if found}
-        return Upload(self._kept.rewound(), self._kept.size, texts, told)
+        found = {name: several for name, several in lists.items() if several}
+        return Upload(self._kept.rewound(), self._kept.size, texts, found)
 
     def _begin(self, name: str) -> None:
         if name in self._texts or (name == self._recording and self._has_recording):

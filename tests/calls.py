@@ -19,7 +19,7 @@ from rtc_stt.instrument import Instrument
 from rtc_stt.session import Session, Speech
 from rtc_stt.testing import Said, ScriptedEngine, ScriptedVad, render
 from rtc_stt.vad import DetectorState, VadBatcher
-from tests.harness import only, said
+from tests.harness import only, said, timed
 
 TIMEOUT_S = 5.0
 WORDS = "please turn on the lights now"  # 500 to 2300 ms
@@ -68,7 +68,7 @@ class Call:
         **session: Any,
     ) -> None:
         self.vad = GatedVad(script, by_ear=by_ear)
-        self.engine = ScriptedEngine(script)
+        self.engine = ScriptedEngine(script, answer=timed(script))
         instrument = instrument or Instrument()
         self.speech = Speech(
             VadBatcher(self.vad),

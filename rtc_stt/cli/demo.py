@@ -12,29 +12,11 @@ from rtc_stt.cli import common
 from rtc_stt.cli.serve import add_listen, run_gateway
 from rtc_stt.config_keys import Values
 from rtc_stt.instrument import Instrument
+from rtc_stt.loading import DEMO_VALUES
 from rtc_stt.session import Speech
 from signaling.page import About
 
 __all__ = ["DEMO_VALUES", "add_parser", "demo_speech", "read_values"]
-
-DEMO_VALUES = Values(
-    {
-        name: (str(value), "demo")
-        for name, value in {
-            "CT2_SMALL_PATH": demo_models.FAST.path,
-            "CT2_MEDIUM_PATH": demo_models.ACCURATE.path,
-            "CONTEXT_POLICY": demo_models.FAST.context_policy,
-            "CONF_LOGPROB_THRESHOLD": demo_models.FAST.logprob_threshold,
-            # The demo models lose the thread after ten seconds and several sentences.
-            "COMMIT_AFTER_S": 4,
-            "SEGMENT_S": 4.5,
-            "CARRY_CONTEXT": "false",
-            "DEVICE": "cpu",
-            "COMPUTE_TYPE": "int8",
-        }.items()
-    }
-)
-"""What the bundled models need; environment and flags come over it."""
 
 
 def add_parser(commands: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rtc_stt.client.live_session import LiveSession, State
+from rtc_stt.client.local_session import LocalSession
 from rtc_stt.client.recording import Audio
 from rtc_stt.client.result import Result, Telemetry
 from rtc_stt.client.stream_client import StreamClient
@@ -13,6 +14,7 @@ from rtc_stt.client.sync import SttClientSync, SttPoolSync
 __all__ = [
     "Audio",
     "LiveSession",
+    "LocalSession",
     "Result",
     "ServerState",
     "State",

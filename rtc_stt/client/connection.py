@@ -33,6 +33,7 @@ class Connection:
         ice_servers: as ``GET /v1/ice-servers`` tells them.
         receive: takes each message.
         lose: called once when the connection is of no use any more; not by :meth:`close`.
+        label: of the data channel: which protocol it speaks.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Connection:
         ice_servers: Sequence[dict[str, Any]],
         receive: Callable[[str | bytes], None],
         lose: Callable[[], None],
+        *,
+        label: str = CHANNEL_LABEL,
     ) -> None:
         servers = [RTCIceServer(**server) for server in ice_servers]
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
-        self._channel = self._peer.createDataChannel(CHANNEL_LABEL)
+        self._channel = self._peer.createDataChannel(label)
         self._opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._receive: Callable[[str | bytes], None] | None = receive
         self._lose: Callable[[], None] | None = lose
@@ -83,11 +86,15 @@ class Connection:
 
     def send(self, command: Command) -> None:
         """Send a command. Where that cannot be, it is lost, and so is the connection before long."""
+        self.say(encode_command(command))
+
+    def say(self, message: str) -> None:
+        """Likewise, with any text."""
         if self._channel.readyState == "open":
             try:
-                self._channel.send(encode_command(command))
+                self._channel.send(message)
             except Exception as error:  # aiortc raises several kinds while it closes
-                log.info("a command could not be sent: %s", type(error).__name__)
+                log.info("a message could not be sent: %s", type(error).__name__)
 
     def close(self) -> Coroutine[Any, Any, None]:
         """Say nothing more from now on; the coroutine lets go of everything within bounded time."""

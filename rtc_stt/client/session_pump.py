@@ -59,12 +59,21 @@ class SessionPump(abc.ABC):
         url: where sessions begin.
         patience_s: for how long a connection is tried before it is given up.
         on_state: told when the connection comes and goes; it must not raise.
+        first_patience_s: instead of ``patience_s`` for the very first one.
     """
 
-    def __init__(self, url: str, *, patience_s: float, on_state: Callable[[State], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience_s: float,
+        on_state: Callable[[State], None],
+        first_patience_s: float | None = None,
+    ) -> None:
         self._first_url = url
         self._session_url = url  # where the session lives, redirects followed
         self._patience_s = patience_s
+        self._first_patience_s = patience_s if first_patience_s is None else first_patience_s
         self._on_state = on_state
         self._session: SessionStarted | None = None
         self._connection: Transport | None = None  # the one that is good
@@ -175,14 +184,16 @@ class SessionPump(abc.ABC):
                 self._on_state(State.RECONNECTING)
                 await self._connect(is_first=False)
         except RtcSttError as error:
-            self._failure = None if self._stopping and self._session is None else error
+            is_done = self._stopping and self._session is None and not self._is_owed_text()
+            self._failure = None if is_done else error
         finally:
             self._finish()
 
     async def _connect(self, *, is_first: bool) -> None:
         """Try until there is a connection that the session has greeted, or it makes no sense any more."""
         loop = asyncio.get_running_loop()
-        attempts = Attempts(loop.time(), patience_s=self._patience_s, is_first=is_first)
+        patience_s = self._first_patience_s if is_first else self._patience_s
+        attempts = Attempts(loop.time(), patience_s=patience_s, is_first=is_first)
         url = self._session_url if self._session else self._first_url
         while True:
             step = await self._try(attempts, url)
@@ -196,11 +207,15 @@ class SessionPump(abc.ABC):
                 case Retry(after_s, anew):
                     if anew:
                         self._session, url = None, self._first_url
-                        if self._stopping:
+                        if self._stopping and not self._is_owed_text():
                             raise Unreachable("the session is gone")
                     await asyncio.sleep(after_s)
                 case GiveUp(error):
                     raise error
+
+    def _is_owed_text(self) -> bool:
+        """Whether a new session would hear what the one before was not heard to make of it."""
+        return False
 
     @abc.abstractmethod
     async def _try(self, attempts: Attempts, url: str) -> Step:

@@ -20,10 +20,11 @@ import numpy.typing as npt
 from rtc_stt.client.encoding import Encoding, encode
 from rtc_stt.client.pulse import Pacer
 from rtc_stt.client.reconnect import Attempts, Step
-from rtc_stt.client.replay import Replay
+from rtc_stt.client.replay import Replay, Unsettled
 from rtc_stt.client.session_pump import SessionPump, State
 from rtc_stt.client.stream_connection import StreamConnection
 from rtc_stt.commands import Ack, Command, Finalize, Mute, Ping
+from rtc_stt.events import Event, SessionStarted, TranscriptFinal, UtteranceDropped
 
 __all__ = ["StreamClient"]
 
@@ -46,7 +47,7 @@ class StreamClient(SessionPump):
     A lost connection is made anew, and the session goes on: events that were missed come, then
     ``session.resumed``, and the audio that had not arrived is sent again. Where the session is gone a new one
     begins with a ``session.started``: its utterances and numbers start from 1, what was configured is
-    configured again, and it hears the audio that the one before had not received.
+    configured again, and it hears the audio that is in no final of the one before, half a minute at most.
 
     Args:
         url: of the server, such as ``https://stt.example.org``.
@@ -60,6 +61,7 @@ class StreamClient(SessionPump):
             waits until there is room: nothing is ever given up, and the server may take it faster.
         patience_s: for how long a connection is tried before it is given up. The very first one is given up
             at once where the server cannot be reached.
+        first_patience_s: for how long the very first one is tried where the server is full; None: as long.
         on_state: told when the connection comes and goes; it must not raise.
         on_lost_audio: told how many seconds of audio were given up; likewise.
 
@@ -82,11 +84,15 @@ class StreamClient(SessionPump):
         channels: int = 1,
         is_live: bool = True,
         patience_s: float = 60.0,
+        first_patience_s: float | None = None,
         on_state: Callable[[State], None] = lambda state: None,
         on_lost_audio: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         super().__init__(
-            urljoin(url.rstrip("/") + "/", "v1/stream"), patience_s=patience_s, on_state=on_state
+            urljoin(url.rstrip("/") + "/", "v1/stream"),
+            patience_s=patience_s,
+            first_patience_s=first_patience_s,
+            on_state=on_state,
         )
         self._secret = key or token
         self._encoding, self._rate, self._channels = encoding, sample_rate, channels
@@ -99,6 +105,7 @@ class StreamClient(SessionPump):
             window=int(WINDOW_S * sample_rate) * frame_bytes,
             frame_bytes=frame_bytes,
         )
+        self._unsettled, self._received = Unsettled(), 0
         self._piece = max(1, int(PIECE_S * sample_rate)) * frame_bytes
         self._pacer = Pacer()
         self._room = asyncio.Event()
@@ -125,6 +132,16 @@ class StreamClient(SessionPump):
         await self._http.close()
 
     # ── What a user says ────────────────────────────────────────────────────────────
+
+    @property
+    def origin_s(self) -> float:
+        """Where in the audio given so far the media time of the present session began."""
+        return self._replay.origin / self._bytes_per_s
+
+    def unsettled(self) -> bytes:
+        """The newest audio that is in no final, as far as it is kept: what a client in the place of this one
+        would have to say again. There may be a second and a half of silence before it."""
+        return self._replay.kept()
 
     async def send(self, audio: bytes | npt.ArrayLike) -> None:
         """Speak: bytes of any length in the encoding of this client, or floats in [-1, 1], shape ``(n,)`` or
@@ -222,10 +239,29 @@ class StreamClient(SessionPump):
         if samples is None:
             super()._receive(message)
         elif self._is_placed:
+            self._received = samples
             self._replay.received(samples)
+            self._settle()
             self._make_room()
         elif self._session:
             self._place(samples)
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, SessionStarted):
+            self._unsettled = Unsettled()
+        self._unsettled.receive(event)
+        if isinstance(event, TranscriptFinal | UtteranceDropped):
+            self._settle()
+        super()._keep(event)
+
+    def _is_owed_text(self) -> bool:
+        """The last final may have been told over a line that was dead one way: its audio is heard again."""
+        return bool(self._replay.kept())
+
+    def _settle(self) -> None:
+        """Let audio go that no session has to hear again."""
+        settled_ms = self._unsettled.settled_ms(self._received * 1000 // self._rate)
+        self._replay.settle(settled_ms * self._rate // 1000)
 
     def _greeted(self) -> None:
         """Not yet: the server is about to say how much audio it has."""
@@ -235,6 +271,7 @@ class StreamClient(SessionPump):
         anew = self._heard != self.session_id
         self._has_resumed = not anew
         self._give_up(self._replay.welcome(samples, anew=anew and self._heard is not None))
+        self._received = samples
         if anew and self._heard is not None:
             self._introduce()
         self._heard = self.session_id

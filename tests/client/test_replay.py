@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtc_stt.client.reconnect import Answer
-from rtc_stt.client.replay import Replay, answer_of
+from rtc_stt.client.replay import Replay, Unsettled, answer_of
 from rtc_stt.commands import Command, Finalize, Stop
+from rtc_stt.events import DropReason, Event, SpeechStarted, SpeechStopped, UtteranceDropped
 
 FRAME = 2
 
@@ -56,9 +57,10 @@ def test_a_command_behind_which_audio_arrived_has_arrived():
     kept.received(1)
     assert kept.pending() == [Finalize("1")], "it may be that only the audio before it has"
     kept.received(2)
-    assert kept.pending() == []
-    kept.welcome(2, anew=False)
+    assert kept.welcome(2, anew=False) == 0
     assert drain(kept) == []
+    kept.settle(2)
+    assert kept.pending() == []
 
 
 def test_only_so_much_is_on_its_way():
@@ -78,11 +80,39 @@ def test_half_a_sample_waits_for_the_other():
     assert drain(kept) == [b"bb"]
 
 
+def test_what_is_in_no_final_is_kept_for_a_new_session_with_the_commands_in_it():
+    kept = replay()
+    kept.put(b"aabb")
+    kept.say(Finalize("1"))
+    kept.put(b"cc")
+    drain(kept)
+    kept.received(3)
+    assert kept.kept() == b"aabbcc"
+    assert kept.welcome(3, anew=False) == 0
+    assert drain(kept) == [], "the same session has heard it"
+    assert kept.welcome(0, anew=True) == 0
+    assert drain(kept) == [b"aabb", Finalize("1"), b"cc"]
+    kept.received(3)
+    kept.settle(9)
+    assert kept.kept() == b"", "no more than what was received is settled"
+
+
+def test_what_was_received_takes_no_room():
+    kept = replay(limit=6)
+    kept.put(b"aabbcc")
+    drain(kept)
+    kept.received(2)
+    assert kept.room == 4
+    assert kept.put(b"ddee") == 0
+    assert kept.kept() == b"ccddee"
+
+
 def test_a_new_session_hears_what_the_last_one_had_not():
     kept = replay()
     kept.put(b"aabbcc")
     drain(kept)
-    kept.received(1)
+    kept.received(2)
+    kept.settle(1)
     assert kept.welcome(0, anew=True) == 0
     kept.say_first([Finalize("x"), Stop()])
     assert drain(kept) == [Finalize("x"), Stop(), b"bbcc"]
@@ -150,6 +180,43 @@ def test_a_line_that_breaks_anywhere_loses_and_doubles_nothing(data):
         wire.extend(found if isinstance(found, bytes) else b"")
         deliver(len(wire))
     assert bytes(heard) == source[: put - put % FRAME]
+
+
+def started(utterance_id: int, at: int) -> SpeechStarted:
+    return SpeechStarted(at_ms=at, utterance_id=utterance_id, audio_start_ms=at)
+
+
+def stopped(utterance_id: int, at: int) -> SpeechStopped:
+    return SpeechStopped(at_ms=at, utterance_id=utterance_id, audio_end_ms=at)
+
+
+def dropped(utterance_id: int) -> UtteranceDropped:
+    return UtteranceDropped(at_ms=0, utterance_id=utterance_id, reason=DropReason.NO_SPEECH)
+
+
+def settled(*events: Event, received: int) -> int:
+    state = Unsettled()
+    for event in events:
+        state.receive(event)
+    return state.settled_ms(received)
+
+
+@pytest.mark.parametrize(
+    ("events", "received", "until"),
+    [
+        ([], 1_000, 0),
+        ([], 10_000, 8_500),
+        ([started(1, 3_000)], 10_000, 2_500),
+        ([started(1, 3_000), stopped(1, 4_000)], 10_000, 2_500),
+        ([started(1, 3_000), stopped(1, 4_000), dropped(1)], 5_000, 4_000),
+        ([started(1, 3_000), stopped(1, 4_000), dropped(1)], 10_000, 8_500),
+        ([started(1, 3_000), stopped(1, 4_000), started(2, 4_300)], 10_000, 2_500),
+        ([started(1, 3_000), stopped(1, 4_000), started(2, 4_300), dropped(1)], 10_000, 4_000),
+        ([started(1, 3_000), dropped(1)], 4_000, 3_000),
+    ],
+)
+def test_audio_is_settled_up_to_the_oldest_utterance_without_a_final(events, received, until):
+    assert settled(*events, received=received) == until
 
 
 @pytest.mark.parametrize(

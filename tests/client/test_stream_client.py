@@ -13,10 +13,11 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-from rtc_stt.client import State, StreamClient, reconnect, session_pump, stream_client
+from rtc_stt.client import State, StreamClient, reconnect, replay, session_pump, stream_client
 from rtc_stt.client.pulse import Heartbeat
 from rtc_stt.errors import BadRequest, NotFound, Unauthorized, Unavailable, Unreachable
 from rtc_stt.events import (
+    DropReason,
     Event,
     Finalized,
     Pong,
@@ -24,11 +25,18 @@ from rtc_stt.events import (
     SessionResumed,
     SessionStarted,
     SessionWarning,
+    SpeechStarted,
+    SpeechStopped,
+    UtteranceDropped,
 )
 from rtc_stt.wire import encode_event
 from tests.harness import types
 
 TIMEOUT_S = 5.0
+SECOND = 16_000
+"""Samples."""
+MS = 32
+"""Bytes."""
 
 
 class Line:
@@ -139,6 +147,13 @@ async def take(live: StreamClient, count: int) -> list[Event]:
 # ── Connections ──
 
 
+async def test_the_very_first_attempt_may_have_a_patience_of_its_own(server):
+    server.refusals = [(503, {"Retry-After": "1"})]
+    with pytest.raises(Unavailable):
+        async with client(server, first_patience_s=0.0, patience_s=60.0):
+            pass
+
+
 async def test_what_is_said_first(server):
     async with client(server, key="secret", encoding="alaw", sample_rate=8_000, channels=2):
         line = await server.line(1)
@@ -169,22 +184,44 @@ async def test_the_audio_that_did_not_arrive_is_sent_again_in_the_same_session(s
     assert states == [State.CONNECTED, State.RECONNECTING, State.CONNECTED, State.ENDED]
 
 
-async def test_a_new_session_is_told_all_that_it_does_not_know(server):
+async def test_a_new_session_hears_what_is_in_no_final_of_the_one_before(server):
+    async with client(server) as live:
+        line = await server.line(1)
+        await live.send(b"aabbcc" * SECOND)
+        await until(lambda: len(line.audio) == 6 * SECOND)
+        await line.tell(SpeechStarted(at_ms=1_000, seq=2, utterance_id=1, audio_start_ms=1_000))
+        await line.received(3 * SECOND)
+        await until(lambda: len(live.unsettled()) == 2.5 * 2 * SECOND)  # from half a second before it
+        server.name = "two"
+        server.closes = [4404]
+        await line.cut()
+        again = await server.line(3)
+        await until(lambda: len(again.audio) == 2.5 * 2 * SECOND)
+        assert live.origin_s == 0.5
+        await again.tell(SpeechStarted(at_ms=700, seq=2, utterance_id=1, audio_start_ms=500))
+        await again.tell(SpeechStopped(at_ms=2_000, seq=3, utterance_id=1, audio_end_ms=1_900))
+        await again.received(int(2.5 * SECOND))
+        await again.tell(UtteranceDropped(at_ms=2_500, seq=4, utterance_id=1, reason=DropReason.NO_SPEECH))
+        await until(lambda: len(live.unsettled()) == 0.6 * 2 * SECOND)  # behind its end
+
+
+async def test_a_new_session_is_told_all_that_it_does_not_know(server, monkeypatch):
+    monkeypatch.setattr(replay, "ONSET_MS", 0)
     async with client(server) as live:
         line = await server.line(1)
         await live.configure(language="de")
         await live.mute(True)
         asking = asyncio.create_task(live.finalize())
         await asyncio.sleep(0)
-        await live.send(b"aabbcc")
-        await until(lambda: line.audio == b"aabbcc")
-        await line.received(1)
+        await live.send(b"a" * MS + b"b" * MS)
+        await until(lambda: len(line.audio) == 2 * MS)
+        await line.received(MS // 2)
         await asyncio.sleep(0.05)
         server.name = "two"
         server.closes = [4404]
         await line.cut()
         again = await server.line(3)
-        await until(lambda: again.audio == b"bbcc")
+        await until(lambda: again.audio == b"b" * MS)
         assert again.query == ""
         assert again.first["language"] == "de"
         assert [c["type"] for c in again.commands if c["type"] != "ack"] == ["mute", "finalize"]
@@ -192,6 +229,49 @@ async def test_a_new_session_is_told_all_that_it_does_not_know(server):
         await again.tell(Finalized(at_ms=0, seq=2, id=request_id, utterance_id=None))
         assert (await asking).id == request_id
         assert live.session_id == "two"
+
+
+async def test_a_session_that_ended_unheard_is_said_again_to_a_new_one(server):
+    """Over a line that was dead one way: the server heard ``stop``, and nobody heard its last final."""
+    async with client(server) as live:
+        line = await server.line(1)
+        await live.send(b"a" * MS)
+        stopping = asyncio.create_task(live.stop())
+        await until(lambda: line.of("stop"))
+        server.name, server.closes = "two", [4404]
+        await line.cut()
+        again = await server.line(3)
+        await until(lambda: again.of("stop"))
+        assert again.audio == b"a" * MS
+        assert not stopping.done()
+        await again.tell(SessionEnded(at_ms=0, seq=2, reason="stopped"))
+        await stopping
+        assert types(await take(live, 9))[-2:] == ["session.started", "session.ended"]
+
+
+async def test_words_that_nobody_made_text_of_are_an_error(server):
+    async with client(server, patience_s=0.05) as live:
+        line = await server.line(1)
+        await live.send(b"a" * MS)
+        stopping = asyncio.create_task(live.stop())
+        await until(lambda: line.of("stop"))
+        server.name, server.closes = "two", [4404, *[1013] * 20]
+        await line.cut()
+        await stopping
+        with pytest.raises(Unavailable):
+            await take(live, 9)
+
+
+async def test_a_session_that_is_gone_is_as_good_as_stopped_where_nothing_was_said(server):
+    async with client(server) as live:
+        line = await server.line(1)
+        stopping = asyncio.create_task(live.stop())
+        await until(lambda: line.of("stop"))
+        server.name, server.closes = "two", [4404]
+        await line.cut()
+        await stopping
+        assert types(await take(live, 9)) == ["session.started"]
+        assert len(server.lines) == 2
 
 
 async def test_a_finalize_that_may_have_been_heard_is_asked_again_and_answered_once(server):

@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
@@ -28,6 +27,7 @@ from rtc_stt.events import (
     TranscriptFinal,
     TranscriptPartial,
 )
+from rtc_stt.testing.tcp_proxy import TcpProxy
 from tests.e2e import support
 from tests.e2e.support import Clip, silence, until
 
@@ -49,52 +49,9 @@ def of(heard: list[Event], kind: type[Event]) -> list[Event]:
     return [event for event in heard if isinstance(event, kind)]
 
 
-class Cable:
-    """A relay of TCP connections that can be cut, as a NAT or a proxy does that is restarted."""
-
-    def __init__(self, url: str) -> None:
-        self._there = urlsplit(url)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.connections = 0
-        self._dark: set[asyncio.StreamWriter] = set()
-        self.url = ""
-
-    async def __aenter__(self) -> Cable:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        self.cut()
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    def darken(self) -> None:
-        """Let what goes over the connections that there are vanish, and tell nobody."""
-        self._dark |= self._writers
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        there, back = await asyncio.open_connection(self._there.hostname, self._there.port)
-        self._writers |= {writer, back}
-        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(4096):
-                if writer not in self._dark:
-                    writer.write(data)
-                    await writer.drain()
-        writer.transport.abort()
-
-
 @pytest.fixture
-async def cable(demo: str) -> AsyncIterator[Cable]:
-    async with Cable(demo) as made:
+async def proxy(demo: str) -> AsyncIterator[TcpProxy]:
+    async with TcpProxy(demo) as made:
         yield made
 
 
@@ -129,26 +86,31 @@ async def test_every_format_is_understood(
 
 
 async def test_no_word_is_lost_when_the_connection_is_cut_in_mid_utterance(
-    cable: Cable, sentences: list[Clip]
+    proxy: TcpProxy, sentences: list[Clip]
 ) -> None:
     """Cut again and again, while speaking, with finals on their way, and within a pending finalize."""
     heard: list[Event] = []
     states: list[State] = []
     said = sentences[:2]
-    async with StreamClient(cable.url, on_state=states.append) as live, asyncio.timeout(60):
+    async with StreamClient(proxy.url, on_state=states.append) as live, asyncio.timeout(60):
         reading = asyncio.create_task(read(live, heard))
 
         async def cut_now_and_then() -> None:
-            for seconds in (1.1, 0.7, 1.3, 0.4):
+            for seconds, cut in (
+                (1.1, proxy.drop),
+                (0.7, proxy.reset),
+                (1.3, proxy.drop),
+                (0.4, proxy.reset),
+            ):
                 await asyncio.sleep(seconds)
-                cable.cut()
+                cut()
 
         cutting = asyncio.create_task(cut_now_and_then())
         await live.send(spoken(*said))
         await cutting
         answer = asyncio.create_task(live.finalize())
         await asyncio.sleep(0)
-        cable.cut()
+        proxy.reset()
         await answer
         await live.stop()
         await reading
@@ -165,18 +127,18 @@ async def test_no_word_is_lost_when_the_connection_is_cut_in_mid_utterance(
 
 
 async def test_a_word_that_was_being_said_when_the_line_went_dead_is_whole(
-    cable: Cable, sentences: list[Clip], monkeypatch: pytest.MonkeyPatch
+    proxy: TcpProxy, sentences: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is told that it is dead, and the client notices long after an utterance would have stalled."""
     monkeypatch.setattr(session_pump, "Heartbeat", partial(Heartbeat, ping_s=0.5, lost_s=2.5))
     heard: list[Event] = []
     audio = spoken(sentences[0])
     half = len(audio) // 2
-    async with StreamClient(cable.url) as live, asyncio.timeout(40):
+    async with StreamClient(proxy.url) as live, asyncio.timeout(40):
         reading = asyncio.create_task(read(live, heard))
         await live.send(audio[:half])
         assert await until(lambda: of(heard, TranscriptPartial))
-        cable.darken()
+        proxy.darken()
         await live.send(audio[half : half + 4_000])
         await asyncio.sleep(2)
         await live.send(audio[half + 4_000 :])

@@ -39,6 +39,20 @@ def events(told: list[dict[str, Any]]) -> list[str]:
 # ── Who may come in ──
 
 
+async def test_who_goes_before_the_upgrade_is_answered_leaves_no_trace(gateway, monkeypatch, caplog):
+    """A proxy that is restarted, a client that gives up: nothing of that is the server's mistake."""
+
+    async def prepare(*_: object) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(aiohttp.web.WebSocketResponse, "prepare", prepare)
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await gateway.connect()
+    assert refused.value.status == 499
+    assert "failed" not in caplog.text
+    assert gateway.app[GATE].door.half_open == 0
+
+
 async def test_a_session_from_its_first_message_to_its_end(gateway):
     ws, started = await gateway.begin(language="de")
     assert started["type"] == "session.started"
