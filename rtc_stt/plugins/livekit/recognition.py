@@ -11,8 +11,9 @@ from livekit.agents.types import TimedString
 
 from rtc_stt.audio import Samples
 from rtc_stt.client import LocalSession, Result
-from rtc_stt.events import TranscriptFinal
+from rtc_stt.events import SessionError, TranscriptFinal
 from rtc_stt.hypothesis import Word
+from rtc_stt.plugins.livekit.errors import session_error
 from rtc_stt.plugins.livekit.options import Options
 from rtc_stt.session import Speech
 from rtc_stt.stabilizer import join_texts
@@ -38,12 +39,19 @@ def of_result(result: Result, language: str | None) -> SpeechEvent:
 
 
 async def of_recording(engine: Speech, samples: Samples, options: Options) -> SpeechEvent:
-    """What an engine in this process makes of it."""
+    """What an engine in this process makes of it.
+
+    Raises:
+        APIError: it failed.
+    """
     async with LocalSession(engine, transport="file") as session:
         await session.configure(**options.configure(), partials=False)
         await session.send(samples)
         await session.stop()
-        finals = [event async for event in session if isinstance(event, TranscriptFinal)]
+        told = [event async for event in session]
+    if failures := [event for event in told if isinstance(event, SessionError)]:
+        raise session_error(failures[0].code, failures[0])
+    finals = [event for event in told if isinstance(event, TranscriptFinal)]
     data = SpeechData(
         language=LanguageCode(finals[0].language if finals else options.language or ""),
         text=join_texts(final.text for final in finals),

@@ -35,6 +35,9 @@ STALL_S = 1.0
 """Without audio while someone speaks: a microphone that was switched off sends none, and its speaker is done.
 A server waits longer, for what a lost connection may still bring."""
 
+COMPLETE = ("stopped", "drained")
+"""Why a session ends that has told all."""
+
 AT_A_TIME = 50
 """Frames before others get their turn: there are many after a connection that took long."""
 
@@ -215,10 +218,10 @@ class RecognizeStream(stt.RecognizeStream):
         """Until the session has ended.
 
         Raises:
-            APIError: it was not asked to.
+            APIError: it was not asked to, or could not do what was left to do.
         """
         fatal: SessionError | None = None
-        reason = "no reason told"
+        reason = "lost"
         async for event in live:
             self._times.session_s = self._began_s + live.origin_s
             match event:
@@ -230,7 +233,7 @@ class RecognizeStream(stt.RecognizeStream):
                     reason = event.reason
             _note(event)
             self._tell(self._mapping.receive(event))
-        if not self._input_over:
+        if not self._input_over or fatal or reason not in COMPLETE:
             raise session_error(reason, fatal, self._secret)
 
     def _tell(self, events: list[stt.SpeechEvent]) -> None:

@@ -19,7 +19,7 @@ from rtc_stt.plugins.livekit import STT
 from rtc_stt.plugins.livekit import stream as stream_module
 from tests.calls import WORDS, Call
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 20.0
 ONCE = APIConnectOptions(max_retry=0, timeout=2.0)
 MARKS = {
     SpeechEventType.START_OF_SPEECH: "start",
@@ -187,13 +187,16 @@ async def test_one_that_fails_once_goes_on(engine, call):
     assert marks(await take(stream))[-1] == "final"
 
 
-async def test_one_that_fails_after_the_last_word_goes_on_too(engine, call):
+async def test_one_that_fails_when_all_was_said_goes_on_too(engine, call):
     errors: list[STTError] = []
     engine.on("error", errors.append)
     call.vad.broken = True
+    call.vad.gate.clear()
     stream = engine.stream(conn_options=APIConnectOptions(max_retry=2, retry_interval=0.0))
     push(stream, call.audio)
     stream.end_input()
+    await asyncio.sleep(0.05)  # stop has been asked for
+    call.vad.gate.set()
     async with asyncio.timeout(TIMEOUT_S):
         while not errors:
             await asyncio.sleep(0.001)
@@ -244,6 +247,13 @@ async def test_a_buffer_is_one_final(engine, call):
     assert 0 < data.confidence <= 1
     assert (data.start_time, data.end_time) == (pytest.approx(0.5, abs=0.1), pytest.approx(2.3, abs=0.1))
     assert len(metrics) == 1
+
+
+async def test_a_buffer_that_cannot_be_heard_is_an_error(engine, call):
+    call.vad.broken = True
+    with pytest.raises(APIStatusError) as caught:
+        await engine.recognize(frames(call.audio), conn_options=ONCE)
+    assert caught.value.status_code == 500
 
 
 async def test_a_buffer_of_silence_is_an_empty_one(calls):
