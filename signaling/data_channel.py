@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rtc_stt.commands import Command
+from rtc_stt.commands import Command, Stop
 from rtc_stt.errors import trace
 from rtc_stt.events import Event, Finalized, SessionEnded, TranscriptFinal, UtteranceDropped
 from signaling.dialects.dialect import Act, Ask, Beginning, Dialect, Leave, Relay, Say
@@ -146,9 +146,8 @@ class EventChannel:
                     self._listener.receive_message(message)
                 case Ask(command):
                     self._listener.receive_command(command)
-                case Leave():
-                    self._flush()
-                    self._listener.give_up("closed")
+                case Leave():  # the session's end sees that all arrives
+                    self._listener.receive_command(Stop())
                 case _:  # audio comes as a track
                     self._listener.refuse_message("binary")
 

@@ -54,7 +54,7 @@ class Hear:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Send what is to be sent, and close the connection; the session ends."""
+    """Send what is to be sent, and close the connection; the session ends. A data channel closes with it."""
 
     code: int
     """Of a WebSocket (RFC 6455 §7.4); a data channel has none."""

@@ -545,6 +545,7 @@ async def test_a_second_channel_and_a_wrong_one_are_closed_and_the_first_goes_on
 # ── Messages ────────────────────────────
 
 
+@pytest.mark.alone
 async def test_a_flood_of_messages_is_limited_and_the_session_goes_on(
     gateway: Gateway, sentences: list[Clip]
 ) -> None:

@@ -314,7 +314,7 @@ def test_who_leaves_says_first_what_is_to_be_said():
     client.channel.attach(wire)
     wire.emit("message", "leave")
     assert wire.sent == ["hello ", "bye"]
-    assert client.given_up == ["closed"]
+    assert client.asked == [Mute(True), Stop()], "the end of the session sees that all arrives"
 
 
 @pytest.mark.usefixtures("curt")

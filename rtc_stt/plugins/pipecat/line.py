@@ -37,6 +37,7 @@ from rtc_stt.errors import (
     ServerError,
     TooMany,
     Unavailable,
+    Unreachable,
 )
 from rtc_stt.events import Event, SessionEnded, SessionError
 
@@ -49,8 +50,9 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
 LONGEST_TOLD_S = 30.0
 """A server that wants to be asked later than this is asked then all the same."""
 
-STOP_TIMEOUT_S = 5.0
-"""For the last final; a pipeline that ends waits for it."""
+STOP_TIMEOUT_S = 20.0
+"""For the last final, over a new connection if it must be: a pipeline that ends waits for it. The client
+takes 11 s to notice that a connection is dead."""
 
 STABLE_S = 10.0
 """A session that ends sooner did not work: the next attempt waits longer."""
@@ -101,8 +103,8 @@ class Line:
         self._options: dict[str, object] = {}  # of a new session, before what waits
         self._muted = False
         self._stopping = False
+        self._begun, self._over = asyncio.Event(), asyncio.Event()
         self._lived_s: float | None = None  # of the last session; None where there was none
-        self._is_connected = False
         self._flushes: set[asyncio.Task[None]] = set()
 
     # ── What the service says ────────────────────────────────────────────────────────────
@@ -138,28 +140,55 @@ class Line:
         await self._say(Mute(on))
 
     async def stop(self) -> bool:
-        """Let what is open be finalised, where there is a connection, and end the session.
+        """Let what was spoken be finalised, and end the session. Where that cannot be, it is told.
 
         Returns:
-            Whether that is done: then :meth:`run` ends by itself, when the last event has been told.
+            Whether it has come to its end: then :meth:`run` ends by itself, when the last event has been
+            told.
         """
-        self._stopping = True
-        if self._client and self._is_connected:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(STOP_TIMEOUT_S):
+        if self._client is None and not self._waiting_bytes:
+            self._stopping = True  # nothing was spoken
+            return False
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._wait_for_session()
+                self._stopping = True
+                if self._client:
                     await self._client.stop()
-                return True
-        return False
+        except TimeoutError:
+            self._stopping = True
+            missing = Unreachable("the pipeline ends, and what was spoken last could not be transcribed")
+            await self._heard.on_failure(missing, lasts=True)
+            return False
+        return True
+
+    async def _wait_for_session(self) -> None:
+        """Until there is one, or never will be."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._begun, self._over)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     # ── Its life ────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
         """Until :meth:`stop`, or an error that makes further attempts useless."""
+        try:
+            await self._run()
+        finally:
+            self._over.set()
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         given_up_at = loop.time() + self._patience_s
         told: tuple[type[RtcSttError], bool] | None = None
         failures = 0
-        while (error := await self._live()) and not self._stopping:
+        while error := await self._live():
+            if self._stopping:  # what was spoken last is in no final
+                await self._heard.on_failure(error, lasts=True)
+                return
             if self._lived_s is not None:  # the client has had its patience
                 given_up_at, told = loop.time(), None
                 failures = 0 if self._lived_s >= STABLE_S else failures
@@ -178,7 +207,7 @@ class Line:
         loop = asyncio.get_running_loop()
         why: RtcSttError | None = None
         begun: float | None = None
-        client = self._make(self._note)
+        client = self._make(self._heard.on_state)
         if self._options:
             await client.configure(**self._options)
         if self._muted:
@@ -193,13 +222,12 @@ class Line:
         except RtcSttError as error:
             why = error
         finally:
-            self._client, self._is_connected = None, False
+            self._client = None
+            self._begun.clear()
             self._lived_s = None if begun is None else loop.time() - begun
-        return (
-            None
-            if self._stopping
-            else why or Unavailable("the server has ended the session", retry_after_s=0)
-        )
+        if self._stopping:
+            return why
+        return why or Unavailable("the server has ended the session", retry_after_s=0)
 
     async def _begin(self, client: StreamClient) -> None:
         """Say what was said before there was a session, in its order."""
@@ -214,6 +242,7 @@ class Line:
                     await self._tell(client, command)
         self._waiting_bytes = 0
         self._client = client
+        self._begun.set()
 
     async def _say(self, command: Command) -> None:
         if self._client:
@@ -241,11 +270,6 @@ class Line:
         task = asyncio.get_running_loop().create_task(_finalize(client))
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
-
-    def _note(self, state: State) -> None:
-        """Of the client: whether there is a connection."""
-        self._is_connected = state is State.CONNECTED
-        self._heard.on_state(state)
 
 
 async def _finalize(client: StreamClient) -> None:

@@ -134,8 +134,51 @@ async def test_a_stopped_line_tells_all_and_ends(gateway: Gateway) -> None:
     assert gateway.requests == 1
 
 
-async def test_without_a_connection_nothing_is_waited_for(gateway: Gateway) -> None:
+async def test_a_line_that_was_never_spoken_to_stops_at_once(gateway: Gateway) -> None:
     assert not await Call(gateway.url).line.stop()
+
+
+async def test_what_was_spoken_before_there_is_a_session_is_said_before_the_stop(gateway: Gateway) -> None:
+    gateway.refusals = [(503, "full"), (503, "full")]
+    async with Call(gateway.url) as call:
+        call.line.push(b"\1\0" * 160)
+        assert await call.line.stop()
+        await asyncio.wait_for(call.running, 2)
+    assert gateway.connections[0].audio == b"\1\0" * 160
+    assert call.ear.events[-1].type == "session.ended"
+
+
+async def test_a_stop_without_a_connection_waits_for_the_next(gateway: Gateway) -> None:
+    async with Call(gateway.url) as call:
+        first = await gateway.connection(1)
+        await until(lambda: call.ear.states)
+        call.line.push(b"\1\0" * 160)
+        await until(lambda: first.audio)
+        first.cut()
+        await until(lambda: call.ear.states[-1] is State.RECONNECTING)
+        assert await call.line.stop()
+        await asyncio.wait_for(call.running, 2)
+    assert gateway.connections[1].of("stop")
+    assert not call.ear.failures
+
+
+async def test_what_cannot_be_said_any_more_is_told(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_TIMEOUT_S", 0.1)
+    gateway.refusals, gateway.refuses_all = [(503, "full")], True
+    async with Call(gateway.url) as call:
+        call.line.push(b"\1\0" * 160)
+        assert not await call.line.stop()
+    assert call.ear.failures[-1] == (Unreachable, True)
+
+
+async def test_a_refusal_for_good_ends_the_wait(gateway: Gateway) -> None:
+    gateway.refusals, gateway.refuses_all = [(401, "no")], True
+    async with Call(gateway.url) as call:
+        call.line.push(b"\1\0" * 160)
+        assert await call.line.stop()
+    assert call.ear.failures == [(Unauthorized, True)]
 
 
 async def test_a_server_that_is_not_there_yet_is_told_once_and_then_given_up(unused_tcp_port: int) -> None:
