@@ -40,9 +40,10 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
-from rtc_stt.stabilizer import join_texts, normalise_word, split_words
+from rtc_stt.plugins.texts import same_words
+from rtc_stt.stabilizer import join_texts
 
-__all__ = ["Mapping", "Times", "same_words"]
+__all__ = ["Mapping", "Times"]
 
 START, INTERIM, PREFLIGHT, FINAL, END = (
     SpeechEventType.START_OF_SPEECH,
@@ -235,16 +236,6 @@ class Mapping:
             words=words or None,
             metadata=_metadata(event),
         )
-
-
-def same_words(one: str, other: str) -> bool:
-    """Whether two texts are the same but for case, punctuation and spaces."""
-    return _words(one) == _words(other)
-
-
-def _words(text: str) -> list[str]:
-    words = (normalise_word(word) for word in split_words(text))
-    return [word for word in words if any(c.isalnum() for c in word)]
 
 
 def _metadata(event: TranscriptFinal) -> dict[str, Any]:

@@ -24,7 +24,6 @@ transcript that they wait for. Nothing, or an empty text, lets them wait for a w
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 from rtc_stt.events import (
@@ -38,6 +37,7 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
+from rtc_stt.plugins.texts import same_words
 
 __all__ = [
     "BLANK",
@@ -49,7 +49,6 @@ __all__ = [
     "Mapping",
     "TurnBegins",
     "TurnEnds",
-    "same_words",
 ]
 
 BLANK = " "
@@ -259,20 +258,3 @@ class Mapping:
             return []
         utterance.eager = None
         return [EagerIsVoid()]
-
-
-def same_words(one: str, other: str) -> bool:
-    """Whether two texts differ in case and punctuation at most.
-
-    >>> same_words("Book a table, please.", "book a table please")
-    True
-    """
-    return _words(one) == _words(other)
-
-
-def _words(text: str) -> str:
-    """Letters with their marks, digits and symbols, and the signs that are spoken; all else is a space."""
-    kept = (
-        c if unicodedata.category(c)[0] in "LMNS" or c in "'%#&@" else " " for c in text.replace("’", "'")
-    )
-    return " ".join("".join(kept).casefold().split())

@@ -23,7 +23,7 @@ from rtc_stt.events import (
     TranscriptPartial,
     UtteranceDropped,
 )
-from rtc_stt.plugins.livekit.mapping import Mapping, same_words
+from rtc_stt.plugins.livekit.mapping import Mapping
 from rtc_stt.wire import decode_event
 from tests.golden.scenarios import path_of
 from tests.strategies import EVENTS
@@ -269,17 +269,3 @@ def test_each_utterance_has_one_final_whatever_comes_before_it(steps):
     }
     told = short(mapped(START, *(made[s] for s in steps if s != "speech"), final("A b")))
     assert sum(t.startswith("final") for t in told) == 1
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("It's 5 o'clock!", "it's 5 o'clock", True),
-        ("Straße – ja", "STRASSE ja.", True),
-        ("今日は。", "今日は", True),
-        ("won't", "want", False),
-        ("", "…", True),
-    ],
-)
-def test_words_are_the_same_but_for_case_and_punctuation(one, other, same):
-    assert same_words(one, other) is same

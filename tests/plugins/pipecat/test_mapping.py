@@ -17,8 +17,8 @@ from rtc_stt.plugins.pipecat.mapping import (
     Mapping,
     TurnBegins,
     TurnEnds,
-    same_words,
 )
+from rtc_stt.plugins.texts import same_words
 from tests.plugins.pipecat.told import (
     conversations,
     dropped,
@@ -220,21 +220,6 @@ def test_the_request_stands_in_the_session_after_a_lost_one() -> None:
 
 
 # ── Words ──
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("It's two.", "it’s two", True),
-        ("five percent", "five per cent", False),
-        ("5%", "5", False),
-        ("$5", "5", False),
-        ("का", "कि", False),  # the same consonant with another vowel sign
-        ("well-known", "well known", True),
-    ],
-)
-def test_same_words(one: str, other: str, same: bool) -> None:
-    assert same_words(one, other) is same
 
 
 # ── What holds of all ──
