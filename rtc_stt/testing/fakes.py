@@ -17,7 +17,7 @@ from rtc_stt.audio import SAMPLE_RATE, WINDOW, AudioFrame, Origin, Samples, Wind
 from rtc_stt.bench.turns.targets.scripted import Cue, ScriptedTarget
 from rtc_stt.config import Routing, StreamOptions
 from rtc_stt.errors import DecodeError
-from rtc_stt.events import Event
+from rtc_stt.events import Decision, Event, Route, Timing, TranscriptFinal
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.vad import DetectorState
@@ -28,6 +28,7 @@ __all__ = [
     "ScriptedEngine",
     "ScriptedTarget",
     "ScriptedVad",
+    "final",
     "hypothesis",
     "render",
     "replay",
@@ -97,6 +98,29 @@ def hypothesis(request: DecodeRequest, text: str, **figures: object) -> Hypothes
         model=f"scripted-{request.tier}",
     )
     return replace(plain, **figures)  # type: ignore[arg-type]
+
+
+def final(text: str, utterance_id: int = 1, **fields: object) -> TranscriptFinal:
+    """A plausible final, of which every field can be set."""
+    plain = TranscriptFinal(
+        at_ms=0,
+        utterance_id=utterance_id,
+        text=text,
+        words=(),
+        language="en",
+        language_probability=1.0,
+        confidence=0.9,
+        avg_logprob=-0.1,
+        no_speech_prob=0.0,
+        compression_ratio=1.0,
+        model="scripted",
+        tier=Tier.FAST,
+        route=Route(Decision.ACCEPTED),
+        audio_start_ms=0,
+        audio_end_ms=0,
+        timing=Timing(500, 0, 0, 0, 0),
+    )
+    return replace(plain, **fields)  # type: ignore[arg-type]
 
 
 class ScriptedEngine:

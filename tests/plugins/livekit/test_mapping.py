@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from livekit.agents.stt import SpeechEvent, SpeechEventType
 
+from rtc_stt import testing
 from rtc_stt.events import (
     DropReason,
     Event,
@@ -67,8 +68,7 @@ def golden(name: str) -> list[Event]:
 
 
 def final(text: str, utterance_id: int = 1) -> TranscriptFinal:
-    [found] = [event for event in golden("simple_utterance") if isinstance(event, TranscriptFinal)]
-    return replace(found, text=text, utterance_id=utterance_id)
+    return testing.final(text, utterance_id)
 
 
 def short(told: Iterable[SpeechEvent]) -> list[str]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from rtc_stt import testing
 from rtc_stt.events import (
-    Decision,
     DropReason,
     Event,
     Finalized,
-    Route,
     SessionStarted,
     SpeechResumed,
     SpeechStarted,
     SpeechStopped,
-    Timing,
     TranscriptEager,
     TranscriptFinal,
     TranscriptPartial,
     UtteranceDropped,
 )
-from rtc_stt.hypothesis import Tier
 
 __all__ = [
     "conversations",
@@ -63,24 +60,7 @@ def stop(number: int) -> SpeechStopped:
 
 
 def final(number: int, text: str) -> TranscriptFinal:
-    return TranscriptFinal(
-        at_ms=0,
-        utterance_id=number,
-        text=text,
-        words=(),
-        language="en",
-        language_probability=1.0,
-        confidence=0.9,
-        avg_logprob=-0.1,
-        no_speech_prob=0.0,
-        compression_ratio=1.0,
-        model="fast",
-        tier=Tier.FAST,
-        route=Route(Decision.ACCEPTED),
-        audio_start_ms=0,
-        audio_end_ms=0,
-        timing=Timing(500, 0, 0, 0, 0),
-    )
+    return testing.final(text, number)
 
 
 def dropped(number: int) -> UtteranceDropped:

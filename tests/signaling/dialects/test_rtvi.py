@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtc_stt import testing
 from rtc_stt.commands import Command, Configure, Finalize, Mute, Stop
 from rtc_stt.errors import BadRequest
 from rtc_stt.events import (
@@ -83,8 +84,7 @@ def partial(utterance_id: int, text: str) -> TranscriptPartial:
 
 
 def final(utterance_id: int, text: str) -> TranscriptFinal:
-    [made] = [event for event in golden("simple_utterance") if isinstance(event, TranscriptFinal)]
-    return dataclasses.replace(made, utterance_id=utterance_id, text=text)
+    return testing.final(text, utterance_id)
 
 
 def dropped(utterance_id: int) -> UtteranceDropped:

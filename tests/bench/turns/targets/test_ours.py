@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtc_stt import testing
 from rtc_stt.bench.turns.targets.ours import configuration, tell
 from rtc_stt.bench.turns.told import Dropped, Eager, Endpoint, Failed, Final, Partial, Resumed
 from rtc_stt.config import StreamOptions, change_stream_options
@@ -21,34 +22,15 @@ from rtc_stt.events import (
     SpeechResumed,
     SpeechStarted,
     SpeechStopped,
-    Timing,
     TranscriptEager,
     TranscriptFinal,
     TranscriptPartial,
     UtteranceDropped,
 )
-from rtc_stt.hypothesis import Tier
 
 
 def final(decision: Decision) -> TranscriptFinal:
-    return TranscriptFinal(
-        at_ms=9,
-        utterance_id=3,
-        text="yes",
-        words=(),
-        language="en",
-        language_probability=1.0,
-        confidence=1.0,
-        avg_logprob=-0.1,
-        no_speech_prob=0.0,
-        compression_ratio=1.0,
-        model="m",
-        tier=Tier.FAST,
-        route=Route(decision),
-        audio_start_ms=0,
-        audio_end_ms=9,
-        timing=Timing(500, 0, 0, 0, 0),
-    )
+    return testing.final("yes", 3, route=Route(decision))
 
 
 @pytest.mark.parametrize(

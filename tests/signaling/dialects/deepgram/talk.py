@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from rtc_stt import testing
 from rtc_stt.commands import Command, Finalize
 from rtc_stt.events import (
     Decision,
@@ -18,7 +19,6 @@ from rtc_stt.events import (
     SessionStarted,
     SpeechStarted,
     SpeechStopped,
-    Timing,
     TranscriptFinal,
     TranscriptPartial,
     UtteranceDropped,
@@ -67,29 +67,17 @@ def final(number: int, text: str, start_ms: int, end_ms: int, **more: Any) -> Tr
     words = text.split()
     each = (end_ms - start_ms) // max(1, len(words))
     times = [(start_ms + i * each, start_ms + (i + 1) * each) for i in range(len(words))]
-    return TranscriptFinal(
-        **(
-            {
-                "at_ms": end_ms + 500,
-                "utterance_id": number,
-                "text": text,
-                "words": tuple(Word(w, a, b, 0.9) for w, (a, b) in zip(words, times, strict=True)),
-                "language": "en",
-                "language_probability": 1.0,
-                "confidence": 0.93,
-                "avg_logprob": -0.07,
-                "no_speech_prob": 0.01,
-                "compression_ratio": 1.1,
-                "model": "medium",
-                "tier": Tier.ACCURATE,
-                "route": Route(Decision.REDECODED),
-                "audio_start_ms": start_ms,
-                "audio_end_ms": end_ms,
-                "timing": Timing(500, 0, 10, 0, 12),
-            }
-            | more
-        )
-    )
+    fields: dict[str, Any] = {
+        "at_ms": end_ms + 500,
+        "words": tuple(Word(w, a, b, 0.9) for w, (a, b) in zip(words, times, strict=True)),
+        "confidence": 0.93,
+        "model": "medium",
+        "tier": Tier.ACCURATE,
+        "route": Route(Decision.REDECODED),
+        "audio_start_ms": start_ms,
+        "audio_end_ms": end_ms,
+    }
+    return testing.final(text, number, **(fields | more))
 
 
 def dropped(number: int, at_ms: int) -> UtteranceDropped:

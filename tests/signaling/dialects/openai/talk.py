@@ -7,22 +7,20 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from rtc_stt import testing
 from rtc_stt.commands import Command, Configure, Finalize
 from rtc_stt.events import (
-    Decision,
     DropReason,
     Event,
     Finalized,
-    Route,
     SessionStarted,
     SpeechStarted,
     SpeechStopped,
-    Timing,
     TranscriptFinal,
     TranscriptPartial,
     UtteranceDropped,
 )
-from rtc_stt.hypothesis import Tier, Word
+from rtc_stt.hypothesis import Word
 from signaling.dialects.dialect import Act, Ask, Beginning, Hear, Say
 from signaling.dialects.openai.realtime import Realtime
 
@@ -149,24 +147,7 @@ def stopped(number: int, at: int = 1_000) -> SpeechStopped:
 
 
 def final(number: int, text: str, *words: Word) -> TranscriptFinal:
-    return TranscriptFinal(
-        at_ms=0,
-        utterance_id=number,
-        text=text,
-        words=words,
-        language="en",
-        language_probability=1.0,
-        confidence=0.9,
-        avg_logprob=-0.1,
-        no_speech_prob=0.0,
-        compression_ratio=1.0,
-        model="tiny",
-        tier=Tier.FAST,
-        route=Route(Decision.ACCEPTED),
-        audio_start_ms=0,
-        audio_end_ms=1_000,
-        timing=Timing(500, 0, 10, 0, 20),
-    )
+    return testing.final(text, number, words=words, audio_end_ms=1_000)
 
 
 def dropped(number: int, reason: DropReason = DropReason.NO_SPEECH) -> UtteranceDropped:
