@@ -17,7 +17,17 @@ from rtc_stt.client.pulse import Acks, Beat, Heartbeat
 from rtc_stt.client.reconnect import Attempts, Follow, GiveUp, Proceed, Retry, Step, begins_anew
 from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.errors import RtcSttError, Unreachable
-from rtc_stt.events import Event, Finalized, Pong, SessionEnded, SessionResumed, SessionStarted
+from rtc_stt.events import (
+    Event,
+    Finalized,
+    Pong,
+    SessionEnded,
+    SessionResumed,
+    SessionStarted,
+    SpeechStarted,
+    TranscriptFinal,
+    UtteranceDropped,
+)
 from rtc_stt.wire import decode_event
 
 __all__ = ["SessionPump", "State", "Transport"]
@@ -62,6 +72,9 @@ class SessionPump(abc.ABC):
         first_patience_s: instead of ``patience_s`` for the very first one.
     """
 
+    _hears_again = False
+    """Whether a new session is given the audio of the one before that has no text yet."""
+
     def __init__(
         self,
         url: str,
@@ -76,6 +89,7 @@ class SessionPump(abc.ABC):
         self._first_patience_s = patience_s if first_patience_s is None else first_patience_s
         self._on_state = on_state
         self._session: SessionStarted | None = None
+        self._open: set[int] = set()  # utterances of it that have no conclusion yet
         self._connection: Transport | None = None  # the one that is good
         self._acks = Acks()
         self._heartbeat: Heartbeat | None = None
@@ -207,15 +221,15 @@ class SessionPump(abc.ABC):
                 case Retry(after_s, anew):
                     if anew:
                         self._session, url = None, self._first_url
-                        if self._stopping and not self._is_owed_text():
-                            raise Unreachable("the session is gone")
+                        if self._stopping and not (self._hears_again and self._is_owed_text()):
+                            raise Unreachable("the session is gone, and its last words with it")
                     await asyncio.sleep(after_s)
                 case GiveUp(error):
                     raise error
 
     def _is_owed_text(self) -> bool:
-        """Whether a new session would hear what the one before was not heard to make of it."""
-        return False
+        """Whether something was said that nobody was told the text of."""
+        return bool(self._open)
 
     @abc.abstractmethod
     async def _try(self, attempts: Attempts, url: str) -> Step:
@@ -287,6 +301,12 @@ class SessionPump(abc.ABC):
 
     def _keep(self, event: Event) -> None:
         match event:
+            case SessionStarted():
+                self._open.clear()
+            case SpeechStarted():
+                self._open.add(event.utterance_id)
+            case TranscriptFinal() | UtteranceDropped():
+                self._open.discard(event.utterance_id)
             case Pong():
                 if self._heartbeat:
                     self._heartbeat.receive_pong(asyncio.get_running_loop().time())

@@ -73,6 +73,8 @@ class StreamClient(SessionPump):
         All by ``async with`` for the first connection, and by the iterator for those after it.
     """
 
+    _hears_again = True
+
     def __init__(
         self,
         url: str,

@@ -25,6 +25,7 @@ from rtc_stt.events import (
     SessionResumed,
     SessionStarted,
     SessionWarning,
+    SpeechStarted,
 )
 from rtc_stt.wire import encode_event
 from tests.harness import types
@@ -286,6 +287,24 @@ async def test_a_session_that_is_gone_is_replaced_and_the_iterator_goes_on(serve
         assert live.session_id == "s3"
         assert line.of(Configure) == [Configure({"language": "de"})]
         assert "Resume-Token" not in server.offers[-1]
+
+
+@pytest.mark.parametrize("said", [True, False])
+async def test_last_words_that_are_gone_with_their_session_are_an_error(server, said):
+    async with session(server) as live:
+        line = Line.made[0]
+        if said:
+            line.tell(SpeechStarted(at_ms=9, seq=2, utterance_id=1, audio_start_ms=9))
+        stopping = asyncio.create_task(live.stop())
+        await asyncio.sleep(0)
+        server.answers = [(404, {})]
+        line.lose()
+        await stopping
+        if said:
+            with pytest.raises(Unreachable, match="last words"):
+                await take(live, 9)
+        else:
+            assert types(await take(live, 9)) == ["session.started"]
 
 
 async def test_a_server_that_shuts_down_is_asked_for_a_new_session(server, monkeypatch):
