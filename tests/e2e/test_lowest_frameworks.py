@@ -30,6 +30,7 @@ def test_the_extras_ask_for_the_versions_that_are_tested() -> None:
         assert lowest[framework].startswith(told), asked
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)  # pip may have to fetch them
 @pytest.mark.skipif(os.environ.get(INSIDE) == "1", reason="this is inside")
 def test_the_plugins_run_on_them() -> None:

@@ -98,6 +98,7 @@ async def test_the_server_decides_when_a_turn_ends(demo: str, sentences: list[Cl
     assert told.ttfs_p99_latency == 0
 
 
+@pytest.mark.alone  # an overloaded machine makes no eager decodes
 async def test_an_eager_answer_stands_where_the_words_do(demo: str, sentences: list[Clip]) -> None:
     clip = sentences[0]
     stt = RtcSTTService(demo, server_turns=True, enable_eager_end_of_turn=True)
@@ -115,6 +116,7 @@ async def test_an_eager_answer_stands_where_the_words_do(demo: str, sentences: l
         assert not bot.of(EagerEndOfTurnCancelFrame)
 
 
+@pytest.mark.alone
 async def test_an_eager_answer_is_withdrawn_where_the_speaker_goes_on(
     demo: str, sentences: list[Clip]
 ) -> None:

@@ -71,7 +71,7 @@ async def test_a_rate_limit_is_waited_for_and_a_lost_fallback_is_told(
 ) -> None:
     nowhere = "http://127.0.0.1:9"
     doubting = {"CONF_LOGPROB_THRESHOLD": "1", "FALLBACK_URL": nowhere, "API_KEYS": KEY}
-    limits = {"RATE_LIMIT_RPS": "1", "RATE_LIMIT_BURST": "3"}
+    limits = {"RATE_LIMIT_RPS": "0.25", "RATE_LIMIT_BURST": "3"}  # the fourth within 4 s has to wait
     server = start_server("primary", "--demo", "--port", "0", **doubting, **limits)
     told = list[Telemetry]()
     url = await asyncio.to_thread(server.url)
