@@ -62,8 +62,8 @@ from rtc_stt.plugins.pipecat.settings import (
 __all__ = ["TTFS_P99", "RtcSTTService"]
 
 TTFS_P99 = 0.35
-"""Seconds from the end of speech to the final, 99th percentile: Pipecat's ``stop_secs`` of 0.2, 0.05 as
-measured with the demo models (``docs/results/ttfs.json``), and 0.1 for a network and a busy server."""
+"""Seconds from the end of speech to the final, 99th percentile: Pipecat's ``stop_secs`` of 0.2; 0.05, of
+which the demo models take 0.03 (``docs/results/ttfs.json``); and 0.1 for a network and a busy server."""
 
 PATIENCE_S = 30.0
 """As long as audio is kept: who comes back later than that has lost words."""
