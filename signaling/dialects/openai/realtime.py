@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -82,7 +83,8 @@ class Realtime:
     ) -> None:
         self._settings = Settings()
         if beginning.text:
-            self._settings = update(self._settings, json.loads(beginning.text), Form.GA)
+            with contextlib.suppress(Refusal, ValueError, RecursionError):  # it was said at another door
+                self._settings = update(self._settings, json.loads(beginning.text), Form.GA)
         self._has_track = has_track
         self._languages = languages
         self._conversation = Conversation()

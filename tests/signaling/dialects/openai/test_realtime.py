@@ -449,3 +449,9 @@ def test_whatever_a_client_says_it_is_answered_in_words_that_can_be_sent(message
     for message in messages:
         talk.send_raw(message)
     assert talk.tell(started(1), partial(1, "still"), stopped(1), final(1, "still there")) is not None
+
+
+@pytest.mark.parametrize("text", ['{"language": "de"}', '{"type": "realtime"}', "[1", '"x"', "[" * 9_000])
+def test_what_was_said_at_another_door_is_not_looked_at(text: str) -> None:
+    dialect = OVER_CHANNEL(Beginning(text=text))
+    assert dialect.begin() == OVER_CHANNEL(Beginning()).begin()
