@@ -13,6 +13,7 @@ from signaling.dialects.deepgram.messages import (
     Finalize,
     KeepAlive,
     Keyterms,
+    Said,
     Wrong,
     WrongKeyterms,
     read_message,
@@ -88,4 +89,4 @@ BODIES = st.fixed_dictionaries(
 
 @given(BODIES.map(json.dumps) | st.text(max_size=60))
 def test_any_text_is_understood_or_wrong(text):
-    read_message(text)
+    assert isinstance(read_message(text), Said)
