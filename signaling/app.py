@@ -47,6 +47,8 @@ from signaling.resources import Resources
 from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
 from signaling.settings import Access, Server, WebRtc
 from signaling.snapshot import Service
+from signaling.telephony.phones import add_phones
+from signaling.telephony.settings import Phones
 from signaling.usage import Usage
 
 __all__ = ["create_app", "make_gate"]
@@ -64,6 +66,7 @@ def create_app(
     transcriber: Transcriber | None = None,
     service: Service | None = None,
     streams: Registry | None = None,
+    phones: Phones | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
@@ -73,6 +76,7 @@ def create_app(
         recordings, transcriber: what may be sent to ``/v1/transcribe``, and who answers it; None: nobody.
         service: what ``/v1/metrics`` tells of the server; None: it is not there.
         streams: carries WebSockets; it is ``host``, or ends with it. None: there is no ``/v1/stream``.
+        phones: how phone calls are taken, where ``streams`` are; None: none are.
 
     Raises:
         ConfigError: see :func:`make_gate`.
@@ -93,6 +97,8 @@ def create_app(
         websocket.add_routes(app, streams)
         deepgram_routes.add_live_routes(app)
         openai_routes.add_live_routes(app)
+        if phones:
+            add_phones(app, streams, phones)
     if metrics:
         app.router.add_get("/metrics", metrics.scrape)
     if metrics and service:

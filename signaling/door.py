@@ -149,6 +149,30 @@ class Door:
         self._told_half_open()
         return ticket
 
+    def seat(self, caller: Caller, now: float) -> Ticket:
+        """Let a leg of a phone call in. Its source bounds calls and their rate; here it takes a place among
+        the sessions. Many legs come from one address, a PBX's, so none is counted by that.
+
+        Raises:
+            TooMany: its key has all sessions that it may have.
+            QuotaExceeded: its key has had all the audio that it may have in a day.
+            Unavailable: all places are taken.
+        """
+        self._expire(now)
+        if self._usage:
+            self._usage.check(caller.key_id)
+        callers = self._callers()
+        self._check_key(caller, callers)
+        if len(callers) >= self._max_sessions:
+            self._instrument.session_refused("full")
+            raise Unavailable(
+                f"all {self._max_sessions} sessions are taken; try again later", retry_after_s=RETRY_S
+            )
+        ticket = Ticket(caller, now + HALF_OPEN_S)
+        self._half_open[ticket] = None
+        self._told_half_open()
+        return ticket
+
     def hold(self, ticket: Ticket, session_id: str) -> None:
         """The offer was answered: it is this session's."""
         ticket.session_id = session_id
@@ -194,12 +218,8 @@ class Door:
 
     def _check_sessions(self, caller: Caller) -> str | None:
         """Whether there is room for one more; the session that has to go for it."""
-        access = self._access
-        callers = [*self._sessions.values()]
-        callers += [t.caller for t in self._half_open if not t.resuming and t.session_id is None]
-        per_key, per_address = access.max_sessions_per_key, access.max_sessions_per_address
-        if per_key and caller.key_id != OPEN and sum(c.key_id == caller.key_id for c in callers) >= per_key:
-            raise self._too_many("key_limit", f"all {per_key} sessions of this key are taken; end one first")
+        callers, per_address = self._callers(), self._access.max_sessions_per_address
+        self._check_key(caller, callers)
         place = _network(caller.address)
         if per_address and sum(_network(c.address) == place for c in callers) >= per_address:
             raise self._too_many(
@@ -212,6 +232,16 @@ class Door:
         oldest = next(iter(self._waiting))
         self.leave(oldest)
         return oldest
+
+    def _callers(self) -> list[Caller]:
+        """Of the sessions, and of offers that will be."""
+        waiting = [t.caller for t in self._half_open if not t.resuming and t.session_id is None]
+        return [*self._sessions.values(), *waiting]
+
+    def _check_key(self, caller: Caller, callers: list[Caller]) -> None:
+        per_key = self._access.max_sessions_per_key
+        if per_key and caller.key_id != OPEN and sum(c.key_id == caller.key_id for c in callers) >= per_key:
+            raise self._too_many("key_limit", f"all {per_key} sessions of this key are taken; end one first")
 
     def _too_many(self, reason: str, message: str) -> TooMany:
         self._instrument.session_refused(reason)

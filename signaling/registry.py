@@ -208,13 +208,17 @@ class Registry:
             del self._peers[peer.id], self._tasks[peer.id]
             self._remember(peer.id, line)
 
-    # ── WebSockets ────────────────────────────────────────────────────────────
+    # ── WebSockets and phones ────────────────────────────────────────────────────────────
 
-    def carry(self, make: Callable[[str, Line], C], resume: Resume | None) -> tuple[C, Session]:
-        """Let a WebSocket that stands carry a session: a new one, or the one that it resumes.
+    def carry(
+        self, make: Callable[[str, Line], C], resume: Resume | None, *, transport: str = "websocket"
+    ) -> tuple[C, Session]:
+        """Let a WebSocket that stands, or a leg of a phone call, carry a session: a new one, or the one that
+        it resumes.
 
         Args:
             make: makes the carrier, given its id and what it is to carry.
+            transport: what the audio of a new one comes by, for metrics.
 
         Raises:
             SessionGone: there is nothing to resume.
@@ -224,7 +228,7 @@ class Registry:
             line = self._find(resume)
         else:
             self.check_admission()
-            line = self._make_line("websocket")
+            line = self._make_line(transport)
         socket = make(self._prefix + secrets.token_urlsafe(16), line)
         if resume:
             line.try_again(socket)

@@ -22,6 +22,7 @@ from rtc_stt.loading import (
 )
 from rtc_stt.logs import LogOptions, set_up
 from signaling.settings import Access, Server, WebRtc
+from signaling.telephony.settings import Sip, Telephony, Webhooks
 
 __all__ = [
     "GROUPS",
@@ -43,6 +44,7 @@ __all__ = [
 
 GROUPS: tuple[type, ...] = (
     Server, Access, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
+    Telephony, Sip, Webhooks,
 )  # fmt: skip
 """Every group of configuration keys."""
 

@@ -1,0 +1,2 @@
+"""Phone calls: SIP, media streams over WebSockets, Asterisk's AudioSocket; one :class:`~.call.Call` for
+all."""

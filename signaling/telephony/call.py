@@ -1,0 +1,300 @@
+"""One phone call: its legs, its clock, its digits, and the order in which all of it is told.
+
+A call has no task of its own. A leg is a :class:`~signaling.line.Carrier`: the registry sees each out, as it
+does with every connection, so drains, quotas and limits hold for phones too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from rtc_stt.audio import SAMPLE_RATE, Origin, Samples
+from rtc_stt.commands import Configure
+from rtc_stt.errors import TooMany
+from rtc_stt.events import Event
+from rtc_stt.session import Session
+from signaling.figures import Figure
+from signaling.line import Line
+from signaling.telephony.call_events import CallEvent, CallLog
+from signaling.telephony.call_source import DIGITS, MAX_LEGS, CallDetails, CallSource
+from signaling.telephony.leg_clock import LegClock
+
+__all__ = ["Call", "Leg", "Opener"]
+
+log = logging.getLogger(__name__)
+
+MAX_DIGIT_RATE = 20
+"""Digits of a call in a second: no hand and no machine dials faster (ITU-T Q.24: 40 ms tone, 40 ms pause
+…)."""
+
+
+class Opener(Protocol):
+    """Gives legs their sessions."""
+
+    def open_leg(self, call: Call, make: Callable[[str, Line], Leg]) -> Leg:
+        """A leg, with a session that has a place among all.
+
+        Raises:
+            TooMany, Unavailable: there is none.
+        """
+
+
+class Leg:
+    """A :class:`~signaling.line.Carrier`: one party of a call. Its session's media time is the call's
+    clock."""
+
+    has_opened = False
+
+    def __init__(self, leg_id: str, line: Line, call: Call, label: str) -> None:
+        self.id = leg_id
+        self.label = label
+        self._line = line
+        self._call = call
+        self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._is_live = True
+        self.clock = LegClock(call.began)
+
+    @property
+    def session(self) -> Session:
+        """Its own."""
+        return self._line.session
+
+    @property
+    def backlog_s(self) -> float:
+        """Audio that waits for the detector: who can wait reads no more while there is much."""
+        return self.session.backlog_s
+
+    # ── What its adapter does ────────────────────────────────────────────────────────────
+
+    def begin_now(self) -> None:
+        """What has passed of the call so far was silence here: the next audio is of now."""
+        self.receive_silence(self.clock.behind(time.monotonic()), Origin.RECEIVED)
+
+    def receive_audio(self, samples: Samples, origin: Origin = Origin.RECEIVED) -> None:
+        """What comes next on this leg: 16 kHz mono, shape ``(n,)``."""
+        if self._is_live and len(samples):
+            self.clock.advance(len(samples))
+            self.session.receive_audio(samples, origin)
+
+    def receive_silence(self, samples: int, origin: Origin = Origin.RECEIVED) -> None:
+        """Silence, as a number of samples at 16 kHz."""
+        if self._is_live and samples > 0:
+            self.clock.advance(samples)
+            self.session.receive_silence(samples, origin)
+
+    def receive_at(self, at_ms: float, samples: Samples, *, lost: bool = False) -> None:
+        """Audio that is stamped with its place on the call's clock.
+
+        Args:
+            lost: whether what is missing before it is known to have been lost, and was no silence.
+        """
+        gap = self.clock.gap_before(at_ms, time.monotonic())
+        self.receive_silence(gap, Origin.LOST if lost else Origin.RECEIVED)
+        self.receive_audio(samples)
+
+    def configure(self, options: Mapping[str, object]) -> None:
+        """Change options of recognition from here on; what is wrong with them is told by a ``warning``."""
+        self.session.receive_command(Configure(options))
+
+    def update_stats(self, figures: Mapping[str, Figure]) -> None:
+        """What its ``leg.ended`` tells besides: packets, losses, the codec."""
+        self.session.update_stats(figures)
+
+    def finish(self, reason: str) -> None:
+        """This party has gone: finalise what is open."""
+        self._line.finish(reason)
+
+    # ── What its owner does (see line.Carrier) ───────────────────────────────────────────
+
+    def take_over(self, last_seq: int) -> None:
+        """See :class:`~signaling.line.Carrier`: nobody is told the token with which this could be asked."""
+        raise NotImplementedError
+
+    def send(self, event: Event) -> None:
+        """See :class:`~signaling.line.Carrier`."""
+        self._call.tell_of_leg(self, event)
+
+    def drop(self, reason: str) -> None:
+        """See :class:`~signaling.line.Carrier`."""
+        if not self._gone.done():
+            self._gone.set_result(reason)
+
+    def play_out(self) -> None:
+        """See :class:`~signaling.line.Carrier`."""
+        self._call.source.play_out()
+
+    async def wait(self) -> str | None:
+        """See :class:`~signaling.line.Carrier`."""
+        await asyncio.wait([self._gone, self.session.ended], return_when=asyncio.FIRST_COMPLETED)
+        return self._gone.result() if self._gone.done() else None
+
+    def stop(self) -> None:
+        """See :class:`~signaling.line.Carrier`."""
+        self._is_live = False
+
+    async def close(self, *, flush: bool) -> None:
+        """See :class:`~signaling.line.Carrier`: there is nothing to close, for a call holds its
+        connections."""
+
+
+class Call:
+    """See above. It ends when its adapter says so, or when its last leg has ended.
+
+    Args:
+        publish: gets every event of the call, in order; must not raise.
+        opener: gives legs their sessions.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        details: CallDetails,
+        source: CallSource,
+        opener: Opener,
+        publish: Callable[[Call, CallEvent], None],
+    ) -> None:
+        self.id = call_id
+        self.details = details
+        self.source = source
+        self.began = time.monotonic()
+        self.began_at = time.time()
+        self.log = CallLog(call_id)
+        self.legs: dict[str, Leg] = {}
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done with the reason when ``call.ended`` has been told."""
+        self._opener = opener
+        self._publish = publish
+        self._open = 0
+        """Legs whose session has not ended."""
+        self._ending: str | None = None
+        self._digits: list[float] = []
+        self._held: dict[str, bool] = {}
+
+    @property
+    def at_ms(self) -> int:
+        """Milliseconds since it began."""
+        return round((time.monotonic() - self.began) * 1000)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._ending is not None
+
+    # ── What its adapter does ────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Tell that there is a call. Comes first."""
+        details = self.details
+        self._tell(
+            "call.started",
+            {
+                "source": details.source,
+                "external_id": details.external_id,
+                "caller": details.caller,
+                "callee": details.callee,
+                "parameters": dict(details.parameters),
+                "started_at": round(self.began_at, 3),
+            },
+        )
+
+    def add_leg(self, label: str) -> Leg:
+        """A party that is heard by itself, from now on.
+
+        Raises:
+            TooMany: the call has as many as one may have, or there is no room for another session.
+            Unavailable: there is no room, or the server is draining.
+        """
+        if self.is_over or sum(not leg.session.ended.done() for leg in self.legs.values()) >= MAX_LEGS:
+            raise TooMany(f"a call has {MAX_LEGS} legs at most")
+        if label in self.legs:
+            label = next(f"{label}-{n}" for n in range(2, MAX_LEGS + 100) if f"{label}-{n}" not in self.legs)
+        leg = self._opener.open_leg(self, lambda leg_id, line: self._enlist(Leg(leg_id, line, self, label)))
+        if self.details.options:
+            leg.configure(self.details.options)
+        return leg
+
+    def digit(
+        self, leg: str, digit: str, *, duration_ms: int | None = None, at_ms: int | None = None
+    ) -> None:
+        """Somebody has pressed a key.
+
+        Args:
+            digit: one of :data:`DIGITS`; anything else is no key.
+            at_ms: when, on the call's clock; None: now.
+        """
+        now = time.monotonic()
+        self._digits = [then for then in self._digits if then > now - 1.0]
+        if digit not in DIGITS or self.is_over or len(self._digits) >= MAX_DIGIT_RATE:
+            return
+        self._digits.append(now)
+        fields: dict[str, Any] = {"digit": digit}
+        if duration_ms is not None:
+            fields["duration_ms"] = duration_ms
+        self._tell("dtmf", fields, leg=leg, at_ms=at_ms)
+
+    def hold(self, leg: str, on: bool) -> None:
+        """A party is put on hold, or taken back; the call stays up."""
+        if self._held.get(leg, False) != on and not self.is_over:
+            self._held[leg] = on
+            self._tell("call.held" if on else "call.retrieved", {}, leg=leg)
+
+    def note(self, parameters: Mapping[str, str]) -> None:
+        """More has become known."""
+        if parameters and not self.is_over:
+            self._tell("call.updated", {"parameters": dict(parameters)})
+
+    def warn(self, code: str, message: str, *, leg: str = "") -> None:
+        """Something about the call is not as it should be."""
+        if not self.ended.done():
+            self._tell("warning", {"code": code, "message": message}, leg=leg)
+
+    def end(self, reason: str) -> None:
+        """It is over: finalise every leg, then let go. May be called again."""
+        if self._ending is not None:
+            return
+        self._ending = reason
+        for leg in list(self.legs.values()):
+            leg.finish(reason)
+        if not self._open:
+            asyncio.get_running_loop().call_soon(self._end)
+
+    # ── What its legs do ────────────────────────────────────────────────────────────
+
+    def _enlist(self, leg: Leg) -> Leg:
+        self.legs[leg.label] = leg
+        self._open += 1
+        leg.session.ended.add_done_callback(self._leg_ended)
+        return leg
+
+    def _leg_ended(self, done: asyncio.Future[Any]) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self._ending = self._ending or str(done.result())
+            self._end()
+
+    def tell_of_leg(self, leg: Leg, event: Event) -> None:
+        """An event of a leg's session."""
+        self._publish(self, self.log.add_of_leg(leg.label, event))
+        self.source.tell(leg.label, event)
+
+    def _tell(self, kind: str, fields: Mapping[str, Any], *, leg: str = "", at_ms: int | None = None) -> None:
+        self._publish(self, self.log.add(kind, self.at_ms if at_ms is None else at_ms, fields, leg=leg))
+
+    def _end(self) -> None:
+        if self.ended.done():
+            return
+        reason = self._ending or "ended"
+        self._tell(
+            "call.ended",
+            {
+                "reason": reason,
+                "duration_ms": self.at_ms,
+                "legs": {label: leg.clock.position * 1000 // SAMPLE_RATE for label, leg in self.legs.items()},
+            },
+        )
+        self.ended.set_result(reason)
+        self.source.hang_up(reason)

@@ -1,0 +1,97 @@
+"""What a call is, and what carries one: pure vocabulary of all adapters.
+
+A *call* has *legs*: one for each party that is heard by itself. Every leg has a recognizer of its own, and
+all of them one clock, on which the call begins at 0. An adapter of a protocol is a :class:`CallSource`: it
+opens a call at the :class:`~signaling.telephony.hub.CallHub`, puts audio and digits on its legs, and is told
+what was heard, where its protocol has a way to say so::
+
+    adapter ──audio, digits──▶ Leg ──▶ Session      Call ──▶ subscribers, webhooks
+    adapter ◀── tell, hang_up ─ Call ◀── events ────────┘
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rtc_stt.events import Event
+from signaling.auth import OPEN
+
+__all__ = [
+    "AGENT",
+    "CALLER",
+    "DIGITS",
+    "MAX_LEGS",
+    "CallDetails",
+    "CallSource",
+    "clean_parameters",
+    "clean_text",
+]
+
+CALLER, AGENT = "caller", "agent"
+"""Labels of legs where the protocol gives no others: who calls, and whoever answers."""
+
+MAX_LEGS = 2
+"""Of a call, at a time."""
+
+DIGITS = frozenset("0123456789*#ABCD")
+"""What a telephone can press (RFC 4733 §3.2), hook flash excepted."""
+
+MAX_TEXT_CHARS = 256
+"""Of a name, an address, an id or a value that the other side tells."""
+
+MAX_PARAMETERS = 32
+MAX_NAME_CHARS = 64
+
+
+def clean_text(value: object) -> str:
+    """What the other side says of a call, fit to be told on: one line, NFC, of bounded length."""
+    text = unicodedata.normalize("NFC", str(value)[: 2 * MAX_TEXT_CHARS])
+    return "".join(c for c in text if c.isprintable() and not "\ud800" <= c <= "\udfff")[:MAX_TEXT_CHARS]
+
+
+def clean_parameters(values: Mapping[object, object]) -> dict[str, str]:
+    """Likewise of what it adds: texts by name, no more than :data:`MAX_PARAMETERS`."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if len(found) == MAX_PARAMETERS:
+            break
+        if isinstance(value, str | int | float | bool) and (key := clean_text(name)[:MAX_NAME_CHARS]):
+            found[key] = clean_text(value)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetails:
+    """What is known of a call when it begins. Texts have been through :func:`clean_text`."""
+
+    source: str
+    """The protocol, for metrics too, so one of few: ``sip``, ``siprec``, ``audiosocket``, ``twilio`` …"""
+    external_id: str = ""
+    """What the other side calls it: a SIP Call-ID, a call SID, a UUID."""
+    caller: str = ""
+    callee: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What else was told: custom parameters, headers, channel variables."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Of recognition, for all legs: the fields of a ``configure``."""
+    owner: str = OPEN
+    """The id of the key whose call it is: see :class:`~signaling.auth.Pass`."""
+    address: str = ""
+    """Where it came from, for limits; never told."""
+
+
+class CallSource(Protocol):
+    """What carries a call, as the call sees it. No method raises, waits or calls back at once."""
+
+    def tell(self, leg: str, event: Event) -> None:
+        """A leg was told this; for protocols with a way back. Its number and ids are those of the leg's
+        session."""
+
+    def play_out(self) -> None:
+        """Hand over the audio that waits for packets before it: the call is about to end."""
+
+    def hang_up(self, reason: str) -> None:
+        """The call has ended here, and every final has been told: let go of it, and tell the other side."""

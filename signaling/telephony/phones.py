@@ -1,0 +1,24 @@
+"""Puts telephony into the gateway: the hub, its endpoints, and the listeners that are configured."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from signaling.keys import GATE
+from signaling.registry import Registry
+from signaling.telephony.hub import CallHub
+from signaling.telephony.settings import Phones
+
+__all__ = ["CALLS", "add_phones"]
+
+CALLS = web.AppKey("calls", CallHub)
+"""All phone calls of this process."""
+
+
+def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
+    """Take phone calls.
+
+    Args:
+        streams: carries the sessions of their legs.
+    """
+    app[CALLS] = CallHub(streams, app[GATE].door, phones.telephony)

@@ -1,0 +1,1 @@
+"""Media streams: phone calls that carriers and PBXs send over WebSockets, each in its own words."""
