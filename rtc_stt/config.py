@@ -169,7 +169,7 @@ class Decoding:
     """The models and the machine they run on."""
 
     small_path: str | None = key(
-        "CT2_SMALL_PATH", None, "Fast tier: a CTranslate2 folder, or a name such as small."
+        "CT2_SMALL_PATH", None, "Fast tier: a CTranslate2 folder, a name such as small, or a URL."
     )
     medium_path: str | None = key(
         "CT2_MEDIUM_PATH", None, "Accurate tier: likewise, such as medium. Empty: no accurate tier."

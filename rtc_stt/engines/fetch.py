@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+from rtc_stt.engines import store
 from rtc_stt.errors import ModelError
 
-__all__ = ["locate"]
+__all__ = ["NAMES", "locate"]
 
 REPOSITORIES = {
     "large": "Systran/faster-whisper-large-v3",
@@ -24,11 +26,15 @@ FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json
 
 
 def locate(path_or_name: str) -> tuple[Path, str]:
-    """The folder of a model, and what to call it.
+    """The folder of a model, and what to call it. A URL is one that :func:`~rtc_stt.engines.store.fetch`
+    takes.
 
     Raises:
         ModelError: there is no such folder or name, or it cannot be fetched.
     """
+    if path_or_name.startswith(("http://", "https://")):
+        folder = store.fetch(path_or_name, progress=sys.stderr.isatty())
+        return folder, folder.name.rsplit("-", 1)[0]
     path = Path(path_or_name).expanduser()
     if path.is_dir():
         return path, path.name

@@ -16,6 +16,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
 from rtc_stt.audio import Samples
+from rtc_stt.cuda_libraries import preload
 from rtc_stt.engines.batching import FULL_FRAMES
 from rtc_stt.engines.encoded import Encoded
 from rtc_stt.engines.prompts import MAX_LENGTH
@@ -147,6 +148,8 @@ class Model:
 
     def _load(self) -> WhisperModel:
         try:
+            if self._how.get("device") != "cpu":
+                preload()
             if self._how.get("device") != "cpu" and ctranslate2.get_cuda_device_count():
                 return WhisperModel(str(self._path), **self._how)  # its threads only feed the device
             return begin_behind(lambda: WhisperModel(str(self._path), **self._how))
