@@ -100,6 +100,7 @@ def create_app(
         if phones:
             add_phones(app, streams, phones)
     if metrics:
+        metrics.limit_sessions(server.max_sessions)
         app.router.add_get("/metrics", metrics.scrape)
     if metrics and service:
         snapshot.add_routes(app, service, metrics)

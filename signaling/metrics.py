@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from rtc_stt.events import Event, TranscriptFinal, TranscriptPartial, UtteranceDropped
@@ -37,6 +44,7 @@ class Metrics(HttpMetrics):
         self._make_ingest_metrics()
         self._make_worker_metrics()
         self._make_http_metrics()
+        ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
         """Asks other processes for theirs; ``/metrics`` tells the sum."""
 
@@ -54,6 +62,7 @@ class Metrics(HttpMetrics):
     def _make_speech_metrics(self) -> None:
         counter, histogram = self._counter, self._histogram
         self._sessions = self._gauge("rtc_stt_sessions", "Open sessions.", "transport")
+        self._sessions_limit = self._gauge("rtc_stt_sessions_limit", "MAX_SESSIONS.")
         self._session_seconds = histogram(
             "rtc_stt_session_seconds", "Length of sessions.", buckets=(1, 10, 60, 300, 1800, 7200)
         )
@@ -154,6 +163,10 @@ class Metrics(HttpMetrics):
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
+
+    def limit_sessions(self, number: int) -> None:
+        """So many there may be."""
+        self._sessions_limit.set(number)
 
     def session_opened(self, transport: str) -> None:
         """See :class:`Instrument`."""

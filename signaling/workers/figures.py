@@ -17,8 +17,8 @@ Labels = tuple[tuple[str, str], ...]
 Figures = dict[tuple[str, str, str], dict[tuple[str, Labels], float]]
 """By family (name, help, type), then by sample (name, labels)."""
 
-BORN = "_created"
-"""Suffix of samples that tell when counting began: of several the earliest holds."""
+BORN = ("_created", "process_start_time_seconds")
+"""Ends of samples that tell when something began: of several the earliest holds."""
 
 
 def take(registry: CollectorRegistry) -> Figures:

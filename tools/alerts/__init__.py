@@ -1,0 +1,2 @@
+"""The rules of Prometheus, made from the objectives: ``python -m tools.alerts`` writes
+``deploy/prometheus/*.rules.yml``."""
