@@ -59,7 +59,7 @@ class SocketCarrier(LiveSocket):
         """See :class:`~signaling.line.Carrier`."""
         self._lose(reason)
 
-    def play_out(self) -> None:  # noqa: B027 — nothing waits here
+    def play_out(self) -> None:
         """See :class:`~signaling.line.Carrier`: nothing waits here."""
 
     async def wait(self) -> str | None:
@@ -75,7 +75,7 @@ class SocketCarrier(LiveSocket):
             self._line.figures.keep({})
             self._part()
 
-    def _part(self) -> None:  # noqa: B027 — most have nothing to do
+    def _part(self) -> None:
         """It carries the session no longer, which goes on."""
 
     async def close(self, *, flush: bool) -> None:
@@ -115,7 +115,7 @@ class SocketCarrier(LiveSocket):
                 self._session.receive_audio(samples)
             self._note_audio()
 
-    def _note_audio(self) -> None:  # noqa: B027 — likewise
+    def _note_audio(self) -> None:
         """Some more audio has been handed on."""
 
     def _begin_audio(self, form: AudioFormat) -> None:

@@ -18,8 +18,8 @@ from rtc_stt.errors import Unavailable
 from rtc_stt.events import Event
 from rtc_stt.testing import Said, render
 from rtc_stt.wire import encode_event
-from signaling import request as request_module
 from signaling import outbox
+from signaling import request as request_module
 from signaling.audio_format import AudioFormat
 from signaling.dialect_socket import MAX_MESSAGE_BYTES, speak
 from signaling.dialects.dialect import Act, Ask, Hear, Leave, Relay, Say
