@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
 from signaling.keys import GATE
 from signaling.registry import Registry
+from signaling.telephony.asterisk.server import AudioSocketServer
 from signaling.telephony.hub import CallHub
 from signaling.telephony.settings import Phones
 
@@ -30,3 +33,13 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
         instrument=gate.instrument,
         max_call_s=phones.sip.max_call_s,
     )
+    if phones.telephony.audiosocket_port:
+        app.cleanup_ctx.append(_take_audiosocket)
+
+
+async def _take_audiosocket(app: web.Application) -> AsyncIterator[None]:
+    hub = app[CALLS]
+    server = AudioSocketServer(hub, hub.settings.audiosocket_host, hub.settings.audiosocket_port)
+    await server.start()
+    yield
+    await server.close()
