@@ -8,8 +8,10 @@ from aiohttp import web
 
 from signaling.keys import GATE
 from signaling.registry import Registry
+from signaling.telephony import stream_routes
 from signaling.telephony.asterisk.server import AudioSocketServer
 from signaling.telephony.hub import CallHub
+from signaling.telephony.ownership import owner_for_sip
 from signaling.telephony.settings import Phones
 
 __all__ = ["CALLS", "add_phones"]
@@ -23,6 +25,9 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
 
     Args:
         streams: carries the sessions of their legs.
+
+    Raises:
+        ConfigError: ``SIP_OWNER`` or ``PUBLIC_URL`` is wrong.
     """
     gate = app[GATE]
     app[CALLS] = CallHub(
@@ -33,6 +38,7 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
         instrument=gate.instrument,
         max_call_s=phones.sip.max_call_s,
     )
+    stream_routes.add_routes(app, app[CALLS], owner_for_sip(gate.authority, phones.sip.sip_owner))
     if phones.telephony.audiosocket_port:
         app.cleanup_ctx.append(_take_audiosocket)
 

@@ -106,8 +106,8 @@ class MediaRoutes:
         Raises:
             Unavailable: as many calls go on, or are about to begin, as may.
         """
+        self._hub.check_room()
         try:
-            self._hub.check_room()
             if len(self._hub) + len(self._waiting) >= self._hub.settings.max_calls + MAX_HALF_OPEN:
                 raise Unavailable("too many calls are about to begin; try again in a moment")
             addresses = Counter(address for address in self._waiting.values() if address is not None)
@@ -165,7 +165,6 @@ class MediaRoutes:
         except Unavailable:
             if shown.token:
                 tokens.unspend(shown.token)
-            self._gate.instrument.phone_refused("full")
             raise
         self._waiting.pop(socket, None)
         return call

@@ -219,16 +219,19 @@ async def test_chan_websocket_is_heard(
 
 
 async def test_a_call_that_is_ended_here_is_hung_up_there(gateway: Gateway) -> None:
-    async with http(gateway) as session, session.ws_connect("/v1/calls/events") as heard:
-        async with session.ws_connect("/v1/media/asterisk", protocols=["media"]) as ws:
-            await ws.send_str(START.format(format="ulaw"))
-            await ws.send_bytes(b"\xff" * 160)
-            async with asyncio.timeout(10):
-                started = await heard.receive_json()
-                async with session.delete(f"/v1/calls/{started['call_id']}") as answer:
-                    assert answer.status == 204
-                assert await ws.receive_str() == "HANGUP"
-                assert (await ws.receive()).type is aiohttp.WSMsgType.CLOSE
+    async with (
+        asyncio.timeout(10),
+        http(gateway) as session,
+        session.ws_connect("/v1/calls/events") as heard,
+        session.ws_connect("/v1/media/asterisk", protocols=["media"]) as ws,
+    ):
+        await ws.send_str(START.format(format="ulaw"))
+        await ws.send_bytes(b"\xff" * 160)
+        started = await heard.receive_json()
+        async with session.delete(f"/v1/calls/{started['call_id']}") as answer:
+            assert answer.status == 204
+        assert await ws.receive_str() == "HANGUP"
+        assert (await ws.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_who_has_no_key_opens_no_stream(gateway: Gateway) -> None:

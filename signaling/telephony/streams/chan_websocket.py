@@ -16,14 +16,13 @@ section in ``websocket_client.conf``, the same for many calls.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rtc_stt.events import Event
 from signaling.audio_format import AudioFormat
 from signaling.stream_protocol import close_code
-from signaling.telephony.call_source import CALLER, clean_text
+from signaling.telephony.streams.reading import first_of, read_object
 from signaling.telephony.streams.stream_dialect import (
     Act,
     Bad,
@@ -31,14 +30,14 @@ from signaling.telephony.streams.stream_dialect import (
     Digit,
     Form,
     Hear,
-    Kind,
     Leave,
     Opening,
     Packets,
     Say,
 )
+from signaling.telephony.streams.wishes import read_wishes
 
-__all__ = ["CHAN_WEBSOCKET", "FORMATS", "ChanWebsocket"]
+__all__ = ["FORMATS", "ChanWebsocket"]
 
 FORMATS: Mapping[str, Form] = {
     "ulaw": AudioFormat("mulaw", 8_000, 1),
@@ -53,30 +52,27 @@ FORMATS: Mapping[str, Form] = {
     "g722": Packets("G722"),
     "opus": Packets("opus"),
 }
-"""Asterisk's names of what is understood here."""
+"""Asterisk's names of what is understood here; a message of ``opus`` is one packet (passthrough mode)."""
 
-MAX_TEXT_CHARS = 32_768
-"""Of one message: channel variables are part of the first."""
+UNSUPPORTED = 1003
+"""Close code: data that cannot be taken (RFC 6455 §7.4.1)."""
 
 MAX_WORDS = 32
-
-OPTIONS = ("language", "prompt", "hotwords")
-"""Of recognition, by the query."""
+"""Of a notification in plain text that are read."""
 
 
 class ChanWebsocket:
     """A :class:`~signaling.telephony.streams.stream_dialect.StreamDialect`.
 
     Args:
-        opening: its query may name the leg, as ``leg``; see ``v()`` of the dial string.
+        opening: its query (``v()`` of the dial string) may name who is heard, and how to listen.
     """
 
     def __init__(self, opening: Opening) -> None:
         self._query = opening.query
-        self._leg = clean_text(opening.query.get("leg", "")) or CALLER
+        self._leg = ""
         self._form: Form | None = None
         self._speaks_json = False
-        self._is_over = False
 
     def receive(self, message: str | bytes) -> Sequence[Act]:
         """See :class:`~signaling.telephony.streams.stream_dialect.StreamDialect`."""
@@ -84,38 +80,38 @@ class ChanWebsocket:
             if self._form is None:
                 return (Bad("order", "audio comes after MEDIA_START"),)
             return (Hear(self._leg, self._form, message),) if message else ()
-        found = _read(message)
-        if isinstance(found, Bad):
-            return (found,)
+        is_json = message.lstrip().startswith("{")
+        found = read_object(message) if is_json else _read_plain(message)
+        if found is None:
+            return (Bad("json", "this is no JSON object"),)
         match found.get("event"):
             case "MEDIA_START" if self._form is None:
-                return self._start(found, is_json=message.lstrip().startswith("{"))
+                return (self._start(found, is_json=is_json),)
             case "DTMF_END" if self._form is not None:
-                return (Digit(self._leg, str(found.get("digit", ""))[:1]),)
-            case _:  # MEDIA_XON, STATUS, QUEUE_DRAINED … are about audio that we never send
+                return (Digit(self._leg, first_of(found, "digit")[:1]),)
+            case _ if self._form is None:
+                return (Bad("order", "a call begins with MEDIA_START"),)
+            case _:  # MEDIA_XON, STATUS, QUEUE_DRAINED … are about audio for the caller, and there is none
                 return ()
 
-    def _start(self, found: Mapping[str, Any], *, is_json: bool) -> Sequence[Act]:
-        name = str(found.get("format", ""))
-        form = FORMATS.get(name)
+    def _start(self, found: Mapping[str, Any], *, is_json: bool) -> Act:
+        form = FORMATS.get(first_of(found, "format"))
         if form is None:
-            return (
-                Leave(close_code("bad_request"), "put c(ulaw), c(alaw) or c(slin16) into the dial string"),
+            return Leave(
+                UNSUPPORTED, "put c(ulaw), c(alaw), c(g722), c(opus) or c(slin16) into the dial string"
             )
-        self._form, self._speaks_json = form, is_json
-        told = {key: found[key] for key in ("connection_id", "channel", "format") if key in found}
         variables = found.get("channel_variables")
-        taken = (*OPTIONS, "leg", "caller", "callee")
-        query = {key: value for key, value in self._query.items() if key not in taken}
-        return (
-            Begin(
-                legs=(self._leg,),
-                external_id=str(found.get("channel_id") or found.get("channel") or ""),
-                caller=self._query.get("caller", ""),
-                callee=self._query.get("callee", ""),
-                parameters=query | told | (variables if isinstance(variables, dict) else {}),
-                options={key: self._query[key] for key in OPTIONS if key in self._query},
-            ),
+        wishes = read_wishes(self._query, variables if isinstance(variables, dict) else {})
+        self._form, self._speaks_json, self._leg = form, is_json, wishes.legs[0]
+        told = {name: first_of(found, name) for name in ("connection_id", "channel", "format")}
+        return Begin(
+            legs=(self._leg,),
+            external_id=first_of(found, "channel_id", "channel"),
+            caller=wishes.caller,
+            callee=wishes.callee,
+            parameters={name: value for name, value in told.items() if value} | wishes.parameters,
+            options=wishes.options,
+            token=wishes.token,
         )
 
     def play_out(self) -> Sequence[Act]:
@@ -137,18 +133,7 @@ class ChanWebsocket:
         return close_code(reason), reason
 
 
-def _read(message: str) -> dict[str, Any] | Bad:
-    """A notification as its fields; what it is called is its ``event``."""
-    if len(message) > MAX_TEXT_CHARS:
-        return Bad("size", f"a message has at most {MAX_TEXT_CHARS} characters")
-    if not message.lstrip().startswith("{"):
-        event, *words = message.split()[:MAX_WORDS] or [""]
-        return dict(word.split(":", 1) for word in words if ":" in word) | {"event": event}
-    try:
-        found = json.loads(message)
-    except (ValueError, RecursionError):
-        return Bad("json", "this is not JSON")
-    return found if isinstance(found, dict) else Bad("json", "this is no JSON object")
-
-
-CHAN_WEBSOCKET = Kind(ChanWebsocket, protocols=("media",))
+def _read_plain(message: str) -> dict[str, str]:
+    """``DTMF_END digit:5 channel_id:…`` as its fields; what is told is its ``event``."""
+    event, *words = message.split(maxsplit=MAX_WORDS)[:MAX_WORDS] or [""]
+    return dict(word.split(":", 1) for word in words if ":" in word) | {"event": event}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling.audio_format import AudioFormat
-from signaling.telephony.streams.chan_websocket import CHAN_WEBSOCKET, FORMATS, ChanWebsocket
+from signaling.telephony.streams.chan_websocket import FORMATS, ChanWebsocket
+from signaling.telephony.streams.dialects import KINDS
 from signaling.telephony.streams.stream_dialect import (
     Act,
     Bad,
@@ -131,7 +132,7 @@ def test_a_second_start_begins_nothing() -> None:
 
 def test_the_address_may_say_who_speaks_and_how_to_listen() -> None:
     dialect, act = begin(
-        PLAIN, leg="agent", caller="+49301234", callee="100", language="de", prompt="Namen", ticket="7"
+        PLAIN, legs="agent", caller="+49301234", callee="100", language="de", prompt="Namen", ticket="7"
     )
     assert (act.legs, act.caller, act.callee) == (("agent",), "+49301234", "100")
     assert act.options == {"language": "de", "prompt": "Namen"}
@@ -141,8 +142,8 @@ def test_the_address_may_say_who_speaks_and_how_to_listen() -> None:
 
 
 def test_its_subprotocol_is_media() -> None:
-    assert CHAN_WEBSOCKET.protocols == ("media",)
-    assert isinstance(CHAN_WEBSOCKET.make(Opening()), ChanWebsocket)
+    assert KINDS["asterisk"].protocols == ("media",)
+    assert isinstance(KINDS["asterisk"].make(Opening()), ChanWebsocket)
 
 
 messages = (
