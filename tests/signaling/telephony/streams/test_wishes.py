@@ -10,7 +10,14 @@ from signaling.telephony.streams.wishes import read_language, read_wishes
 
 def test_what_means_something_is_no_parameter():
     wishes = read_wishes(
-        {"token": "st_x", "language": "en-GB", "hotwords": "Acme", "prompt": "billing", "from": "+1", "to": "2"},
+        {
+            "token": "st_x",
+            "language": "en-GB",
+            "hotwords": "Acme",
+            "prompt": "billing",
+            "from": "+1",
+            "to": "2",
+        },
         {"order": 17, "legs": "customer,clerk", "language": "de"},
     )
     assert wishes.token == "st_x"
