@@ -49,9 +49,9 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
     if phones.webhooks.webhook_url:
         app[_WEBHOOKS] = WebhookSender(phones.webhooks, gate.instrument)
         hub.subscribe(app[_WEBHOOKS].hear)
+    app.cleanup_ctx.append(_closing)
     if phones.telephony.audiosocket_port:
         app.cleanup_ctx.append(_take_audiosocket)
-    app.cleanup_ctx.append(_closing)
 
 
 async def drain(app: web.Application, seconds: float) -> None:
