@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import WSMsgType, web
 
-from rtc_stt.errors import ClientError, Unavailable
+from rtc_stt.errors import ClientError, QuotaExceeded, Unavailable
 from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
 from signaling.live_socket import LiveSocket
@@ -235,7 +235,7 @@ class MediaSocket(LiveSocket):
                 self._hang_up_there(reason)
             case Leave():
                 self._leaving = act
-                self._lose("bad_request")
+                self._lose("malformed")
 
     def _begin(self, act: Begin) -> None:
         try:
@@ -248,7 +248,7 @@ class MediaSocket(LiveSocket):
             for label in act.legs:
                 self._add(label)
         except (ClientError, Unavailable) as error:
-            self._call.end(error.type)
+            self._call.end(error.type if isinstance(error, QuotaExceeded) else "no_room")
 
     def _hang_up_there(self, reason: str) -> None:
         """The other side says that it is over: its connection stays until every final is told."""
@@ -262,7 +262,7 @@ class MediaSocket(LiveSocket):
         self._instrument.message_refused(reason)
         if self._call is None or self._bad > MAX_BAD:
             self._leaving = Leave(close_code("abuse"), words)
-            self._lose("abuse" if self._call else "bad_request")
+            self._lose("abuse" if self._call else "malformed")
 
     def _say_all(self, acts: Iterable[Act]) -> None:
         for act in acts:

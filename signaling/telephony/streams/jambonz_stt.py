@@ -46,6 +46,7 @@ ENDED_WELL = ("stopped", "closed", "connection_lost", "deleted")
 ERRORS = {
     "drained": "the server is shutting down",
     "unavailable": "the server has no room; try again later",
+    "no_room": "the server has no room; try again later",
     "too_many": "all sessions of this key are taken",
     "quota_exceeded": "the quota of this key is used up",
     "unauthorized": "a key is needed",
@@ -134,7 +135,7 @@ class JambonzStt:
         one."""
         if reason in ENDED_WELL:
             return ()
-        wrong = ERRORS.get(reason) or (self._wrong if reason in ("bad_request", "abuse") else "")
+        wrong = ERRORS.get(reason) or (self._wrong if reason in ("malformed", "abuse") else "")
         return (Say(json.dumps({"type": "error", "error": wrong or "the server made a mistake"})),)
 
     def farewell(self, reason: str) -> tuple[int, str]:
