@@ -26,6 +26,9 @@ ENOUGH = 3
 LOUD = 0.25
 """Level and roughness, of full scale, of a reading that is wrong: far above all that is said."""
 
+LIKELY = 0.4
+"""Of the right reading, at most. A fax tone at full scale is over it in every reading."""
+
 RATIO = 0.5
 """By how much a reading has to be better than the one that is stated."""
 
@@ -61,7 +64,7 @@ def vote(payload: bytes) -> str | None:
         return None
     if stated < RATIO * found[best]:
         return "pcm_s16le"
-    if stated > LOUD and found[best] < RATIO * stated:
+    if stated > LOUD and found[best] < min(LIKELY, RATIO * stated):
         return best
     return None
 

@@ -12,6 +12,7 @@ and the caller would be cut off; after a hang-up the dial plan goes on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -170,8 +171,9 @@ class _Connection:
         self._has_hung_up = True
         transport = self._writer.transport
         if not transport.is_closing():
-            transport.write(HANG_UP)
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # it has gone
+                transport.write(HANG_UP)
+                transport.write_eof()
         self._after(LINGER_S, transport.abort)
 
     # ── Its life ────────────────────────────────────────────────────────────
