@@ -24,7 +24,6 @@ from rtc_stt.instrument import Instrument
 from signaling.live_socket import LiveSocket
 from signaling.stream_protocol import close_code
 from signaling.telephony.call import Call, Leg
-from signaling.telephony.call_source import clean_parameters
 from signaling.telephony.streams.leg_audio import LegAudio
 from signaling.telephony.streams.stream_dialect import (
     Act,
@@ -224,7 +223,7 @@ class MediaSocket(LiveSocket):
                     self._call.hold(leg, on)
             case Note(parameters):
                 if self._call:
-                    self._call.note(clean_parameters(parameters))
+                    self._call.note(parameters)
             case Warn(code, message, leg):
                 self._warn(code, message, leg)
             case Bad(reason, words):

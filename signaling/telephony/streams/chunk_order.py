@@ -35,13 +35,13 @@ class ChunkOrder(Generic[T]):
 
     def push(self, number: int, chunk: T) -> list[tuple[T, bool]]:
         """Take a chunk; gives those whose turn it is, each with whether some before it were given up."""
-        if self._next is None and number <= FIRST:
-            self._next = number
         at = self._next if self._next is not None else min(self._held, default=number)
         if abs(number - at) > FAR:
             out = self.flush()
             self._next = number + 1
             return [*out, (chunk, False)]
+        if self._next is None and number <= FIRST:
+            self._next = number
         if number in self._held or (self._next is not None and number < self._next):
             self.late += 1
             return []
