@@ -124,6 +124,7 @@ async def test_a_stream_is_a_call(gateway):
     assert (final["text"], final["leg"]) == ("hello there", "caller")
     (digit,) = of_type(gateway, "dtmf")
     assert (digit["digit"], digit["leg"]) == ("5", "caller")
+    assert of_type(gateway, "leg.ended")[0]["stats"]["codec"] == "PCMU"
     assert end["reason"] == "stopped"
     assert 2_190 <= end["legs"]["caller"] <= 2_400
     assert [event["seq"] for event in gateway.told] == list(range(1, len(gateway.told) + 1))
