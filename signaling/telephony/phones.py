@@ -10,6 +10,7 @@ from aiohttp import web
 from signaling.keys import GATE
 from signaling.registry import Registry
 from signaling.telephony import call_routes, stream_routes
+from signaling.telephony.asterisk.server import AudioSocketServer
 from signaling.telephony.call_routes import CALLS
 from signaling.telephony.hub import CallHub
 from signaling.telephony.ownership import owner_for_sip
@@ -49,6 +50,8 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
         app[_WEBHOOKS] = WebhookSender(phones.webhooks, gate.instrument)
         hub.subscribe(app[_WEBHOOKS].hear)
     app.cleanup_ctx.append(_closing)
+    if phones.telephony.audiosocket_port:
+        app.cleanup_ctx.append(_take_audiosocket)
 
 
 async def drain(app: web.Application, seconds: float) -> None:
@@ -68,3 +71,11 @@ async def _closing(app: web.Application) -> AsyncIterator[None]:
     app[CALLS].close()
     if _WEBHOOKS in app:
         await app[_WEBHOOKS].aclose()
+
+
+async def _take_audiosocket(app: web.Application) -> AsyncIterator[None]:
+    hub = app[CALLS]
+    server = AudioSocketServer(hub, hub.settings.audiosocket_host, hub.settings.audiosocket_port)
+    await server.start()
+    yield
+    await server.close()

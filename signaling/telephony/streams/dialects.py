@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from signaling.telephony.streams import binary, twilio
+from signaling.telephony.streams.chan_websocket import ChanWebsocket
 from signaling.telephony.streams.jambonz_stt import JambonzStt
 from signaling.telephony.streams.stream_dialect import Kind
 from signaling.telephony.streams.twilio import JsonStream
@@ -25,5 +26,6 @@ KINDS: Mapping[str, Kind] = {
     "freeswitch": Kind(binary.freeswitch, protocols=FORKS),
     "jambonz": Kind(binary.jambonz, protocols=FORKS),
     "jambonz-stt": Kind(JambonzStt),
+    "asterisk": Kind(ChanWebsocket, protocols=("media",)),
 }
 """By the name in the path, which is the source of the call too."""
