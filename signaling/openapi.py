@@ -265,7 +265,12 @@ def _calls(json_of: Mapping[str, Schema]) -> Mapping[tuple[str, str], Operation]
         ),
         **{
             ("GET", path): _operation(
-                "Bring a phone call: a WebSocket", {}, 400, 404, 503, status=101, parameters=parameters
+                "Bring a phone call: a WebSocket; who may is told in several ways",
+                {},
+                *(400, 401, 404, 503),
+                status=101,
+                key=False,
+                parameters=parameters,
             )
             for path, parameters in (
                 ("/v1/media/{dialect}", [DIALECT]),
