@@ -152,8 +152,6 @@ class CallSocket:
                 return "closed"
             case WSMsgType.ERROR:
                 return "abuse"
-            case WSMsgType.PONG:
-                return ""
         if not self._messages.take(self._heard_at):
             return "abuse"
         if message.type is WSMsgType.PING and self._outbox:

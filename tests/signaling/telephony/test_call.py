@@ -248,7 +248,7 @@ async def test_a_call_that_lasts_too_long_is_ended():
 
 
 async def test_a_session_that_does_not_end_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(call_module, "FINISH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(call_module, "FINISH_S", 0.2)
     async with a_house(delay_s=1.0) as house:
         call, source = house.begin()
         call.add_leg("caller").receive_audio(utterance(LOW)[: SAMPLE_RATE // 2])
@@ -357,7 +357,8 @@ async def test_no_task_and_no_timer_is_left(monkeypatch):
         await until(lambda: not house.registry._tasks)
         assert asyncio.all_tasks() == before
         timers = [t for t in asyncio.get_running_loop()._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
-        assert not [timer for timer in timers if "Call" in repr(timer) or "abort" in repr(timer)]
+        assert not [timer for timer in timers if "Call.end" in repr(timer) or "abort" in repr(timer)]
+        assert len([timer for timer in timers if "CallHub" in repr(timer)]) == 1  # what is to be forgotten
         assert house.door.sessions == 0
 
 
