@@ -49,7 +49,8 @@ class CallSocket:
     Args:
         ws: not prepared yet.
         call_id: of the call that is heard; None: all.
-        last_seq: the number of the last event that is known.
+        last_seq: the number of the last event that is known; one that is beyond all that there are: none is
+            told that came before.
     """
 
     def __init__(self, ws: web.WebSocketResponse, call_id: str | None, last_seq: int) -> None:
@@ -67,7 +68,7 @@ class CallSocket:
 
     def hear(self, call_id: str, event: CallEvent) -> None:
         """See :class:`~signaling.telephony.audience.Listener`. What comes before it is live is in the log."""
-        if self._is_live and self._outbox and (self._call_id is None or event.seq > self._seq):
+        if self._is_live and self._outbox:
             self._outbox.put(event.text)
 
     def dismiss(self, reason: str) -> None:

@@ -200,6 +200,16 @@ async def test_a_leg_without_a_place_leaves_nothing_behind():
         house.begin()[0].add_leg("caller")  # its place is free
 
 
+async def test_nor_does_one_that_comes_while_the_server_drains():
+    async with a_house() as house:
+        call, _ = house.begin()
+        house.registry.draining = True
+        with pytest.raises(Unavailable):
+            call.add_leg("caller")
+        assert (house.door.half_open, house.door.sessions, len(house.registry)) == (0, 0, 0)
+        assert not call.legs
+
+
 async def test_the_limit_of_a_key_is_that_of_its_phones_too():
     async with a_house(access={"max_sessions_per_key": 1}) as house:
         house.begin(owner="k")[0].add_leg("caller")

@@ -271,6 +271,18 @@ async def test_all_calls_of_an_account_are_heard():
         assert mine.close_code == 1001
 
 
+async def test_one_who_wants_only_what_is_new_hears_that():
+    async with a_house() as house:
+        call, _ = house.begin()
+        call.digit("caller", "1")
+        url = f"/v1/calls/{call.id}/events?last_seq={2**53}"
+        ws = await house.client.ws_connect(url, headers=bearer(ACME))
+        await until(lambda: any(seat.listener._is_live for seat in house.hub.audience._seats.values()))
+        call.digit("caller", "2")
+        call.end("hung_up")
+        assert [event["type"] for event in await heard(ws)] == ["dtmf", "call.ended"]
+
+
 async def test_who_may_hear():
     async with a_house() as house:
         call, _ = house.begin()
