@@ -151,7 +151,10 @@ class JsonStream:
 
     def _parameters(self, body: Fields) -> Mapping[str, object]:
         for path in self._profile.parameters:
-            if isinstance(found := find(body, path), dict):
+            found = find(body, path)
+            if isinstance(found, list):  # as it is asked for: [{"name": …, "value": …}]
+                return {str(p.get("name", "")): p.get("value") for p in found if isinstance(p, dict)}
+            if isinstance(found, dict):
                 return found
         listed = first_of(body, *self._profile.parameter_list)
         pairs = [pair.partition("=") for pair in listed.replace(",", ";").split(";")]
