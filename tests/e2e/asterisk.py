@@ -14,7 +14,15 @@ UNPACKED = ROOT / "build" / "asterisk" / "files"
 
 MODULES = (
     *("pbx_config", "app_dial", "app_playback", "app_senddtmf", "app_chanspy", "app_originate", "func_shell"),
-    *("func_callerid", "func_strings", "func_channel", "bridge_simple", "bridge_softmix", "codec_ulaw", "codec_alaw"),
+    *(
+        "func_callerid",
+        "func_strings",
+        "func_channel",
+        "bridge_simple",
+        "bridge_softmix",
+        "codec_ulaw",
+        "codec_alaw",
+    ),
     *("codec_g722", "codec_resample", "format_wav", "format_pcm", "res_timing_timerfd", "res_sorcery_config"),
     *("res_sorcery_memory", "res_audiosocket", "app_audiosocket", "chan_audiosocket", "res_http_websocket"),
     *("res_websocket_client", "chan_websocket", "res_pjproject", "res_pjsip", "res_pjsip_session"),
@@ -67,7 +75,10 @@ class Asterisk:
         self._log = home / "console.log"
         with self._log.open("wb") as out:
             self.process = subprocess.Popen(
-                [*program, "-f", "-n", "-C", str(self._config)], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                [*program, "-f", "-n", "-C", str(self._config)],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
             )
 
     def ready(self, seconds: float = 20.0) -> None:
