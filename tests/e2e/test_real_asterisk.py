@@ -29,7 +29,7 @@ exten => play,1,Answer()
  same => n,Wait(0.5)
  same => n,Playback({clip})
  same => n,SendDTMF(5#,250)
- same => n,Wait(1.0)
+ same => n,Wait(2.5)
  same => n,Hangup()
 
 exten => app,1,Answer()
@@ -152,10 +152,18 @@ def exchange(tmp_path_factory: pytest.TempPathFactory, sentences: list[support.C
         found.end()
 
 
+def assert_on_the_clock(told: Told) -> None:
+    """Channels that wait send nothing: that is silence, and no time is cut out."""
+    ended = told[-1]
+    (heard_ms,) = ended["legs"].values()
+    assert ended["duration_ms"] - 1_700 <= heard_ms <= ended["duration_ms"] + 300
+
+
 def test_audiosocket_brings_speech_and_keys(exchange: Exchange) -> None:
     assert exchange.said("app") == exchange.text
     assert exchange.pressed("app") == ["5", "#"]
     assert exchange.told["app"][-1]["reason"] == "hangup"
+    assert_on_the_clock(exchange.told["app"])
     assert not exchange.warnings("app")
 
 
@@ -172,6 +180,7 @@ def test_chan_websocket_brings_speech_and_keys(exchange: Exchange, connection: s
     assert exchange.pressed(connection) == ["5", "#"]
     leg = "agent" if "agent" in OPTIONS[connection] else "caller"
     assert {event["leg"] for event in of(told, "transcript.final")} == {leg}
+    assert_on_the_clock(told)
     assert told[0]["external_id"].replace(".", "").isdigit(), "the id of the channel"
 
 
