@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.e2e
 
 KEY = "a-key-of-a-phone-system"
 STRANGER = "11111111-2222-4333-8444-555555555555"
+GUIDE = (support.ROOT / "docs/guides/asterisk.md").read_text(encoding="utf-8")
 SECONDS = 40.0
 """For all calls."""
 
@@ -31,6 +33,15 @@ exten => play,1,Answer()
  same => n,SendDTMF(5#,250)
  same => n,Wait(2.5)
  same => n,Hangup()
+
+exten => other,1,Answer()
+ same => n,Wait(4)
+ same => n,Playback({other})
+ same => n,Wait(1.5)
+ same => n,Hangup()
+
+exten => evil,1,Set(CALLERID(num)=+49"\\; touch {home}/evil\\; echo ")
+ same => n,Goto(stt-audiosocket,200,1)
 
 exten => app,1,Answer()
  same => n,AudioSocket(${{app}},127.0.0.1:{port})
@@ -66,6 +77,9 @@ connection_type = per_call_config
 connection_timeout = 2000
 """
 
+TAPPED = ("tapped-1", "tapped-2")
+"""Parties of one conversation, as the guide has it."""
+
 Told = list[dict[str, Any]]
 
 
@@ -85,27 +99,38 @@ async def call_all(url: str, pbx: Asterisk) -> dict[str, Told]:
                 expected = await answer.json()
             named[expected["call_id"]] = extension
             await asyncio.to_thread(pbx.cli, f"dialplan set global {extension} {expected['uuid']}")
-        calls = [*named.values(), *OPTIONS]
-        for extension in (*calls, "stranger"):
+        calls = [*named.values(), *OPTIONS, "evil", *TAPPED]
+        for extension in (*calls[: -len(TAPPED)], "stranger"):
             await asyncio.to_thread(pbx.originate, "play@stt", f"{extension}@stt")
+        await asyncio.to_thread(pbx.originate, "play@stt", "100@from-phones")
         async with asyncio.timeout(SECONDS):
             while sum(bool(of(one, "call.ended")) for one in told.values()) < len(calls):
                 event = await ws.receive_json()
-                if event["type"] == "call.started" and event["source"] == "asterisk":
-                    named[event["call_id"]] = event["parameters"]["connection_id"]
+                if event["call_id"] not in named:
+                    name = event["parameters"].get("connection_id", "evil")
+                    is_tap = name == "rtc-stt"
+                    named[event["call_id"]] = next(n for n in TAPPED if n not in told) if is_tap else name
                 told.setdefault(named[event["call_id"]], []).append(event)
     return told
+
+
+def from_guide(name: str) -> str:
+    """A block of the guide, as it is written."""
+    found = re.search(rf"<!-- test: {name} -->\n```\w*\n(.*?)```", GUIDE, re.DOTALL)
+    assert found
+    return found[1]
 
 
 class Exchange:
     """Both sides, and what was told of all calls between them."""
 
-    def __init__(self, home: Path, clip: support.Clip) -> None:
-        self.text = normalise(clip.text)
-        self._home = home
+    def __init__(self, home: Path, clips: list[support.Clip]) -> None:
+        self.text, self.other = (normalise(clip.text) for clip in clips)
+        self.home = home
         self._port = support.free_port()
-        audio = np.concatenate([support.silence(0.3), clip.audio, support.silence(0.3)])
-        support.write_wav(home / "clip.wav", audio, 8_000)
+        for name, clip in zip(("clip", "other"), clips, strict=True):
+            audio = np.concatenate([support.silence(0.3), clip.audio, support.silence(0.3)])
+            support.write_wav(home / f"{name}.wav", audio, 8_000)
         self.server = support.Process(
             home / "server.log", "demo", "--port", "0", API_KEYS=KEY, AUDIOSOCKET_PORT=str(self._port)
         )
@@ -115,13 +140,33 @@ class Exchange:
     def run(self) -> None:
         """Make all calls."""
         url = self.server.url()
-        extensions = DIALPLAN.format(clip=self._home / "clip", port=self._port, stranger=STRANGER)
-        extensions += "".join(DIAL.format(codec=codec, port=self._port) for codec in CODECS)
-        extensions += "".join(
-            WEBSOCKET.format(name=name, options=options) for name, options in OPTIONS.items()
+        extensions = DIALPLAN.format(
+            clip=self.home / "clip",
+            other=self.home / "other",
+            home=self.home,
+            port=self._port,
+            stranger=STRANGER,
         )
-        clients = [CLIENT.format(name=name, port=url.rpartition(":")[2], key=KEY) for name in OPTIONS]
-        self.pbx = Asterisk(self._home / "asterisk", extensions=extensions, websocket_client="".join(clients))
+        extensions += "".join(DIAL.format(codec=codec, port=self._port) for codec in CODECS)
+        for name, options in OPTIONS.items():
+            extensions += WEBSOCKET.format(name=name, options=options)
+        extensions += from_guide("tap").replace("PJSIP/${EXTEN}", "Local/other@stt/n")
+        announce = self.home / "stt-announce"
+        (self.home / "stt.key").write_text(KEY)
+        announce.write_text(
+            from_guide("announce")
+            .replace("/etc/asterisk/stt.key", str(self.home / "stt.key"))
+            .replace("http://stt.example:8080", url)
+        )
+        announce.chmod(0o755)
+        extensions += (
+            from_guide("audiosocket")
+            .replace("/usr/local/bin/stt-announce", str(announce))
+            .replace("10.0.0.20:9092", f"127.0.0.1:{self._port}")
+        )
+        port = url.rpartition(":")[2]
+        clients = [CLIENT.format(name=name, port=port, key=KEY) for name in (*OPTIONS, "rtc-stt")]
+        self.pbx = Asterisk(self.home / "asterisk", extensions=extensions, websocket_client="".join(clients))
         self.pbx.ready()
         self.told = asyncio.run(call_all(url, self.pbx))
 
@@ -143,7 +188,7 @@ class Exchange:
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory, sentences: list[support.Clip]) -> Iterator[Exchange]:
     required("Asterisk (tools/ensure_asterisk.sh)", "yes" if asterisk.is_there() else None)
-    found = Exchange(tmp_path_factory.mktemp("asterisk"), sentences[0])
+    found = Exchange(tmp_path_factory.mktemp("asterisk"), sentences[:2])
     try:
         found.run()
         yield found
@@ -187,3 +232,23 @@ def test_chan_websocket_brings_speech_and_keys(exchange: Exchange, connection: s
 def test_a_caller_who_is_not_expected_is_not_cut_off(exchange: Exchange) -> None:
     assert exchange.pbx
     assert "AFTERWARDS=yes" in exchange.pbx.cli("dialplan show globals")
+
+
+def test_two_parties_are_tapped_as_the_guide_says(exchange: Exchange) -> None:
+    said, conversations = {}, set()
+    for name in TAPPED:
+        started, *rest = exchange.told[name]
+        legs = {event["leg"] for event in of(rest, "transcript.final")}
+        said[legs.pop()] = exchange.said(name)
+        assert not legs
+        conversations.add(started["parameters"]["conversation"])
+    assert said == {"caller": exchange.text, "agent": exchange.other}
+    assert len(conversations) == 1
+
+
+def test_the_dial_plan_of_the_guide_announces_its_call_and_runs_no_shell_for_strangers(
+    exchange: Exchange,
+) -> None:
+    assert exchange.said("evil") == exchange.text
+    assert re.fullmatch(r"\+49\d*", exchange.told["evil"][0]["caller"])
+    assert not (exchange.home / "evil").exists()
