@@ -1,5 +1,5 @@
-"""Strangers at the SIP port and at the media ports of a server in a process of its own, while calls of sipp go
-on: the callers must not notice, and what is dropped or refused is counted.
+"""Strangers at the SIP port and at the media ports of a server in a process of its own, while calls of sipp
+go on: the callers must not notice, and what is dropped or refused is counted.
 """
 
 from __future__ import annotations

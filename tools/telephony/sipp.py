@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from tools.telephony.packets import Timed, write_pcap
 
-__all__ = ["SCENARIOS", "SippRun", "free_port", "run_sipp"]
+__all__ = ["SCENARIOS", "SippRun", "free_port", "free_sip_port", "run_sipp"]
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
@@ -35,6 +36,15 @@ def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM, address: str = "127.0
     with socket.socket(socket.AF_INET, kind) as sock:
         sock.bind((address, 0))
         return int(sock.getsockname()[1])
+
+
+def free_sip_port() -> int:
+    """One that is free for UDP and for TCP."""
+    while True:
+        port = free_port(socket.SOCK_STREAM)
+        with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as udp:
+            udp.bind(("127.0.0.1", port))
+            return port
 
 
 async def run_sipp(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e import support
 from tools.telephony.ear import CallEar
+from tools.telephony.sipp import free_sip_port
 
-__all__ = ["PhoneServer", "free_sip_port", "phone_server"]
+__all__ = ["PhoneServer", "phone_server"]
 
 
 @dataclass
@@ -27,17 +27,6 @@ class PhoneServer:
     def pid(self) -> int:
         """Of its process."""
         return self.process.process.pid
-
-
-def free_sip_port() -> int:
-    """One that is free for UDP and for TCP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            with contextlib.suppress(OSError):
-                udp.bind(("127.0.0.1", port))
-                return port
 
 
 @contextlib.asynccontextmanager
