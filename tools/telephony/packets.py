@@ -15,8 +15,9 @@ import numpy as np
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.bench.telephone import resample
 from rtc_stt.companding import compress
+from rtc_stt.media import read_audio
 
-__all__ = ["KEYS", "RATE", "Timed", "length", "play", "press", "speak", "write_pcap"]
+__all__ = ["KEYS", "RATE", "Timed", "length", "load", "play", "press", "speak", "write_pcap"]
 
 RATE = 8_000
 """Ticks a second of G.711 and of telephone events beside it."""
@@ -37,6 +38,11 @@ class Timed:
     at_s: float
     """When it leaves, from the beginning."""
     data: bytes
+
+
+def load(path: Path) -> Samples:
+    """A recording: 16 kHz mono, shape ``(n,)``."""
+    return np.concatenate(list(read_audio(path)))
 
 
 def speak(

@@ -8,9 +8,8 @@ import argparse
 import asyncio
 from typing import Any
 
-from rtc_stt.media import read_audio
 from tools.telephony.ear import CallEar
-from tools.telephony.packets import length, speak
+from tools.telephony.packets import length, load, speak
 from tools.telephony.sequence import CLIP, Answering, answering
 from tools.telephony.sipp import run_sipp
 
@@ -36,13 +35,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _measure(answers: Answering, between_s: float) -> dict[str, Any]:
-    packets = speak(next(iter(read_audio(CLIP))))
+    packets = speak(load(CLIP))
     speech_ms = round(length(packets) * 1000) + 1_000
     values = {
         "speech_ms": speech_ms, "more_ms": speech_ms, "expires": EXPIRES_S,
         "between_ms": round(between_s * 1000), "patience_ms": (EXPIRES_S + 15) * 1000,
     }  # fmt: skip
-    later = speak(next(iter(read_audio(CLIP))), ssrc=2)
+    later = speak(load(CLIP), ssrc=2)
     how = {"media": {"speech.pcap": packets, "more.pcap": later}, "values": values, "timeout": 600.0}
     patient = ("-recv_timeout", str((EXPIRES_S + 20) * 1000))
     async with CallEar(answers.url) as ear:

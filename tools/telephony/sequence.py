@@ -1,7 +1,7 @@
 """SIP calls one after the other, some at a time; what the server holds must not grow.
 
-sipp calls, speaks and hangs up; the server is a process of its own, and is looked at whenever no call is left:
-descriptors, UDP ports, asyncio tasks, threads, resident memory.
+sipp calls, speaks and hangs up; the server is a process of its own, and is looked at whenever no call is
+left: UDP ports, descriptors, asyncio tasks, threads, memory.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from typing import Any
 import psutil
 
 from rtc_stt.audio import SAMPLE_RATE
-from rtc_stt.media import read_audio
 from tools.ingest.cycles import Held, Watched, look
 from tools.telephony.ear import CallEar
-from tools.telephony.packets import speak
+from tools.telephony.packets import load, speak
 from tools.telephony.sipp import free_sip_port, run_sipp
 
 __all__ = ["HELP", "Looked", "add_arguments", "answering", "call_many", "measure"]
@@ -133,7 +132,7 @@ async def _measure(answers: Answering, count: int, at_once: int) -> tuple[list[L
 
 async def call_many(answers: Answering, count: int, at_once: int) -> tuple[int, int]:
     """So many calls; how many were told whole with some words in them, and the exit code of sipp."""
-    audio = next(iter(read_audio(CLIP)))[: round(SPEECH_S * SAMPLE_RATE)]
+    audio = load(CLIP)[: round(SPEECH_S * SAMPLE_RATE)]
     async with CallEar(answers.url) as ear:
         run = await run_sipp(
             "call", answers.sip_port, caller="sequence", media={"speech.pcap": speak(audio)},
