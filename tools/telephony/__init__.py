@@ -1,2 +1,1 @@
-"""What telephony does with many calls, bad lines and strangers: measurements, and the callers that make
-them."""
+"""What phone calls are made of, measured: filters, detectors, load and latency."""
