@@ -6,25 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
-import numpy as np
 import pytest
 import pytest_asyncio
 
-from rtc_stt.bench.words import normalise
 from tests.e2e.phones.server import PhoneServer, phone_server
-from tests.e2e.support import Clip, silence, until
+from tests.e2e.support import Clip, until
 from tools.ingest.watch import Holdings, metric
 from tools.telephony import strangers
-from tools.telephony.packets import speak
+from tools.telephony.honest import Honest
 from tools.telephony.sipp import run_sipp
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
-
-T = TypeVar("T")
 
 UNLISTED = "127.0.0.2"
 MAX_CALLS = 3
@@ -38,43 +33,11 @@ async def server(sipp: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         yield running
 
 
-class Honest:
-    """Calls that say the same clip, one after the other."""
-
-    def __init__(self, server: PhoneServer, clip: Clip) -> None:
-        self.server, self.clip = server, clip
-        self._audio = np.concatenate([silence(0.3), clip.audio, silence(0.9)])
-        self._count = 0
-
-    async def call(self, scenario: str = "call", **values: object) -> None:
-        """One call, understood."""
-        self._count += 1
-        name = f"honest-{self._count}"
-        run = await run_sipp(
-            scenario, self.server.sip_port, caller=name, media={"speech.pcap": speak(self._audio)},
-            values={"speech_ms": len(self._audio) // 16, **values},
-        )  # fmt: skip
-        assert run.code == 0, run.log
-        call = await self.server.ear.ended(f"{name}-1")
-        assert normalise(call.text()) == normalise(self.clip.text)
-        assert call.is_whole
-
-    async def during(self, attack: Coroutine[Any, Any, T]) -> T:
-        """Call until the attack is over, once at least."""
-        attacking = asyncio.ensure_future(attack)
-        try:
-            await self.call()
-            while not attacking.done():
-                await self.call()
-            return await attacking
-        finally:
-            attacking.cancel()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def honest(server: PhoneServer, digits: list[Clip]) -> AsyncIterator[Honest]:
-    caller = Honest(server, digits[0])
+    caller = Honest(server.ear, server.sip_port, digits[0].audio, digits[0].text)
     await caller.call()
+    assert not caller.wrong
     before = Holdings.of(server.pid, 0)
     yield caller
 
@@ -84,6 +47,13 @@ async def honest(server: PhoneServer, digits: list[Clip]) -> AsyncIterator[Hones
 
     assert await until(gone, 15), (before, Holdings.of(server.pid, 0))
     assert Holdings.of(server.pid, 0).rss_mib < before.rss_mib + 24
+
+
+@pytest.fixture(autouse=True)
+def unnoticed(honest: Honest) -> Iterator[None]:
+    """Whatever strangers do, every honest call is understood."""
+    yield
+    assert not honest.wrong
 
 
 async def refused(server: PhoneServer) -> dict[str, float]:
