@@ -65,7 +65,10 @@ class RtpPorts:
         raise Unavailable("every port of RTP_PORT_RANGE is taken; try again later")
 
     def _bind(self, port: int) -> socket.socket | None:
-        sock = socket.socket(self._family, socket.SOCK_DGRAM)
+        try:
+            sock = socket.socket(self._family, socket.SOCK_DGRAM)
+        except OSError as error:  # the process has as many descriptors as it may have
+            raise Unavailable("there are no sockets left; try again later") from error
         try:
             sock.setblocking(False)
             sock.bind((self._host, port))
@@ -73,8 +76,5 @@ class RtpPorts:
             sock.close()
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return None
-            raise
-        except BaseException:
-            sock.close()
-            raise
+            raise Unavailable("no socket for media can be had") from error
         return sock
