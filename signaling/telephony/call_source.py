@@ -24,8 +24,10 @@ __all__ = [
     "CALLER",
     "DIGITS",
     "MAX_LEGS",
+    "MAX_PARAMETERS",
     "CallDetails",
     "CallSource",
+    "clean_label",
     "clean_parameters",
     "clean_text",
 ]
@@ -43,6 +45,8 @@ MAX_TEXT_CHARS = 256
 """Of a name, an address, an id or a value that the other side tells."""
 
 MAX_PARAMETERS = 32
+"""Of a call, each a name and a value."""
+
 MAX_NAME_CHARS = 64
 
 
@@ -61,6 +65,11 @@ def clean_parameters(values: Mapping[object, object]) -> dict[str, str]:
         if isinstance(value, str | int | float | bool) and (key := clean_text(name)[:MAX_NAME_CHARS]):
             found[key] = clean_text(value)
     return found
+
+
+def clean_label(value: object) -> str:
+    """What the other side calls a party, fit for the label of a leg."""
+    return clean_text(value)[:MAX_NAME_CHARS] or "leg"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,4 +21,12 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
     Args:
         streams: carries the sessions of their legs.
     """
-    app[CALLS] = CallHub(streams, app[GATE].door, phones.telephony)
+    gate = app[GATE]
+    app[CALLS] = CallHub(
+        streams,
+        gate.door,
+        phones.telephony,
+        authority=gate.authority,
+        instrument=gate.instrument,
+        max_call_s=phones.sip.max_call_s,
+    )
