@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
+from rtc_stt.errors import ConfigError
 from signaling.keys import GATE
 from signaling.registry import Registry
 from signaling.telephony.hub import CallHub
-from signaling.telephony.settings import Phones
+from signaling.telephony.ownership import owner_for_sip
+from signaling.telephony.settings import Phones, Sip
 
 __all__ = ["CALLS", "add_phones"]
 
@@ -30,3 +34,27 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
         instrument=gate.instrument,
         max_call_s=phones.sip.max_call_s,
     )
+    if phones.sip.sip_port:
+        _add_sip(app, phones.sip)
+
+
+def _add_sip(app: web.Application, settings: Sip) -> None:
+    """Take calls over SIP, from the start of the application to its end.
+
+    Raises:
+        ConfigError: a key of SIP cannot be right, or what it needs is not installed.
+    """
+    try:
+        from signaling.telephony.sip.server import SipServer
+    except ImportError as error:
+        raise ConfigError("SIP_PORT: SIP needs more: pip install 'rtc-stt[sip]'") from error
+    gate = app[GATE]
+    owner = owner_for_sip(gate.authority, settings.sip_owner)
+    server = SipServer(app[CALLS], settings, gate.instrument, owner=owner)
+
+    async def listen(_app: web.Application) -> AsyncIterator[None]:
+        await server.start()
+        yield
+        await server.stop()
+
+    app.cleanup_ctx.append(listen)

@@ -7,6 +7,7 @@ Sockets are read by the loop's reader callback, many packets a turn, without a t
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import secrets
 import socket
@@ -123,15 +124,21 @@ class MediaStream:
 
     # ── What its call does ────────────────────────────────────────────────────────────
 
-    def negotiate(self, accepted: Accepted) -> Ours:
-        """Go by a description, the first or a further one; our side of it."""
+    def negotiate(self, accepted: Accepted, *, is_answer: bool = False) -> Ours:
+        """Go by a description, the first or a further one; our side of it.
+
+        Args:
+            is_answer: it answers an offer of ours, which had our key.
+        """
         now, before = time.monotonic(), self.accepted
         stream = accepted.stream
         if accepted.crypto is None:
             self._srtp, self.ours = None, None
         elif before is None or before.crypto != accepted.crypto or self.ours is None:
-            self._rekey(accepted.crypto, now)
+            self._rekey(accepted.crypto, now, self.ours if is_answer else None)
         self.accepted = accepted
+        if before and (before.stream.address, before.stream.port) != (stream.address, stream.port):
+            self._rtcp_source = None
         self._latch.expect((stream.address, stream.port) if stream.address and stream.port else None)
         codecs = {codec.payload_type: codec for codec in stream.codecs}
         self._event_rates = dict(stream.events)
@@ -153,6 +160,12 @@ class MediaStream:
             self._receiver.renegotiate(codecs, self._event_rates, now)
         self._heard_at = now
         return Ours(accepted, self.port, self.ours)
+
+    def offer(self) -> Ours:
+        """Our side as it stands, for an offer of ours: plain or with the keys that we have, and ready to
+        hear."""
+        assert self.accepted
+        return Ours(dataclasses.replace(self.accepted, direction="sendrecv"), self.port, self.ours)
 
     def hold(self, on: bool) -> None:
         """While on hold nothing has to come."""
@@ -209,10 +222,10 @@ class MediaStream:
             self._instrument.datagrams_refused(reason, count)
         self._srtp = self._srtp_before = None
 
-    def _rekey(self, theirs: Crypto, now: float) -> None:
+    def _rekey(self, theirs: Crypto, now: float, ours: Crypto | None) -> None:
         if self._srtp:
             self._srtp_before = self._srtp, now + REKEY_S
-        self.ours = Crypto(theirs.tag, theirs.suite, secrets.token_bytes(len(theirs.key)))
+        self.ours = ours or Crypto(theirs.tag, theirs.suite, secrets.token_bytes(len(theirs.key)))
         self._srtp = Srtp(theirs, self.ours)
 
     # ── In ────────────────────────────────────────────────────────────
@@ -283,7 +296,8 @@ class MediaStream:
         if locked is None or (self._srtp is None and source[0] != locked[0]):
             self._refused["stranger"] += 1
             return
-        if source != self._rtcp_source and not self._strays.take(now):
+        bucket = self._packets if source == self._rtcp_source else self._strays
+        if not bucket.take(now):
             self._refused["flood"] += 1
             return
         plain = self._srtp.unprotect_rtcp(data) if self._srtp else data

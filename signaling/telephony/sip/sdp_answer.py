@@ -27,7 +27,7 @@ from signaling.sdp import OPUS_PARAMETERS
 from signaling.telephony.sip.sdes import Crypto, write_crypto
 from signaling.telephony.sip.sdp import Direction, Stream
 
-__all__ = ["Accepted", "Ours", "accept_stream", "build_answer", "build_offer", "our_own"]
+__all__ = ["Accepted", "Ours", "accept_stream", "build_description", "our_own"]
 
 OUR_DIRECTION = {
     "sendrecv": "sendrecv",
@@ -90,32 +90,31 @@ def accept_stream(stream: Stream) -> Accepted | None:
     )
 
 
-def build_answer(
-    address: str, version: tuple[int, int], offered: Sequence[Stream], ours: Sequence[Ours | None]
+def build_description(
+    address: str,
+    version: tuple[int, int],
+    streams: Sequence[Stream],
+    ours: Sequence[Ours | None],
+    *,
+    is_offer: bool = False,
 ) -> bytes:
-    """The answer: one m-line for each of theirs, in their order (RFC 3264 §6).
+    """An answer: one m-line for each of theirs, in their order (RFC 3264 §6). Or an offer of ours, where an
+    INVITE had none (RFC 3261 §14.2): then with all codecs, so that they may choose.
 
     Args:
         address: where we receive, IPv4 or IPv6.
         version: number of the session, and of this description of it (``o=``).
-        ours: as many as ``offered``; None: that line is refused.
+        streams: theirs.
+        ours: as many; None: that line is refused.
     """
-    lines = _head(address, version)
-    for stream, own in zip(offered, ours, strict=True):
+    where = f"IN IP{6 if ':' in address else 4} {address}"
+    lines = ["v=0", f"o=- {version[0]} {version[1]} {where}", "s=-", f"c={where}", "t=0 0"]
+    for stream, own in zip(streams, ours, strict=True):
         if own is None:
-            formats = " ".join(stream.formats) or "0"
-            lines.append(f"m={stream.kind} 0 {stream.protocol} {formats}")
+            lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.formats) or '0'}")
         else:
-            lines += _line(own)
-    return _join(lines)
-
-
-def build_offer(address: str, version: tuple[int, int], ours: Sequence[Ours]) -> bytes:
-    """An offer of ours, where an INVITE had none (RFC 3261 §14.2): all codecs, so that they may choose."""
-    lines = _head(address, version)
-    for own in ours:
-        lines += _line(own, own.accepted.stream.codecs)
-    return _join(lines)
+            lines += _line(own, own.accepted.stream.codecs if is_offer else (own.accepted.codec,))
+    return ("\r\n".join(lines) + "\r\n").encode()
 
 
 def our_own() -> Accepted:
@@ -140,15 +139,9 @@ def our_own() -> Accepted:
     return Accepted(stream, codecs[0], (EVENTS, 8_000), None, "sendrecv")
 
 
-def _head(address: str, version: tuple[int, int]) -> list[str]:
-    where = f"IN IP{6 if ':' in address else 4} {address}"
-    return ["v=0", f"o=- {version[0]} {version[1]} {where}", "s=-", f"c={where}", "t=0 0"]
-
-
-def _line(own: Ours, codecs: Sequence[Codec] = ()) -> list[str]:
+def _line(own: Ours, codecs: Sequence[Codec]) -> list[str]:
     accepted = own.accepted
     stream = accepted.stream
-    codecs = codecs or (accepted.codec,)
     numbers = [codec.payload_type for codec in codecs]
     attributes = []
     for codec in codecs:
@@ -172,7 +165,3 @@ def _line(own: Ours, codecs: Sequence[Codec] = ()) -> list[str]:
         attributes.append("a=rtcp-mux")
     formats = " ".join(map(str, numbers))
     return [f"m=audio {own.port} {stream.protocol} {formats}", *attributes, f"a={accepted.direction}"]
-
-
-def _join(lines: Sequence[str]) -> bytes:
-    return ("\r\n".join(lines) + "\r\n").encode()
