@@ -229,6 +229,18 @@ class CallHub:
         """Those that are going on, and are the asker's; the newest first."""
         return [call for call in reversed(self.calls) if may_hear(self._authority, shown, call.account)]
 
+    def log_of(self, call_id: str) -> tuple[CallLog | None, bool]:
+        """What a call has told, and whether it is over; None where it has not begun."""
+        if call := self._calls.get(call_id):
+            return call.log, False
+        past = self._past.get(call_id)
+        return (past.log if past else None), not self._expected.get(call_id, time.monotonic())
+
+    def hang_up(self, call: Call | PastCall) -> None:
+        """End a call; one that has ended is no error."""
+        if isinstance(call, Call):
+            call.end("deleted")
+
     # ── Who listens ────────────────────────────────────────────────────────────
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:

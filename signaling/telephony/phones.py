@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from rtc_stt.errors import ConfigError
 from signaling.keys import GATE
 from signaling.registry import Registry
+from signaling.telephony import call_routes
+from signaling.telephony.call_routes import CALLS
 from signaling.telephony.hub import CallHub
 from signaling.telephony.ownership import owner_for_sip
-from signaling.telephony.settings import Phones, Sip
+from signaling.telephony.settings import Phones
+from signaling.telephony.sip.gateway import add_sip
+from signaling.telephony.webhooks import WebhookSender
 
-__all__ = ["CALLS", "add_phones"]
+__all__ = ["add_phones", "drain"]
 
-CALLS = web.AppKey("calls", CallHub)
-"""All phone calls of this process."""
+WEBHOOK_DRAIN_S = 10.0
+"""For the last events; within ``DRAIN_SECONDS``, or a second."""
+
+_WEBHOOKS = web.AppKey("webhooks", WebhookSender)
 
 
 def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
@@ -24,9 +30,13 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
 
     Args:
         streams: carries the sessions of their legs.
+
+    Raises:
+        ConfigError: the settings are not right.
     """
     gate = app[GATE]
-    app[CALLS] = CallHub(
+    owner_for_sip(gate.authority, phones.sip.sip_owner)
+    hub = CallHub(
         streams,
         gate.door,
         phones.telephony,
@@ -34,27 +44,28 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
         instrument=gate.instrument,
         max_call_s=phones.sip.max_call_s,
     )
-    if phones.sip.sip_port:
-        _add_sip(app, phones.sip)
+    call_routes.add_routes(app, hub)
+    add_sip(app, hub, phones.sip)
+    if phones.webhooks.webhook_url:
+        app[_WEBHOOKS] = WebhookSender(phones.webhooks, gate.instrument)
+        hub.subscribe(app[_WEBHOOKS].hear)
+    app.cleanup_ctx.append(_closing)
 
 
-def _add_sip(app: web.Application, settings: Sip) -> None:
-    """Take calls over SIP, from the start of the application to its end.
+async def drain(app: web.Application, seconds: float) -> None:
+    """End all calls, tell what is to be told of them, and see the listeners out. To do so twice does no
+    harm, nor where there are no phones."""
+    if CALLS not in app:
+        return
+    deadline = time.monotonic() + seconds
+    await app[CALLS].drain(seconds)
+    if _WEBHOOKS in app:
+        await app[_WEBHOOKS].drain(min(WEBHOOK_DRAIN_S, max(1.0, deadline - time.monotonic())))
+    app[CALLS].close()
 
-    Raises:
-        ConfigError: a key of SIP cannot be right, or what it needs is not installed.
-    """
-    try:
-        from signaling.telephony.sip.server import SipServer
-    except ImportError as error:
-        raise ConfigError("SIP_PORT: SIP needs more: pip install 'rtc-stt[sip]'") from error
-    gate = app[GATE]
-    owner = owner_for_sip(gate.authority, settings.sip_owner)
-    server = SipServer(app[CALLS], settings, gate.instrument, owner=owner)
 
-    async def listen(_app: web.Application) -> AsyncIterator[None]:
-        await server.start()
-        yield
-        await server.stop()
-
-    app.cleanup_ctx.append(listen)
+async def _closing(app: web.Application) -> AsyncIterator[None]:
+    yield
+    app[CALLS].close()
+    if _WEBHOOKS in app:
+        await app[_WEBHOOKS].aclose()
