@@ -17,7 +17,7 @@ PIECE_S = 0.25
 """What is worked off in one go: well under a millisecond of the loop's time, whatever the format."""
 
 TELEPHONE_RATE = 8_000
-"""In Hz. This one has a filter of our own: sharper than FFmpeg's, a fifth of its time (`tools.telephony
+"""In Hz. This one has a filter of our own, which takes a seventh of the time of FFmpeg's (`tools.telephony
 resample`), and in a call every piece is as short as its packet."""
 
 
