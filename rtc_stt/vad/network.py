@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from rtc_stt.vad.onnx_tensors import named_tensors
 
-__all__ = ["MEMORY", "Network", "load_networks"]
+__all__ = ["MEMORY", "Floats", "Network", "load_networks"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -85,6 +85,8 @@ class Network:
         """Samples in a window."""
         bins = self.size // 2 + 1
         self._taper = _taper(basis)
+        self.full_scale = 2 / (self.size * float(np.sum(np.square(self._taper))))
+        """The power of a sound is the sum of the squares of its spectrum, times this."""
         kernels = [weights[f"encoder.{n}.reparam_conv.weight"] for n in range(FRAMES)]
         for kernel, (inputs, outputs) in zip(kernels, pairwise((bins, 128, 64, 64, 128)), strict=True):
             if kernel.shape != (outputs, inputs, 3):
@@ -102,43 +104,12 @@ class Network:
         self._out = weights[f"{_OUT}.weight"][0, :, 0]
         self._out_bias = weights[f"{_OUT}.bias"][0]
 
-    def run(self, heard: Floats, memories: Floats) -> tuple[Floats, Floats]:
-        """One window of each of ``B`` streams, each with ``M`` memories.
+    def spectra(self, heard: Floats) -> Floats:
+        """Magnitudes, shape ``(B, FRAMES, size / 2 + 1)``.
 
         Args:
-            heard: context and window, shape ``(B, context + window)``.
-            memories: hidden and cell state, shape ``(2, B, M, MEMORY)``.
-
-        Returns:
-            Probabilities, shape ``(B, M)``, and the memories as they are then.
+            heard: context and window of ``B`` streams, shape ``(B, context + window)``.
         """
-        hidden, cell = memories
-        streams, count = hidden.shape[:2]
-        gates = _product(hidden.reshape(-1, MEMORY), self._hidden).reshape(streams, count, 4 * MEMORY)
-        gates += (_product(self._encode(heard), self._input) + self._gates)[:, None]
-        enter, forget, new, leave = (gates[..., n * MEMORY : (n + 1) * MEMORY] for n in range(4))
-        cell = _sigmoid(forget) * cell + _sigmoid(enter) * np.tanh(new)
-        hidden = _sigmoid(leave) * np.tanh(cell)
-        told = np.sum(np.maximum(hidden, 0) * self._out, axis=-1) + self._out_bias
-        return _sigmoid(told), np.stack([hidden, cell])
-
-    def _encode(self, heard: Floats) -> Floats:
-        """What is in each window, shape ``(B, 128)``."""
-        streams = len(heard)
-        spectra = self._spectra(heard).reshape(streams * FRAMES, -1)
-        taps = _product(spectra, self._first).reshape(streams, FRAMES, 3, 128)
-        found = taps[:, :, 1] + self._biases[0]
-        found[:, 1:] += taps[:, :-1, 0]
-        found[:, :-1] += taps[:, 1:, 2]
-        rows = np.maximum(found, 0).reshape(streams, FRAMES * 128)
-        # Stride 2: the first output sees frames (–, 0, 1), the second (1, 2, 3).
-        halves = [_product(rows[:, : 2 * 128], self._second[0]), _product(rows[:, 128:], self._second[1])]
-        rows = np.concatenate([np.maximum(half + self._biases[1], 0) for half in halves], axis=1)
-        rows = np.maximum(_product(rows, self._third) + self._biases[2], 0)
-        return np.asarray(np.maximum(_product(rows, self._fourth) + self._biases[3], 0), np.float32)
-
-    def _spectra(self, heard: Floats) -> Floats:
-        """Magnitudes, shape ``(B, FRAMES, size / 2 + 1)``."""
         hop = self.size // 2
         mirrored = heard[:, -2 : -2 - self.context : -1]
         padded = np.concatenate([heard, mirrored], axis=1)
@@ -148,6 +119,41 @@ class Network:
         )
         spectra = np.fft.rfft(frames * self._taper)
         return np.asarray(np.sqrt(np.square(spectra.real) + np.square(spectra.imag)), np.float32)
+
+    def run(self, spectra: Floats, memories: Floats) -> tuple[Floats, Floats]:
+        """One window of each of ``B`` streams, each with ``M`` memories.
+
+        Args:
+            spectra: of the windows, see :meth:`spectra`.
+            memories: hidden and cell state, shape ``(2, B, M, MEMORY)``.
+
+        Returns:
+            Probabilities, shape ``(B, M)``, and the memories as they are then.
+        """
+        hidden, cell = memories
+        streams, count = hidden.shape[:2]
+        gates = _product(hidden.reshape(-1, MEMORY), self._hidden).reshape(streams, count, 4 * MEMORY)
+        gates += (_product(self._encode(spectra), self._input) + self._gates)[:, None]
+        enter, forget, new, leave = (gates[..., n * MEMORY : (n + 1) * MEMORY] for n in range(4))
+        cell = _sigmoid(forget) * cell + _sigmoid(enter) * np.tanh(new)
+        hidden = _sigmoid(leave) * np.tanh(cell)
+        told = np.sum(np.maximum(hidden, 0) * self._out, axis=-1) + self._out_bias
+        return _sigmoid(told), np.stack([hidden, cell])
+
+    def _encode(self, spectra: Floats) -> Floats:
+        """What is in each window, shape ``(B, 128)``."""
+        streams = len(spectra)
+        rows = spectra.reshape(streams * FRAMES, -1)
+        taps = _product(rows, self._first).reshape(streams, FRAMES, 3, 128)
+        found = taps[:, :, 1] + self._biases[0]
+        found[:, 1:] += taps[:, :-1, 0]
+        found[:, :-1] += taps[:, 1:, 2]
+        rows = np.maximum(found, 0).reshape(streams, FRAMES * 128)
+        # Stride 2: the first output sees frames (–, 0, 1), the second (1, 2, 3).
+        halves = [_product(rows[:, : 2 * 128], self._second[0]), _product(rows[:, 128:], self._second[1])]
+        rows = np.concatenate([np.maximum(half + self._biases[1], 0) for half in halves], axis=1)
+        rows = np.maximum(_product(rows, self._third) + self._biases[2], 0)
+        return np.asarray(np.maximum(_product(rows, self._fourth) + self._biases[3], 0), np.float32)
 
 
 def _taper(basis: Floats) -> Floats:

@@ -50,7 +50,7 @@ def test_probabilities_and_memories_are_those_of_onnxruntime(networks, reference
     for window in voices(streams, 60, network.window, rate):
         heard = np.concatenate([context, window], axis=1)
         expected, state = reference.run(None, {"input": heard, "state": state, "sr": np.array(rate)})
-        judged, memories = network.run(heard, memories)
+        judged, memories = network.run(network.spectra(heard), memories)
         np.testing.assert_allclose(judged, expected, atol=1e-4)
         np.testing.assert_allclose(memories[:, :, 0], state, atol=1e-3)
         told.append(judged)
@@ -63,10 +63,10 @@ def test_each_memory_goes_its_own_way(networks):
     rng = np.random.default_rng(1)
     heard = rng.standard_normal((7, network.context + network.window)).astype(np.float32)
     memories = rng.standard_normal((2, 7, 3, MEMORY)).astype(np.float32)
-    judged, after = network.run(heard, memories)
+    judged, after = network.run(network.spectra(heard), memories)
     assert judged.shape == (7, 3)
     for number in range(3):
-        alone, left = network.run(heard, memories[:, :, number : number + 1])
+        alone, left = network.run(network.spectra(heard), memories[:, :, number : number + 1])
         np.testing.assert_allclose(judged[:, number], alone[:, 0], atol=1e-6)
         np.testing.assert_allclose(after[:, :, number], left[:, :, 0], atol=1e-5)
 
@@ -77,8 +77,8 @@ def test_how_many_share_a_call_makes_no_difference(networks, streams):
     heard = np.random.default_rng(2).standard_normal((64, network.context + network.window))
     heard = heard.astype(np.float32)
     memories = np.zeros((2, 64, 2, MEMORY), np.float32)
-    whole, _ = network.run(heard, memories)
-    part, _ = network.run(heard[:streams], memories[:, :streams])
+    whole, _ = network.run(network.spectra(heard), memories)
+    part, _ = network.run(network.spectra(heard[:streams]), memories[:, :streams])
     np.testing.assert_allclose(part, whole[:streams], atol=1e-6)
 
 
@@ -87,10 +87,18 @@ def test_nothing_overflows(networks, loudness):
     network = networks[16_000]
     memories = np.zeros((2, 1, 1, MEMORY), np.float32)
     for _ in range(20):
-        judged, memories = network.run(
-            np.full((1, network.context + network.window), loudness, np.float32), memories
-        )
+        heard = np.full((1, network.context + network.window), loudness, np.float32)
+        judged, memories = network.run(network.spectra(heard), memories)
     assert 0 <= judged[0, 0] <= 1
+
+
+@pytest.mark.parametrize("hertz", [200, 3_000])
+def test_spectra_hold_the_power_of_a_sound(networks, hertz):
+    for rate, network in networks.items():
+        times = np.arange(network.context + network.window) / rate
+        heard = np.sin(2 * np.pi * hertz * times)[None].astype(np.float32)
+        power = np.square(network.spectra(heard)).sum(axis=2).mean() * network.full_scale
+        assert power == pytest.approx(0.5, rel=0.1)
 
 
 def test_a_network_of_another_shape_is_refused(model):

@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-COMMANDS = ("resample",)
+COMMANDS = ("resample", "vad")
 
 
 def main() -> int:
