@@ -18,6 +18,9 @@ __all__ = ["SCENARIOS", "SippRun", "free_port", "free_sip_port", "run_sipp"]
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
+RECORDINGS = Path("/usr/share/sip-tester")
+"""What sipp's own scenarios play."""
+
 
 @dataclass(frozen=True)
 class SippRun:
@@ -27,8 +30,6 @@ class SippRun:
     """0: every call went as the scenario says."""
     log: str = field(repr=False)
     """Its errors, and the last messages."""
-    captured: str = ""
-    """What the scenario noted."""
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM, address: str = "127.0.0.1") -> int:
@@ -84,6 +85,7 @@ async def run_sipp(
             write_pcap(folder / file, packets)
         if scenario.startswith("-"):
             which = ["-sn", scenario.removeprefix("-")]
+            (folder / "pcap").symlink_to(RECORDINGS)
         else:
             text = (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
             for key, value in {"caller": caller, **(values or {})}.items():
@@ -114,10 +116,10 @@ async def _run(command: Sequence[str], folder: Path, timeout: float) -> SippRun:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-    told = [_tail(folder / name, size) for name, size in (("errors.log", 4_000), ("messages.log", 6_000))]
+    told = [_tail(folder / name, size) for name, size in (("errors.log", 4_000), ("messages.log", 20_000))]
     if code not in (0, 1):
         told.append(_tail(folder / "screen.log", 2_000))
-    return SippRun(code, "\n".join(told), _tail(folder / "captured.txt", 10_000))
+    return SippRun(code, "\n".join(told))
 
 
 def _tail(path: Path, size: int) -> str:
