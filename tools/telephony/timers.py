@@ -1,5 +1,5 @@
-"""The long timers of SIP at their true length: a call that outlives its session timer because it is refreshed,
-one that is not and is hung up on (RFC 4028), and one whose 200 is never acknowledged (RFC 3261 §13.3.1.4).
+"""The long timers of SIP at their true length: a call that outlives its session timer since it is refreshed,
+one that is not and is hung up on (RFC 4028), one whose 200 is never acknowledged (RFC 3261 §13.3.1.4).
 
 Takes about two minutes, for no session timer may be shorter than 90 s.
 """
