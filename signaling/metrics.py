@@ -151,7 +151,7 @@ class Metrics(HttpMetrics):
     def _make_phone_metrics(self) -> None:
         self._calls = self._gauge("rtc_stt_calls", "Phone calls that are going on.", "source")
         self._calls_ended = self._counter(
-            "rtc_stt_calls_total", "Phone calls that have ended, by why.", "source", "result"
+            "rtc_stt_calls_ended_total", "Phone calls that have ended, by why.", "source", "result"
         )
         self._call_seconds = self._histogram(
             "rtc_stt_call_seconds", "Length of phone calls.", buckets=(1, 10, 60, 300, 1800, 7200)

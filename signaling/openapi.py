@@ -223,7 +223,6 @@ def _field(field: Field) -> Schema:
 def _calls(json_of: Mapping[str, Schema]) -> Mapping[tuple[str, str], Operation]:
     """Of phone calls, by method and path."""
     call = "/v1/calls/{call_id}"
-    hears = {"status": 101, "key": True}
     return {
         ("GET", "/v1/calls"): _operation("Phone calls", json_of["Calls"], 400, 429, parameters=[LIMIT]),
         ("POST", "/v1/calls"): _operation(
@@ -239,10 +238,17 @@ def _calls(json_of: Mapping[str, Schema]) -> Mapping[tuple[str, str], Operation]
             "A token to hear a phone call", json_of["Token"], 404, 429, status=201, parameters=[CALL_ID]
         ),
         ("GET", f"{call}/events"): _operation(
-            "Hear a phone call: a WebSocket", {}, 400, 404, 429, 503, **hears, parameters=[CALL_ID, LAST_SEQ]
+            "Hear a phone call: a WebSocket",
+            {},
+            400,
+            404,
+            429,
+            503,
+            status=101,
+            parameters=[CALL_ID, LAST_SEQ],
         ),
         ("GET", "/v1/calls/events"): _operation(
-            "Hear all phone calls: a WebSocket", {}, 400, 429, 503, **hears
+            "Hear all phone calls: a WebSocket", {}, 400, 429, 503, status=101
         ),
     }
 

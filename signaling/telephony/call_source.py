@@ -14,7 +14,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from rtc_stt.events import EVENT_TYPES as SESSION_EVENT_TYPES
 from rtc_stt.events import Event
@@ -76,11 +76,11 @@ MAX_NAME_CHARS = 64
 
 def clean_text(value: object) -> str:
     """What the other side says of a call, fit to be told on: one line, NFC, of bounded length."""
-    text = unicodedata.normalize("NFC", str(value)[: 2 * MAX_TEXT_CHARS])
-    return "".join(c for c in text if c.isprintable() and not "\ud800" <= c <= "\udfff")[:MAX_TEXT_CHARS]
+    text = "".join(c for c in str(value)[: 2 * MAX_TEXT_CHARS] if c.isprintable())
+    return unicodedata.normalize("NFC", text)[:MAX_TEXT_CHARS]
 
 
-def clean_parameters(values: Mapping[object, object]) -> dict[str, str]:
+def clean_parameters(values: Mapping[Any, object]) -> dict[str, str]:
     """Likewise of what it adds: texts by name, no more than :data:`MAX_PARAMETERS`."""
     found: dict[str, str] = {}
     for name, value in values.items():

@@ -67,9 +67,10 @@ class Registrations:
 
     def claim(self, uuid: str, now: float) -> Registration | None:
         """It has come: what was said of it. Once only; the call is to begin within :data:`CLAIMED_S`."""
-        expected = self._expected.get(self._by_uuid.pop(uuid, ""))
+        expected = self._expected.get(self._by_uuid.get(uuid, ""))
         if expected is None or expected.deadline <= now:
             return None
+        del self._by_uuid[uuid]
         expected.claimed, expected.deadline = True, now + CLAIMED_S
         return expected.registration
 

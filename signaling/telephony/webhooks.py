@@ -64,10 +64,11 @@ class WebhookSender:
         self._idle = asyncio.Event()
         self._idle.set()
         self._was_well = True
+        self._is_over = False
 
     def hear(self, call: Call, event: CallEvent) -> None:
         """Post it, if it is one of those that are wanted."""
-        if event.type not in self._events:
+        if event.type not in self._events or self._is_over:
             return
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         # A dot would let one id run into the timestamp (Standard Webhooks, signature scheme): there is none.
@@ -88,7 +89,8 @@ class WebhookSender:
             await self._stop()
 
     async def aclose(self) -> None:
-        """Let go of all connections, whatever they still do."""
+        """Let go of all connections, whatever they still do. What is told from here on is not posted."""
+        self._is_over = True
         await self._stop()
         if self._session:
             await self._session.close()
