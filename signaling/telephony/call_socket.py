@@ -86,20 +86,21 @@ class CallSocket:
         """
         outbox = self._outbox = Outbox(self._ws, transport, self.dismiss)
         reader = asyncio.get_running_loop().create_task(self._read(), name="call-listener")
-        self._ping()
+        self._ping_later()
         try:
             if log:
                 await self._replay(outbox, log)
             self._is_live = True
             if is_over:
                 self.dismiss("ended")
-            await self._close(outbox, await self._gone)
+            reason = await self._gone
+            await _cancel(reader)  # aiohttp does not wait for the other's good-bye while somebody reads
+            await self._close(outbox, reason)
         finally:
             self._is_live = False
             if self._ping_timer:
                 self._ping_timer.cancel()
-            reader.cancel()
-            await asyncio.wait([reader])
+            await _cancel(reader)
 
     async def _replay(self, outbox: Outbox, log: CallLog) -> None:
         if not log.has_all_after(self._seq):
@@ -165,7 +166,15 @@ class CallSocket:
             return
         if self._outbox:
             self._outbox.put(b"", WSMsgType.PING)
+        self._ping_later()
+
+    def _ping_later(self) -> None:
         self._ping_timer = asyncio.get_running_loop().call_later(PING_S, self._ping)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _events_lost(call_id: str | None) -> str:

@@ -102,6 +102,13 @@ class ClientTransactions:
         ours.ack = ack
         self._send(ours.flow, ack)
 
+    def forget(self, branch: str) -> None:
+        """Its answer is of no interest any more."""
+        if branch in self._all:
+            self._timers.cancel(("our repeat", branch))
+            self._timers.cancel(("our end", branch))
+            del self._all[branch]
+
     def handle_repeat(self, branch: str, now: float) -> None:
         """A timer ``("our repeat", branch)`` is due: of an INVITE doubled without end (A), else up to ``T2``
         (E)."""

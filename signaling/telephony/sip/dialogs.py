@@ -277,7 +277,7 @@ class Dialogs:
     def handle_unacknowledged(self, transaction: Transaction, now: float) -> None:
         """A 200 of ours was repeated for ``64 · T1``, and no ACK came (§13.3.1.4)."""
         dialog = self._all.get(transaction.dialog)
-        if dialog is not None and dialog.unacked.pop(transaction.request.cseq, None):
+        if dialog is not None and dialog.unacked.pop(transaction.request.cseq, None) is not None:
             self._end(dialog, Turn.UNACKED, "no_ack", now)
 
     def handle_timer(self, kind: str, name: str, now: float) -> None:

@@ -37,7 +37,7 @@ MAX_LIST = 32
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 PIECE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|<[^<>]*>|[^",<]+|[,<"]')
-NAME_ADDR = re.compile(rf"(?P<name>{QUOTED}|[^\"<]*)<(?P<uri>[^<>\s]+)>\s*(?P<parameters>;.*)?")
+NAME_ADDR = re.compile(rf"(?P<name>{QUOTED}|[^\"<]*)\s*<(?P<uri>[^<>\s]+)>\s*(?P<parameters>;.*)?")
 ADDR_SPEC = re.compile(r"(?P<uri>[^<>;,\s\"]+)\s*(?P<parameters>;.*)?")
 PARAMETER = re.compile(
     rf";\s*(?P<name>[A-Za-z0-9.!%*_+`'~-]+)\s*(?:=\s*(?P<value>{QUOTED}|[^;,\s\"]+)\s*)?",

@@ -27,6 +27,7 @@ from signaling.telephony.sip.digits import DigitReceiver, Press
 from signaling.telephony.sip.latch import Latch, Source
 from signaling.telephony.sip.rtp_ports import RtpPair
 from signaling.telephony.sip.sdes import Crypto
+from signaling.telephony.sip.sdp import Direction
 from signaling.telephony.sip.sdp_answer import Accepted, Ours
 from signaling.telephony.sip.srtp import Srtp
 
@@ -106,7 +107,7 @@ class MediaStream:
         self._receiver: AudioReceiver | None = None
         self._digits = DigitReceiver()
         self._event_rates: dict[int, int] = {}
-        self._media: frozenset[int] = frozenset()
+        self._media: set[int] = set()
         self._latch = Latch()
         self._rtcp_source: Source | None = None
         self._srtp: Srtp | None = None
@@ -142,7 +143,8 @@ class MediaStream:
         self._latch.expect((stream.address, stream.port) if stream.address and stream.port else None)
         codecs = {codec.payload_type: codec for codec in stream.codecs}
         self._event_rates = dict(stream.events)
-        self._media = frozenset(codecs) | frozenset(stream.comfort_noise) | frozenset(self._event_rates)
+        # Those from before stay: packets may be on their way.
+        self._media |= {*codecs, *stream.comfort_noise, *self._event_rates}
         if self._receiver is None:
             self._receiver = AudioReceiver(
                 codecs,
@@ -161,11 +163,10 @@ class MediaStream:
         self._heard_at = now
         return Ours(accepted, self.port, self.ours)
 
-    def offer(self) -> Ours:
-        """Our side as it stands, for an offer of ours: plain or with the keys that we have, and ready to
-        hear."""
+    def offer(self, direction: Direction) -> Ours:
+        """Our side as it stands, for an offer of ours: plain, or with the key that we have."""
         assert self.accepted
-        return Ours(dataclasses.replace(self.accepted, direction="sendrecv"), self.port, self.ours)
+        return Ours(dataclasses.replace(self.accepted, direction=direction), self.port, self.ours)
 
     def hold(self, on: bool) -> None:
         """While on hold nothing has to come."""

@@ -46,7 +46,8 @@ class Refresher:
             self._desk.timers.cancel(("refresh", dialog.id))
 
     def stop(self, dialog: Dialog) -> None:
-        """The call is over."""
+        """The call is over. Who has had a re-INVITE of ours repeats its answer in vain."""
+        self._desk.ours.forget(dialog.refreshing)
         self._desk.timers.cancel(("expire", dialog.id))
         self._desk.timers.cancel(("refresh", dialog.id))
 
@@ -64,8 +65,8 @@ class Refresher:
             dialog.refreshing = self._desk.request(dialog, "UPDATE", now, extra)
             return
         body, content_type = dialog.description
-        extra += (("Content-Type", content_type),)
-        dialog.refreshing = self._desk.request(dialog, "INVITE", now, extra, body)
+        offer = (*extra, ("Content-Type", content_type))
+        dialog.refreshing = self._desk.request(dialog, "INVITE", now, offer, body)
 
     def receive(self, dialog: Dialog, asked: ClientTransaction, response: Response, now: float) -> bool:
         """An answer to that; False where it says that the call is over."""

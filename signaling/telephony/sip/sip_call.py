@@ -182,7 +182,7 @@ class SipCall:
         if body:
             return b""
         self._awaits_answer = True
-        return self._describe([line and line.offer() for line in self._lines], is_offer=True)
+        return self._describe([line.offer() if line else None for line in self._lines], is_offer=True)
 
     def confirm(self, body: bytes, content_type: str, parameters: Mapping[str, str]) -> None:
         """The ACK has come. Where the offer was ours, it has their answer.
@@ -343,7 +343,7 @@ class SipCall:
 
     def _who_is_who(self) -> dict[str, str]:
         """Parameters: of each leg's label who it is."""
-        told = {}
+        told: dict[str, str] = {}
         for label, person in self._people.items():
             told |= {f"{label}.name": person.name, f"{label}.aor": person.aor, f"{label}.role": person.role}
         return {name: value for name, value in told.items() if value}
@@ -355,7 +355,9 @@ class SipCall:
             external_id=clean_text(invitation.call_id),
             caller=invitation.caller,
             callee=invitation.callee,
-            parameters=clean_parameters({**invitation.parameters, **self._who_is_who()}),
+            parameters=clean_parameters(
+                dict[object, object](invitation.parameters) | dict(self._who_is_who())
+            ),
             owner=self._exchange.owner,
             address=invitation.address,
         )

@@ -156,7 +156,7 @@ class _Reader:
         self._count = 0
 
     def found(self) -> dict[str, Participant]:
-        people = {}
+        people: dict[str, Participant] = {}
         for person in self._people.values():
             for stream in person.sends:
                 if label := self._labels.get(stream):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from typing import Any
 
-__all__ = ["Timers"]
+__all__ = ["Name", "Timers"]
+
+Name = tuple[str, Any]
+"""The kind of a deadline, and whose it is."""
 
 SLACK = 64
 """Entries of the heap that may be out of date, besides as many as there are deadlines."""
@@ -15,14 +18,14 @@ class Timers:
     """A deadline for each name. Setting one again moves it."""
 
     def __init__(self) -> None:
-        self._at: dict[Hashable, tuple[float, int]] = {}
-        self._heap: list[tuple[float, int, Hashable]] = []
+        self._at: dict[Name, tuple[float, int]] = {}
+        self._heap: list[tuple[float, int, Name]] = []
         self._count = 0
 
     def __len__(self) -> int:
         return len(self._at)
 
-    def set(self, name: Hashable, at: float) -> None:
+    def set(self, name: Name, at: float) -> None:
         """It is due at ``at``."""
         self._count += 1
         self._at[name] = at, self._count
@@ -31,7 +34,7 @@ class Timers:
             self._heap = [(at, number, name) for name, (at, number) in self._at.items()]
             heapq.heapify(self._heap)
 
-    def cancel(self, name: Hashable) -> None:
+    def cancel(self, name: Name) -> None:
         """It is not due any more, if it was."""
         self._at.pop(name, None)
 
@@ -44,7 +47,7 @@ class Timers:
             heapq.heappop(self._heap)
         return None
 
-    def pop(self, now: float) -> Hashable | None:
+    def pop(self, now: float) -> Name | None:
         """The first that is due by ``now``, which is forgotten; None where there is none."""
         at = self.next()
         if at is None or at > now:

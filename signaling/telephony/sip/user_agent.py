@@ -193,8 +193,8 @@ class UserAgent:
             if self._meets_rules(request, flow, dialog):
                 self._do(request, flow, dialog, user, now)
         except BadRequest as error:
-            self._desk.count("malformed")
             code, phrase, extra = refusal(error)
+            self._desk.count("malformed" if code == 400 else "refused")
             self._desk.refuse(request, flow, code, phrase, extra)
 
     def _meets_rules(self, request: Request, flow: Flow, dialog: Dialog | None) -> bool:
@@ -250,7 +250,7 @@ class UserAgent:
                 case ("half", flow):
                     self._drop_connection(flow)
                 case (kind, name):
-                    self._dialogs.handle_timer(str(kind), str(name), now)
+                    self._dialogs.handle_timer(kind, name, now)
         return desk.take_effects()
 
     def next_deadline(self) -> float | None:

@@ -129,8 +129,8 @@ class Count:
     """Something was dropped or refused; for metrics."""
 
     reason: str
-    """One of few: ``malformed``, ``oversize``, ``unlisted``, ``auth``, ``rate``, ``amplification``, ``stray``
-    …"""
+    """One of few: ``malformed``, ``oversize``, ``unlisted``, ``auth``, ``rate``, ``amplification``,
+    ``stray``, ``full``, ``refused``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ def test_another_port_after_a_silence() -> None:
     late = SILENT_S + 1
     assert not lock.accept(moved, 1, 4 + 100, late)
     assert lock.accept(moved, 1, 5 + 100, late)
-    assert not lock.accept(PEER, 1, 6, late)
+    assert not lock.accept(OTHER, 1, 106, late)
+    assert lock.accept(PEER, 1, 6, late), "it is where it says that it is"
 
 
 def test_a_further_description_opens_the_lock_and_the_old_source_counts_until_the_new_one_speaks() -> None:

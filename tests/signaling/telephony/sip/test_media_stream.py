@@ -246,8 +246,9 @@ async def test_a_good_bye_plays_out_what_waits() -> None:
         line.peer.speak(3)
         line.peer.packet()  # does not come
         line.peer.speak(1)
-        line.peer.send(bytes.fromhex("80c90001") + (7).to_bytes(4, "big") + bytes.fromhex("81cb0001") +
-        b"\0\0\0\7") await until(lambda: line.ear.ms >= 100)
+        goodbye = bytes.fromhex("80c90001 00000007 81cb0001 00000007")
+        line.peer.send(goodbye)
+        await until(lambda: line.ear.ms >= 100)
 
 
 async def test_nothing_is_missed_while_on_hold() -> None:
