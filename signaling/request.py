@@ -187,6 +187,8 @@ def _reason(error: Exception) -> str | None:
 
 
 def _is_shared(path: str) -> bool:
+    if path.startswith("/v1/calls/"):
+        return path.endswith("/events")
     return path in SHARED_PATHS or path.startswith("/whip/")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import abc
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 
 from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
@@ -17,8 +16,8 @@ from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
 from rtc_stt.token_bucket import TokenBucket
 from signaling.audio_format import AudioFormat
-from signaling.data_channel import MAX_OUTSTANDING_BYTES
 from signaling.line import Line
+from signaling.outbox import Outbox
 from signaling.stream_audio import StreamAudio, pieces
 from signaling.stream_protocol import Flow
 
@@ -74,7 +73,7 @@ class SocketCarrier(abc.ABC):
         self._rest = b""  # a broken frame
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
-        self._outbox = _Outbox(ws, transport, self._lose)
+        self._outbox = Outbox(ws, transport, self._lose)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._heard_at = time.monotonic()
         self._is_live = is_live
@@ -237,66 +236,3 @@ class SocketCarrier(abc.ABC):
         """What follows from it happens later: the cause may be an event that the session is just telling."""
         if not self._gone.done():
             self._gone.set_result(reason)
-
-
-class _Outbox:
-    """What is on its way to a client: in order, and never more than it may be behind.
-
-    Args:
-        give_up: called where the client does not read.
-    """
-
-    def __init__(
-        self, ws: web.WebSocketResponse, transport: asyncio.WriteTransport, give_up: Callable[[str], None]
-    ) -> None:
-        self._ws = ws
-        self._transport = transport
-        self._give_up = give_up
-        self._waiting: deque[tuple[bytes, WSMsgType]] = deque()
-        self._bytes = 0
-        self._news = asyncio.Event()
-        self._is_over = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="outbox")
-
-    def put(self, message: str | bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
-        """Send it, after what waits."""
-        if self._is_over:
-            return
-        data = message.encode() if isinstance(message, str) else message
-        self._waiting.append((data, kind))
-        self._bytes += len(data)
-        self._news.set()
-        if self._bytes + self._transport.get_write_buffer_size() > MAX_OUTSTANDING_BYTES:
-            self._is_over = True
-            self._give_up("client_does_not_read")
-
-    async def flush(self, seconds: float) -> None:
-        """Until all has left, or so long."""
-        deadline = time.monotonic() + seconds
-        while (self._waiting or self._transport.get_write_buffer_size()) and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
-
-    async def close(self) -> None:
-        """Send nothing more. A client that has not read what was sent is cut off."""
-        self._is_over = True
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        del self._task  # that it was cancelled is told with frames that hold this
-        if self._transport.get_write_buffer_size():
-            self.abort()
-
-    def abort(self) -> None:
-        """Let go of the connection, whatever it still holds."""
-        self._transport.abort()
-
-    async def _run(self) -> None:
-        try:
-            while True:
-                while self._waiting:
-                    data, kind = self._waiting.popleft()
-                    self._bytes -= len(data)
-                    await self._ws.send_frame(data, kind)
-                self._news.clear()
-                await self._news.wait()
-        except ConnectionError:  # the reader learns of it too
-            self._is_over = True
