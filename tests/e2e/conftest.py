@@ -81,6 +81,18 @@ def turnserver() -> str:
 
 
 @pytest.fixture(scope="session")
+def sipp() -> str:
+    """The path of sipp."""
+    return required("sipp (sip-tester) on PATH", shutil.which("sipp"))
+
+
+@pytest.fixture(scope="session")
+def baresip_program() -> str:
+    """The path of baresip."""
+    return required("baresip on PATH", shutil.which("baresip"))
+
+
+@pytest.fixture(scope="session")
 def gstreamer() -> str:
     """The Python that has GStreamer's webrtcbin."""
     return required("GStreamer with webrtcbin and Python bindings", support.find_gstreamer())
