@@ -118,8 +118,10 @@ class SileroDetector:
         """The probabilities of these windows, shape ``(B,)``."""
         heard = np.concatenate([np.stack([state.context for state in states]), levelled], axis=1)
         spectra = self._network.spectra(heard)
-        judged, memories = self._network.run(spectra, np.stack([state.hidden for state in states], axis=1))
-        judged = judged.mean(axis=1)
+        of_memories, memories = self._network.run(
+            spectra, np.stack([state.hidden for state in states], axis=1)
+        )
+        judged: Floats = np.asarray(of_memories.mean(axis=1), np.float32)
         for number, state in enumerate(states):
             state.hidden = memories[:, number].copy()
             state.context = levelled[number, -len(state.context) :].copy()
