@@ -17,12 +17,15 @@ from tests.e2e.support import Clip, until
 from tools.ingest.watch import Holdings, metric
 from tools.telephony import strangers
 from tools.telephony.honest import Honest
+from tools.telephony.packets import Timed
 from tools.telephony.sipp import run_sipp
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 UNLISTED = "127.0.0.2"
-MAX_CALLS = 3
+MAX_CALLS = 12
+MAX_PER_ADDRESS = 64
+"""TCP connections."""
 CHANCE = random.Random(8)
 
 
@@ -121,8 +124,8 @@ async def test_connections_that_say_nothing(server: PhoneServer, honest: Honest)
             strangers.silent_connections(server.sip_port, 150, half),
         )
     )
-    assert closed[0] == 150, "an address that is not listed has no business here"
-    assert closed[1] > 0, "any number of connections is held open"
+    assert min(closed) >= 150 - MAX_PER_ADDRESS
+    assert (await refused(server)).get("connections", 0) > 0
 
 
 async def test_scans_for_extensions(server: PhoneServer, honest: Honest) -> None:
@@ -135,7 +138,7 @@ async def test_noise_from_a_second_source_is_not_heard(
     server: PhoneServer, honest: Honest, tmp_path: Path
 ) -> None:
     noted = tmp_path / "port"
-    before = await refused(server)
+    before = await _strangers(server)
 
     async def disturb() -> None:
         ports = await until(lambda: noted.exists() and noted.read_text().split())
@@ -146,15 +149,29 @@ async def test_noise_from_a_second_source_is_not_heard(
         await strangers.over_udp(int(ports[0]), flood, rate=600, linger_s=0)
 
     await asyncio.gather(honest.call("noted", ports=noted), disturb())
-    assert (await refused(server)).get("stranger", 0) > before.get("stranger", 0)
+    assert await _strangers(server) > before + 1_000
+
+
+async def _strangers(server: PhoneServer) -> float:
+    """Datagrams at media ports that were not of the caller."""
+    counts = await metric(server.url, "rtc_stt_datagrams_refused_total")
+    return counts.get('{reason="stranger"}', 0)
 
 
 async def test_one_call_too_many_is_busy(server: PhoneServer, honest: Honest) -> None:
-    calls = [asyncio.create_task(honest.call()) for _ in range(MAX_CALLS)]
+    hum = strangers.noise(CHANCE, 1)
+    filling = asyncio.create_task(
+        run_sipp(
+            "call", server.sip_port, caller="fill", media={"speech.pcap": [Timed(0.0, hum[0])]},
+            values={"speech_ms": 1_500}, calls=MAX_CALLS, rate=100,
+        )
+    )  # fmt: skip
     assert await until(lambda: sum(not call.is_over for call in server.ear.calls.values()) == MAX_CALLS)
     late = await run_sipp("busy", server.sip_port, caller="late", values={"refused": 486})
     assert late.code == 0, late.log
-    await asyncio.gather(*calls)
+    filled = await filling
+    assert filled.code == 0, filled.log
+    await honest.call()
 
 
 async def test_no_answer_is_larger_than_what_asked_for_it(sipp: str, tmp_path: Path) -> None:
