@@ -11,9 +11,9 @@ from rtc_stt.errors import BadRequest, Gone, Unauthorized, UnsupportedMedia
 from rtc_stt.events import PROTOCOL
 from signaling.auth import Pass
 from signaling.keys import GATE
+from signaling.live_socket import CLOSE_TIMEOUT_S
 from signaling.reception import caller_of
 from signaling.request import id_of, read_text
-from signaling.socket_carrier import CLOSE_TIMEOUT_S
 from signaling.telephony.announcement import MAX_BODY_BYTES, read_announcement
 from signaling.telephony.call_socket import MAX_MESSAGE_BYTES, CallSocket
 from signaling.telephony.hub import CallHub

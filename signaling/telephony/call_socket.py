@@ -20,8 +20,8 @@ from aiohttp import WSMessage, WSMsgType, web
 from rtc_stt.events import SessionError
 from rtc_stt.token_bucket import TokenBucket
 from rtc_stt.wire import encode_event
+from signaling.live_socket import CLOSE_TIMEOUT_S, FLUSH_TIMEOUT_S, PING_S, SILENCE_S
 from signaling.outbox import Outbox
-from signaling.socket_carrier import CLOSE_TIMEOUT_S, FLUSH_TIMEOUT_S, PING_S, SILENCE_S
 from signaling.stream_protocol import close_code
 from signaling.telephony.call_events import CallEvent, CallLog
 
