@@ -23,5 +23,5 @@ def test_what_we_say_can_be_read_by_another_parser(path):
         assert said.content_length == len(said.body)
         assert said.headers.getlist("Via")
         assert said.cseq.sequence
-        assert said.from_address.parameters["tag"]
+        assert said.from_address.uri
         assert said.to_address.uri
