@@ -156,6 +156,12 @@ class AudioReceiver:
         packet = None if self._closed else parse_rtp(data)
         if packet is None:
             self._counts["refused"] += not self._closed
+        else:
+            self.receive_packet(packet, now)
+
+    def receive_packet(self, packet: RtpPacket, now: float) -> None:
+        """The same, of one that has been taken apart."""
+        if self._closed:
             return
         self._now = now
         codec = self._codecs.get(packet.payload_type)

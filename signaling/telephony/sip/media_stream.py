@@ -265,11 +265,11 @@ class MediaStream:
         elif packet.payload_type not in self._media:
             self._refused["payload_type"] += 1
         elif self._latch.accept(source, packet.ssrc, packet.sequence, now, proven=self._srtp is not None):
-            self._take(plain, packet, now)
+            self._take(packet, now)
         else:
             self._refused["stranger"] += 1
 
-    def _take(self, plain: bytes, packet: RtpPacket, now: float) -> None:
+    def _take(self, packet: RtpPacket, now: float) -> None:
         assert self._receiver
         self._heard_at = now
         if not self._has_begun:
@@ -278,7 +278,7 @@ class MediaStream:
         if rate := self._event_rates.get(packet.payload_type):
             for press in self._digits.receive(packet, rate, now):
                 self._ear.press(press)
-        self._receiver.receive_rtp(plain, now)
+        self._receiver.receive_packet(packet, now)
 
     def _unprotect(self, data: bytes, now: float) -> bytes | None:
         if self._srtp is None:

@@ -337,3 +337,80 @@ async def test_a_port_that_is_taken_is_said() -> None:
         taken = Sip(sip_port=site.server.port)
         with pytest.raises(ConfigError, match="choose another SIP_PORT"):
             await SipServer(site.house.hub, taken, site.house.notes, owner=OPEN).start()
+
+
+async def test_a_recorder_without_room_for_both_legs_is_refused_whole() -> None:
+    async with a_site(server={"max_sessions": 1}) as site:
+        caller = await site.caller()
+        sdp = describe(4_000, "a=sendonly", "m=audio 4002 RTP/AVP 0", "a=sendonly")
+        body = multipart(("application/sdp", sdp), ("application/rs-metadata+xml", METADATA))
+        answer = await caller.invite(body, kind="multipart/mixed;boundary=foobar")
+        assert answer.code == 503
+        await until(lambda: len(site.house.hub) == 0)
+        assert [e["reason"] for e in site.events() if e["type"] == "call.ended"] == ["no_room"]
+
+
+async def test_streams_of_a_recorder_come_and_go() -> None:
+    async with a_site() as site:
+        caller, one, two = await site.caller(), site.peer(0, ssrc=1), site.peer(0, ssrc=2)
+
+        def streams(first: int, second: int | None, metadata: bytes = METADATA) -> bytes:
+            sdp = describe(first, "a=sendonly", "a=label:97")
+            if second is not None:
+                sdp += f"m=audio {second} RTP/AVP 0\r\na=sendonly\r\na=label:96\r\n".encode()
+            return multipart(("application/sdp", sdp), ("application/rs-metadata+xml", metadata))
+
+        kind = "multipart/mixed;boundary=foobar"
+        first = await caller.invite(streams(one.port, None), kind=kind, headers=["Require: siprec"])
+        assert first.code == 200
+        both = await caller.invite(streams(one.port, two.port, b"<broken>"), kind=kind)
+        assert both.body.count("a=recvonly") == 2
+        assert media_port(both) == media_port(first)
+        two.to = ("127.0.0.1", media_port(both, 1))
+        await say(two, HIGH)
+        await until(lambda: site.texts())
+        assert site.texts() == [("caller", "high")]
+        last = await caller.invite(streams(0, two.port), kind=kind)
+        assert media_port(last) == 0
+        assert media_port(last, 1) == media_port(both, 1)
+        await until(lambda: "leg.ended" in site.types())
+        told = site.events()
+        assert [e["leg"] for e in told if e["type"] in ("leg.started", "leg.ended")] == [
+            "agent",
+            "caller",
+            "agent",
+        ]
+        assert [e["code"] for e in told if e["type"] == "warning"] == ["siprec_metadata"]
+        assert [e["type"] for e in told if e["type"] == "call.updated"] != []
+        assert len(site.house.hub) == 1
+
+
+async def test_metadata_alone_change_no_media() -> None:
+    async with a_site() as site:
+        caller, phone, _ = await site.call()
+        answer = await caller.invite(METADATA, kind="application/rs-metadata+xml")
+        assert (answer.code, answer.body) == (200, "")
+        await say(phone, LOW)
+        await until(lambda: site.texts())
+        (updated,) = [e for e in site.events() if e["type"] == "call.updated"]
+        assert updated["parameters"]["97.aor"] == "tel:+15550100"
+
+
+async def test_a_second_source_and_a_flood_harm_neither_this_call_nor_others() -> None:
+    async with a_site() as site:
+        _, phone, _ = await site.call()
+        _, other, _ = await site.call()
+        phone.speak(1)
+        await asyncio.sleep(0.05)
+        stranger = site.peer(phone.to[1], ssrc=9, address="127.0.0.3")
+
+        async def flood() -> None:
+            while True:
+                stranger.speak(20)
+                await asyncio.sleep(0.002)
+
+        flooding = asyncio.create_task(flood())
+        await asyncio.gather(say(phone, LOW), say(other, HIGH))
+        await until(lambda: len(site.texts()) == 2)
+        flooding.cancel()
+        assert {text for _, text in site.texts()} == {"low", "high"}
