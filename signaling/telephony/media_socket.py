@@ -24,7 +24,6 @@ from rtc_stt.instrument import Instrument
 from signaling.live_socket import LiveSocket
 from signaling.stream_protocol import close_code
 from signaling.telephony.call import Call, Leg
-from signaling.telephony.call_source import clean_parameters
 from signaling.telephony.streams.leg_audio import LegAudio
 from signaling.telephony.streams.stream_dialect import (
     Act,
@@ -48,8 +47,8 @@ log = logging.getLogger(__name__)
 BEGIN_TIMEOUT_S = 10.0
 """From the upgrade to a call."""
 
-MAX_MESSAGE_BYTES = 256 * 1024
-"""Of one message. Exotel's largest, 100 KB of audio, is 134 KB as base64."""
+MAX_MESSAGE_BYTES = 160 * 1024
+"""Of one message: the worst is read in 3 ms. Exotel's largest, 100 KB of audio, is 137 KB as base64."""
 
 MAX_BAD = 50
 """Messages of a call that cannot be understood; at the next one the connection is closed."""
@@ -188,6 +187,8 @@ class MediaSocket(LiveSocket):
         samples = heard.audio.decode(piece)
         if samples is None:
             return
+        if not heard.has_begun:
+            heard.leg.update_stats({"codec": heard.audio.codec})
         if act.at_ms is not None:
             heard.leg.receive_at(act.at_ms, samples, lost=act.lost)
         else:
@@ -224,7 +225,7 @@ class MediaSocket(LiveSocket):
                     self._call.hold(leg, on)
             case Note(parameters):
                 if self._call:
-                    self._call.note(clean_parameters(parameters))
+                    self._call.note(parameters)
             case Warn(code, message, leg):
                 self._warn(code, message, leg)
             case Bad(reason, words):
