@@ -110,6 +110,7 @@ class Session:
         self._turn: asyncio.Handle | None = None  # to go on with the inbox
         self._judging: asyncio.Future[list[float]] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self._ending: str | None = None  # the reason, once it is to end
         self._started_at = clock()
         self._heard = 0  # samples
@@ -146,7 +147,8 @@ class Session:
         if self._inbox.backlog_s > MAX_BACKLOG_S:
             self.fail("overloaded", "the server cannot keep up with this stream; try again later")
             return
-        self._advance()
+        if self._inbox:  # two packets of 20 ms in five complete no window
+            self._advance()
 
     def receive_silence(self, samples: int, origin: Origin) -> None:
         """Take silence, an hour of it if need be: it is not judged, and made only as it is worked off.
@@ -370,11 +372,16 @@ class Session:
         self._set_timer()
 
     def _set_timer(self) -> None:
+        """Ring when the recognizer wants to. With each window of speech that is later: a timer that is set
+        for earlier stays, and finds nothing to do."""
+        deadline = self._recognizer.next_deadline()
         if self._timer:
+            if deadline is not None and self._rings_at <= deadline:
+                return
             self._timer.cancel()
             self._timer = None
-        deadline = self._recognizer.next_deadline()
         if deadline is not None:
+            self._rings_at = deadline
             delay = max(0.0, deadline - self._clock())
             self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
 
