@@ -138,8 +138,13 @@ async def test_closing_cancels_what_waits_and_what_comes(detector):
     assert all(answer.cancelled() for answer in answers)
 
 
+def pace(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr("rtc_stt.vad.batcher.PACE_S", seconds)
+    monkeypatch.setattr("rtc_stt.vad.batcher.SHARE_S", seconds)
+
+
 async def test_batches_begin_some_milliseconds_apart_so_that_many_share_one(batcher, detector, monkeypatch):
-    monkeypatch.setattr("rtc_stt.vad.batcher.PACE_S", 0.2)
+    pace(monkeypatch, 0.2)
     begun = asyncio.get_running_loop().time()
     await judged(batcher.detect(batcher.new_state(), windows(1)))
     answers = []
@@ -153,7 +158,7 @@ async def test_batches_begin_some_milliseconds_apart_so_that_many_share_one(batc
 
 
 async def test_a_full_batch_does_not_wait(batcher, detector, monkeypatch):
-    monkeypatch.setattr("rtc_stt.vad.batcher.PACE_S", 60)
+    pace(monkeypatch, 60)
     await judged(batcher.detect(batcher.new_state(), windows(1)))
     answers = [batcher.detect(batcher.new_state(), windows(1)) for _ in range(MAX_STREAMS)]
     for answer in answers:
@@ -162,7 +167,7 @@ async def test_a_full_batch_does_not_wait(batcher, detector, monkeypatch):
 
 
 async def test_closing_forgets_the_batch_that_was_to_come(detector, monkeypatch):
-    monkeypatch.setattr("rtc_stt.vad.batcher.PACE_S", 0.01)
+    pace(monkeypatch, 0.01)
     batcher = VadBatcher(detector)
     await judged(batcher.detect(batcher.new_state(), windows(1)))
     waiting = batcher.detect(batcher.new_state(), windows(1))
