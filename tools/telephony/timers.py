@@ -24,8 +24,8 @@ EXPIRES_S = 90
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How long. A session is refreshed at half of its time; at two thirds of 90 s the server gives up (RFC 4028
-    §10)."""
+    """How long. A session is refreshed at half of its time; at two thirds of 90 s the server gives up
+    (RFC 4028 §10)."""
     parser.add_argument(
         "--between", type=float, default=45, help="seconds between two refreshes (default: 45)"
     )

@@ -148,6 +148,7 @@ class SipServer:
                     ) from error
         if self.port != self._settings.sip_port:
             self._agent = self._make_agent(self.port)
+        assert self._udp
         asyncio.get_running_loop().add_reader(self._udp, self._read)
         log.info("SIP is listened for on port %d, UDP and TCP", self.port)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,6 +21,7 @@ from signaling.auth import OPEN
 from signaling.telephony.settings import Sip
 from signaling.telephony.sip.server import SipServer
 from tests.line import until
+from tests.rtp import rtp
 from tests.signaling.telephony.fakes import HIGH, LOW, House, a_house, silence, tone
 from tests.signaling.telephony.sip.caller import Caller, Message, describe, media_port
 from tests.signaling.telephony.sip.media import Peer
@@ -66,7 +68,7 @@ class Site:
 @contextlib.asynccontextmanager
 async def a_site(*, settings: dict[str, Any] | None = None, **house: Any) -> AsyncIterator[Site]:
     """One that leaves no socket, timer or task behind."""
-    sip = Sip(sip_allow=("127.0.0.1",), rtp_port_range="44000-44999", **settings or {})
+    sip = Sip(**{"sip_allow": ("127.0.0.1",), "rtp_port_range": "44000-44999"} | (settings or {}))
     before = len(os.listdir("/proc/self/fd"))
     async with a_house(**house) as running:
         server = SipServer(running.hub, sip, running.notes, owner=OPEN)
@@ -414,3 +416,27 @@ async def test_a_second_source_and_a_flood_harm_neither_this_call_nor_others() -
         await until(lambda: len(site.texts()) == 2)
         flooding.cancel()
         assert {text for _, text in site.texts()} == {"low", "high"}
+
+
+async def test_behind_a_nat_the_public_address_is_told() -> None:
+    async with a_site(settings={"sip_public_ip": "203.0.113.9"}) as site:
+        caller = await site.caller()
+        answer = await caller.invite(describe(4_000))
+        assert "c=IN IP4 203.0.113.9" in answer.body
+        assert f"203.0.113.9:{site.server.port}" in answer.field("Contact")
+
+
+async def test_over_ipv6() -> None:
+    async with a_site(settings={"sip_host": "::1", "sip_allow": ("::1",)}) as site:
+        caller = await Caller(("::1", site.server.port)).open("::1")
+        site.open.append(caller)
+        sdp = describe(4_000).replace(b"IP4 127.0.0.1", b"IP6 ::1")
+        answer = await caller.invite(sdp)
+        assert answer.code == 200
+        assert "c=IN IP6 ::1" in answer.body
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as phone:
+            for number in range(50):
+                phone.sendto(
+                    rtp(number, number * 160, bytes(160), payload_type=0), ("::1", media_port(answer))
+                )
+            await until(lambda: site.house.hub.calls[0].legs["caller"].clock.at_ms > 500)
