@@ -21,6 +21,7 @@ import pytest_asyncio
 from rtc_stt.audio import Samples
 from rtc_stt.bench.words import normalise
 from tests.e2e.phones.server import PhoneServer, phone_server
+from tests.e2e.phones.sipsak import sipsak
 from tests.e2e.support import Clip, silence, until
 from tools.ingest.watch import metric
 from tools.telephony.ear import HeardCall
@@ -217,8 +218,9 @@ async def test_a_session_timer_that_is_too_short_is_refused_with_the_least(runs:
     await runs.played("small_timer")
 
 
-async def test_what_it_can_do_is_told(runs: Runs) -> None:
+async def test_what_it_can_do_is_told(runs: Runs, server: PhoneServer, sipsak_program: str) -> None:
     await runs.played("options")
+    assert await sipsak(server.sip_port) == 0
 
 
 async def test_a_caller_who_gives_up_too_late_hangs_up(runs: Runs) -> None:
