@@ -109,6 +109,29 @@ class Instrument:
     def worker_scrape_failed(self) -> None:
         """A media worker did not tell its figures in time."""
 
+    def call_began(self, source: str) -> None:
+        """A phone call began over ``sip``, ``audiosocket``, ``twilio`` …"""
+
+    def call_ended(self, source: str, reason: str, seconds: float) -> None:
+        """It ended after so long; the reference of events has the reasons."""
+
+    def phone_refused(self, reason: str) -> None:
+        """What came by a protocol of telephones was not taken, or not answered: ``malformed``, ``unlisted``,
+        ``auth``, ``stranger``, ``full`` …; the reference of metrics has all."""
+
+    def listeners_changed(self, count: int) -> None:
+        """So many WebSockets hear calls."""
+
+    def webhook_settled(self, result: str) -> None:
+        """What became of an attempt to post an event: ``delivered``, ``failed`` (and will be tried again), or
+        it was given up: ``exhausted``, ``overflow``, ``off``, ``drained``."""
+
+    def webhooks_changed(self, waiting: int) -> None:
+        """So many events wait to be posted, those included that are being posted."""
+
+    def dead_letter_lost(self) -> None:
+        """An event that was given up could not be written to the file for these either."""
+
     def request_begun(self, endpoint: str) -> None:
         """A request has come to one of the endpoints that do the work, ``/v1/transcribe`` …"""
 

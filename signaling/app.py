@@ -48,6 +48,7 @@ from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
 from signaling.settings import Access, Server, WebRtc
 from signaling.snapshot import Service
 from signaling.telephony.phones import add_phones
+from signaling.telephony.phones import drain as drain_phones
 from signaling.telephony.settings import Phones
 from signaling.usage import Usage
 
@@ -109,8 +110,8 @@ def create_app(
     _listen_to(host, front)
 
     async def drain(seconds: float) -> None:
-        """Live sessions and recordings end side by side."""
-        await asyncio.gather(host.drain(seconds), transcribe.drain(app, seconds))
+        """Live sessions, recordings and phone calls end side by side."""
+        await asyncio.gather(host.drain(seconds), transcribe.drain(app, seconds), drain_phones(app, seconds))
 
     add_life(app, drain, server.drain_seconds)
     return app

@@ -82,6 +82,10 @@ class Authority:
         """A token for one session, in the name of a key. See :meth:`Tokens.issue`."""
         return self.tokens.issue(self._ids.get(key_id, key_id), now, nonce)
 
+    def sign(self, purpose: bytes, payload: bytes) -> bytes:
+        """A signature for what is no token of a session. ``purpose`` is one of its own, without a zero."""
+        return hmac.digest(self._secret, purpose + b"\0" + payload, "sha256")
+
     def identify(self, authorization: str | None, access_token: str | None = None) -> Pass:
         """Who asks, by the ``Authorization`` header or a token in the query.
 

@@ -22,6 +22,7 @@ from rtc_stt.gpu import GpuMonitor
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import Step
 from signaling.http_metrics import HttpMetrics
+from signaling.telephony.call_source import REASONS
 from signaling.workers import figures
 from signaling.workers.figures import Figures
 
@@ -42,6 +43,7 @@ class Metrics(HttpMetrics):
         self._make_decode_metrics()
         self._make_fallback_metrics()
         self._make_ingest_metrics()
+        self._make_phone_metrics()
         self._make_worker_metrics()
         self._make_http_metrics()
         ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
@@ -153,6 +155,24 @@ class Metrics(HttpMetrics):
             "rtc_stt_loop_lag_seconds",
             "How late the event loop is.",
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+        )
+
+    def _make_phone_metrics(self) -> None:
+        self._calls = self._gauge("rtc_stt_calls", "Phone calls that are going on.", "source")
+        self._calls_ended = self._counter(
+            "rtc_stt_calls_ended_total", "Phone calls that have ended, by why.", "source", "result"
+        )
+        self._call_seconds = self._histogram(
+            "rtc_stt_call_seconds", "Length of phone calls.", buckets=(1, 10, 60, 300, 1800, 7200)
+        )
+        self._phone_refused = self._counter(
+            "rtc_stt_phone_refused_total", "What protocols of telephones brought and was not taken.", "reason"
+        )
+        self._listeners = self._gauge("rtc_stt_call_listeners", "WebSockets that hear calls.")
+        self._webhooks = self._counter("rtc_stt_webhooks_total", "Attempts to post events.", "result")
+        self._webhooks_waiting = self._gauge("rtc_stt_webhooks_waiting", "Events that are to be posted.")
+        self._dead_letters_lost = self._counter(
+            "rtc_stt_dead_letters_lost_total", "Events that could be neither posted nor kept."
         )
 
     def _make_worker_metrics(self) -> None:
@@ -279,6 +299,36 @@ class Metrics(HttpMetrics):
     def half_open_changed(self, count: int) -> None:
         """See :class:`Instrument`."""
         self._half_open.set(count)
+
+    def call_began(self, source: str) -> None:
+        """See :class:`Instrument`."""
+        self._calls.labels(source).inc()
+
+    def call_ended(self, source: str, reason: str, seconds: float) -> None:
+        """See :class:`Instrument`."""
+        self._calls.labels(source).dec()
+        self._calls_ended.labels(source, reason if reason in REASONS else "other").inc()
+        self._call_seconds.observe(seconds)
+
+    def phone_refused(self, reason: str) -> None:
+        """See :class:`Instrument`."""
+        self._phone_refused.labels(reason).inc()
+
+    def listeners_changed(self, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._listeners.set(count)
+
+    def webhook_settled(self, result: str) -> None:
+        """See :class:`Instrument`."""
+        self._webhooks.labels(result).inc()
+
+    def webhooks_changed(self, waiting: int) -> None:
+        """See :class:`Instrument`."""
+        self._webhooks_waiting.set(waiting)
+
+    def dead_letter_lost(self) -> None:
+        """See :class:`Instrument`."""
+        self._dead_letters_lost.inc()
 
     def workers_changed(self, states: Mapping[str, int]) -> None:
         """See :class:`Instrument`."""

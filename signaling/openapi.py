@@ -18,6 +18,8 @@ from signaling.form import AUDIO, FIELDS, Field
 from signaling.keys import UPLOADS
 from signaling.listen_schemas import LIVE_PARAMETERS, RECORDED_PARAMETERS, recording_body
 from signaling.schemas import SCHEMAS, Schema, reference_to
+from signaling.telephony.call_routes import DEFAULT_LIMIT, MAX_LIMIT
+from signaling.telephony.streams.dialects import KINDS
 from signaling.upload import Limits
 from signaling.usage_routes import DEFAULT_DAYS, MAX_DAYS
 
@@ -41,9 +43,10 @@ ERRORS = {
     400: "The request or the recording cannot be understood.",
     401: "No key, or a wrong one.",
     403: "A page of another origin, or a name that is not this server's.",
+    404: "There is none, or it is somebody else's.",
     408: "The upload took too long.",
     413: "Too many bytes, or too much audio.",
-    415: "Not a form.",
+    415: "A body of another type.",
     429: "Over the rate or the quota of this key; `Retry-After`.",
     500: "A mistake of the server, or its model failed and nobody could stand in.",
     502: "The fallback was wanted and failed; `X-Fallback-Error` says how.",
@@ -56,6 +59,41 @@ DAYS = {
     "in": "query",
     "description": "How many, today's the last.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS, "default": DEFAULT_DAYS},
+}
+
+DIALECT = {
+    "name": "dialect",
+    "in": "path",
+    "required": True,
+    "description": "What the carrier or PBX speaks.",
+    "schema": {"enum": list(KINDS)},
+}
+STREAM_TOKEN = {
+    "name": "token",
+    "in": "path",
+    "required": True,
+    "description": "One of `POST /v1/tokens`, in place of a key.",
+    "schema": {"type": "string"},
+}
+
+CALL_ID = {
+    "name": "call_id",
+    "in": "path",
+    "required": True,
+    "description": "As in its events.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{16}$"},
+}
+LIMIT = {
+    "name": "limit",
+    "in": "query",
+    "description": "How many are told of.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+}
+LAST_SEQ = {
+    "name": "last_seq",
+    "in": "query",
+    "description": "The number of the last event that is known.",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 2**53, "default": 0},
 }
 
 Operation = dict[str, Any]
@@ -198,6 +236,53 @@ def _field(field: Field) -> Schema:
     return schema | {"enum": choices} | ({"default": str(field.default)} if field.default else {})
 
 
+def _calls(json_of: Mapping[str, Schema]) -> Mapping[tuple[str, str], Operation]:
+    """Of phone calls, by method and path."""
+    call = "/v1/calls/{call_id}"
+    return {
+        ("GET", "/v1/calls"): _operation("Phone calls", json_of["Calls"], 400, 429, parameters=[LIMIT]),
+        ("POST", "/v1/calls"): _operation(
+            "Announce a phone call",
+            json_of["Announced"],
+            *(400, 413, 415, 429, 503),
+            status=201,
+            requestBody={"required": True, "content": json_of["Announcement"]},
+        ),
+        ("GET", call): _operation("A phone call", json_of["Call"], 404, 429, parameters=[CALL_ID]),
+        ("DELETE", call): _operation("Hang up", {}, 404, 429, status=204, parameters=[CALL_ID]),
+        ("POST", f"{call}/tokens"): _operation(
+            "A token to hear a phone call", json_of["Token"], 404, 429, status=201, parameters=[CALL_ID]
+        ),
+        ("GET", f"{call}/events"): _operation(
+            "Hear a phone call: a WebSocket",
+            {},
+            400,
+            404,
+            429,
+            503,
+            status=101,
+            parameters=[CALL_ID, LAST_SEQ],
+        ),
+        **{
+            ("GET", path): _operation(
+                "Bring a phone call: a WebSocket; who may is told in several ways",
+                {},
+                *(400, 401, 404, 503),
+                status=101,
+                key=False,
+                parameters=parameters,
+            )
+            for path, parameters in (
+                ("/v1/media/{dialect}", [DIALECT]),
+                ("/v1/media/{dialect}/{token}", [DIALECT, STREAM_TOKEN]),
+            )
+        },
+        ("GET", "/v1/calls/events"): _operation(
+            "Hear all phone calls: a WebSocket", {}, 400, 429, 503, status=101
+        ),
+    }
+
+
 def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
     """All that any server may have, by method and path."""
     json_of = {name: _content(reference_to(name)) for name in SCHEMAS}
@@ -223,6 +308,7 @@ def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
             error="ListenError",
             parameters=LIVE_PARAMETERS,
         ),
+        **_calls(json_of),
         ("GET", "/v1/health"): _operation("Alive?", json_of["Health"], key=False),
         ("GET", "/v1/ready"): _operation("Ready for more?", json_of["Ready"], 503, key=False),
         ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),

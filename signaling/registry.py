@@ -7,9 +7,10 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from rtc_stt.config import change_stream_options
 from rtc_stt.decoding import Decoder
 from rtc_stt.errors import NotFound, SessionGone, Unavailable, trace
 from rtc_stt.events import Event
@@ -104,6 +105,11 @@ class Registry:
             raise self._refusal("unhealthy", f"{', '.join(self.pool.troubles)}; try again later")
         if not self.pool.accepts_sessions:
             raise self._refusal("load", "the server has as much to do as it can; try again later")
+
+    def check_options(self, changes: Mapping[str, object]) -> list[str]:
+        """What would be wrong with the options of a ``configure``; nothing where all is right."""
+        options = self._speech.options
+        return change_stream_options(options, options, changes, self.pool.languages)[1]
 
     def _refusal(self, reason: str, message: str) -> Unavailable:
         self._speech.instrument.session_refused(reason)

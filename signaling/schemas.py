@@ -8,6 +8,9 @@ from typing import Any
 from rtc_stt.events import Decision, DropReason, Reason
 from rtc_stt.hypothesis import Tier
 from rtc_stt.load import Step
+from signaling.telephony.announcement import SOURCES as ANNOUNCED
+from signaling.telephony.announcement import UUID
+from signaling.telephony.call_source import MAX_NAME_CHARS, MAX_PARAMETERS, MAX_TEXT_CHARS
 
 __all__ = ["SCHEMAS", "Schema", "reference_to"]
 
@@ -196,8 +199,57 @@ SCHEMAS: Mapping[str, Schema] = {
             )
         ),
     ),
-    "Token": _object(
-        "For a browser.", token=TEXT, expires_in={**COUNT, "description": "s, to begin its one session in."}
+    "Token": _object("For a browser.", token=TEXT, expires_in={**COUNT, "description": "s, to be used in."}),
+    "Call": _object(
+        "A phone call.",
+        id=TEXT,
+        state=_one_of(("active", "ended")),
+        source=_text("What carries it: `sip`, `audiosocket`, `twilio` …"),
+        external_id=_text("What the other side calls it."),
+        caller=TEXT,
+        callee=TEXT,
+        parameters=_map(TEXT, "What else was told of it."),
+        started_at={**NUMBER, "description": "Seconds of Unix time."},
+        duration_ms=MS,
+        legs=_list(
+            _object(
+                "A party that is heard by itself.",
+                leg=_text("`caller`, `agent`, or as the other side calls it."),
+                audio_ms={**MS, "description": "What it has had on the clock of the call, ms."},
+                held=BOOLEAN,
+                ended=BOOLEAN,
+            )
+        ),
+    ),
+    "Calls": _object(
+        "Those of a key that are going on, the newest first.",
+        calls=_list(reference_to("Call")),
+        total={**COUNT, "description": "Also those beyond `limit`."},
+    ),
+    "Announcement": {
+        **_object(
+            "A call that is to come.",
+            ("uuid", "external_id", "caller", "callee", "parameters", "options"),
+            source=_one_of(ANNOUNCED, "What will carry it."),
+            uuid=_text("What it will show; one is made where there is none.", pattern=f"^{UUID}$"),
+            external_id=_text("What you call it.", maxLength=MAX_TEXT_CHARS),
+            caller=_text(maxLength=MAX_TEXT_CHARS),
+            callee=_text(maxLength=MAX_TEXT_CHARS),
+            parameters={
+                **_map(_text(maxLength=MAX_TEXT_CHARS), "Told with its events."),
+                "maxProperties": MAX_PARAMETERS,
+                "propertyNames": {"maxLength": MAX_NAME_CHARS},
+            },
+            options=_object("Of recognition, for all legs: as in a `configure`."),
+        ),
+        "additionalProperties": False,
+    },
+    "Announced": _object(
+        "What is known of it now.",
+        call_id=TEXT,
+        uuid=TEXT,
+        events_url=_text("A WebSocket that hears it, on this server."),
+        expires_in={**COUNT, "description": "s, to begin in."},
     ),
     "IceServers": _object(
         "For `new RTCPeerConnection({iceServers})`.",

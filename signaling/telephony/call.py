@@ -2,6 +2,11 @@
 
 A call has no task of its own. A leg is a :class:`~signaling.line.Carrier`: the registry sees each out, as it
 does with every connection, so drains, quotas and limits hold for phones too.
+
+::
+
+    begin ──first leg, or anything to tell──▶ call.started ── events ──▶ end ──▶ leg.ended … ──▶ call.ended
+      └──ends before that: nothing was told, and nothing is
 """
 
 from __future__ import annotations
@@ -14,22 +19,42 @@ from typing import Any, Protocol
 
 from rtc_stt.audio import SAMPLE_RATE, Origin, Samples
 from rtc_stt.commands import Configure
-from rtc_stt.errors import TooMany
+from rtc_stt.errors import TooMany, trace
 from rtc_stt.events import Event
 from rtc_stt.session import Session
+from rtc_stt.token_bucket import TokenBucket
+from signaling.auth import OPEN
 from signaling.figures import Figure
 from signaling.line import Line
 from signaling.telephony.call_events import CallEvent, CallLog
-from signaling.telephony.call_source import DIGITS, MAX_LEGS, CallDetails, CallSource
+from signaling.telephony.call_source import (
+    DIGITS,
+    MAX_LEGS,
+    MAX_PARAMETERS,
+    CallDetails,
+    CallSource,
+    clean_label,
+    clean_parameters,
+    clean_text,
+)
 from signaling.telephony.leg_clock import LegClock
 
 __all__ = ["Call", "Leg", "Opener"]
 
 log = logging.getLogger(__name__)
 
-MAX_DIGIT_RATE = 20
-"""Digits of a call in a second: no hand and no machine dials faster (ITU-T Q.24: 40 ms tone, 40 ms pause
-…)."""
+FINISH_S = 30.0
+"""For the last final of a leg. Longer than that of a client that has gone: somebody may still listen."""
+
+MAX_LEGS_EVER = 32
+"""Of a call, one after another: a party that is transferred comes back as another leg."""
+
+DIGIT_RATE = 20.0
+"""Digits of a call in a second: no hand and no machine dials faster (ITU-T Q.24: 40 ms of tone, 40 ms of
+pause)."""
+
+NOTE_RATE, NOTE_BURST = 5.0, 20.0
+"""What the other side may have told besides: notes, holds, warnings. What is more is not told."""
 
 
 class Opener(Protocol):
@@ -56,6 +81,7 @@ class Leg:
         self._call = call
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._is_live = True
+        self._deadline: asyncio.TimerHandle | None = None
         self.clock = LegClock(call.began)
 
     @property
@@ -105,8 +131,16 @@ class Leg:
         self.session.update_stats(figures)
 
     def finish(self, reason: str) -> None:
-        """This party has gone: finalise what is open."""
+        """This party has gone: finalise what is open. May be called again."""
+        if self._deadline or self.session.ended.done():
+            return
+        self._deadline = asyncio.get_running_loop().call_later(FINISH_S, self.session.abort, "server_error")
+        self.session.ended.add_done_callback(self._cancel_deadline)
         self._line.finish(reason)
+
+    def _cancel_deadline(self, _: object) -> None:
+        if self._deadline:
+            self._deadline.cancel()
 
     # ── What its owner does (see line.Carrier) ───────────────────────────────────────────
 
@@ -125,7 +159,7 @@ class Leg:
 
     def play_out(self) -> None:
         """See :class:`~signaling.line.Carrier`."""
-        self._call.source.play_out()
+        self._call.play_out()
 
     async def wait(self) -> str | None:
         """See :class:`~signaling.line.Carrier`."""
@@ -147,6 +181,9 @@ class Call:
     Args:
         publish: gets every event of the call, in order; must not raise.
         opener: gives legs their sessions.
+        account: whose it is.
+        is_awaited: whether somebody may know of it before it has begun, and so is told also of one that ends
+            before anything came of it.
     """
 
     def __init__(
@@ -156,22 +193,30 @@ class Call:
         source: CallSource,
         opener: Opener,
         publish: Callable[[Call, CallEvent], None],
+        *,
+        account: str = OPEN,
+        is_awaited: bool = False,
     ) -> None:
         self.id = call_id
         self.details = details
         self.source = source
+        self.account = account
         self.began = time.monotonic()
         self.began_at = time.time()
         self.log = CallLog(call_id)
         self.legs: dict[str, Leg] = {}
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done with the reason when ``call.ended`` has been told."""
+        self.parameters = clean_parameters(details.parameters)
         self._opener = opener
         self._publish = publish
+        self._is_awaited = is_awaited
+        self._is_told = False
         self._open = 0
         """Legs whose session has not ended."""
         self._ending: str | None = None
-        self._digits: list[float] = []
+        self._digits = TokenBucket(DIGIT_RATE, DIGIT_RATE)
+        self._notes = TokenBucket(NOTE_RATE, NOTE_BURST)
         self._held: dict[str, bool] = {}
 
     @property
@@ -184,22 +229,30 @@ class Call:
         """Whether it has ended, or is about to."""
         return self._ending is not None
 
-    # ── What its adapter does ────────────────────────────────────────────────────────────
+    def describe(self) -> dict[str, Any]:
+        """What ``GET /v1/calls`` tells of it."""
+        return {
+            "id": self.id,
+            "state": "ended" if self.ended.done() else "active",
+            "source": self.details.source,
+            "external_id": clean_text(self.details.external_id),
+            "caller": clean_text(self.details.caller),
+            "callee": clean_text(self.details.callee),
+            "parameters": dict(self.parameters),
+            "started_at": round(self.began_at, 3),
+            "duration_ms": self.at_ms,
+            "legs": [
+                {
+                    "leg": label,
+                    "audio_ms": leg.clock.at_ms,
+                    "held": self._held.get(label, False),
+                    "ended": leg.session.ended.done(),
+                }
+                for label, leg in self.legs.items()
+            ],
+        }
 
-    def start(self) -> None:
-        """Tell that there is a call. Comes first."""
-        details = self.details
-        self._tell(
-            "call.started",
-            {
-                "source": details.source,
-                "external_id": details.external_id,
-                "caller": details.caller,
-                "callee": details.callee,
-                "parameters": dict(details.parameters),
-                "started_at": round(self.began_at, 3),
-            },
-        )
+    # ── What its adapter does ────────────────────────────────────────────────────────────
 
     def add_leg(self, label: str) -> Leg:
         """A party that is heard by itself, from now on.
@@ -208,10 +261,12 @@ class Call:
             TooMany: the call has as many as one may have, or there is no room for another session.
             Unavailable: there is no room, or the server is draining.
         """
-        if self.is_over or sum(not leg.session.ended.done() for leg in self.legs.values()) >= MAX_LEGS:
-            raise TooMany(f"a call has {MAX_LEGS} legs at most")
+        label = clean_label(label)
+        open_legs = sum(not leg.session.ended.done() for leg in self.legs.values())
+        if self.is_over or open_legs >= MAX_LEGS or len(self.legs) >= MAX_LEGS_EVER:
+            raise TooMany(f"a call has {MAX_LEGS} legs at a time, and {MAX_LEGS_EVER} in all")
         if label in self.legs:
-            label = next(f"{label}-{n}" for n in range(2, MAX_LEGS + 100) if f"{label}-{n}" not in self.legs)
+            label = next(f"{label}-{n}" for n in range(2, 999) if f"{label}-{n}" not in self.legs)
         leg = self._opener.open_leg(self, lambda leg_id, line: self._enlist(Leg(leg_id, line, self, label)))
         if self.details.options:
             leg.configure(self.details.options)
@@ -226,11 +281,8 @@ class Call:
             digit: one of :data:`DIGITS`; anything else is no key.
             at_ms: when, on the call's clock; None: now.
         """
-        now = time.monotonic()
-        self._digits = [then for then in self._digits if then > now - 1.0]
-        if digit not in DIGITS or self.is_over or len(self._digits) >= MAX_DIGIT_RATE:
+        if digit not in DIGITS or self.is_over or not self._digits.take(time.monotonic()):
             return
-        self._digits.append(now)
         fields: dict[str, Any] = {"digit": digit}
         if duration_ms is not None:
             fields["duration_ms"] = duration_ms
@@ -238,18 +290,21 @@ class Call:
 
     def hold(self, leg: str, on: bool) -> None:
         """A party is put on hold, or taken back; the call stays up."""
-        if self._held.get(leg, False) != on and not self.is_over:
+        if leg in self.legs and self._held.get(leg, False) != on and not self.is_over:
             self._held[leg] = on
-            self._tell("call.held" if on else "call.retrieved", {}, leg=leg)
+            if self._may_note():
+                self._tell("call.held" if on else "call.retrieved", {}, leg=leg)
 
     def note(self, parameters: Mapping[str, str]) -> None:
         """More has become known."""
-        if parameters and not self.is_over:
-            self._tell("call.updated", {"parameters": dict(parameters)})
+        fresh = clean_parameters(parameters)
+        if fresh and not self.is_over and self._may_note():
+            self.parameters = dict(list((self.parameters | fresh).items())[:MAX_PARAMETERS])
+            self._tell("call.updated", {"parameters": fresh})
 
     def warn(self, code: str, message: str, *, leg: str = "") -> None:
         """Something about the call is not as it should be."""
-        if not self.ended.done():
+        if not self.ended.done() and self._may_note():
             self._tell("warning", {"code": code, "message": message}, leg=leg)
 
     def end(self, reason: str) -> None:
@@ -278,23 +333,51 @@ class Call:
 
     def tell_of_leg(self, leg: Leg, event: Event) -> None:
         """An event of a leg's session."""
+        self._start()
         self._publish(self, self.log.add_of_leg(leg.label, event))
-        self.source.tell(leg.label, event)
+        self._ask_source(self.source.tell, leg.label, event)
+
+    def play_out(self) -> None:
+        """A leg is about to end: hand over the audio that waits."""
+        self._ask_source(self.source.play_out)
+
+    # ── Telling ────────────────────────────────────────────────────────────
+
+    def _may_note(self) -> bool:
+        return self._notes.take(time.monotonic())
+
+    def _start(self) -> None:
+        if self._is_told:
+            return
+        self._is_told = True
+        details = self.details
+        fields = {
+            "source": details.source,
+            "external_id": clean_text(details.external_id),
+            "caller": clean_text(details.caller),
+            "callee": clean_text(details.callee),
+            "parameters": dict(self.parameters),
+            "started_at": round(self.began_at, 3),
+        }
+        self._publish(self, self.log.add("call.started", 0, fields))
 
     def _tell(self, kind: str, fields: Mapping[str, Any], *, leg: str = "", at_ms: int | None = None) -> None:
+        self._start()
         self._publish(self, self.log.add(kind, self.at_ms if at_ms is None else at_ms, fields, leg=leg))
+
+    def _ask_source(self, what: Callable[..., None], *arguments: object) -> None:
+        """An adapter that fails does not take the session with it that is just telling."""
+        try:
+            what(*arguments)
+        except Exception as error:
+            log.error("the source of call %s failed: %s", self.id, trace(error))
 
     def _end(self) -> None:
         if self.ended.done():
             return
         reason = self._ending or "ended"
-        self._tell(
-            "call.ended",
-            {
-                "reason": reason,
-                "duration_ms": self.at_ms,
-                "legs": {label: leg.clock.position * 1000 // SAMPLE_RATE for label, leg in self.legs.items()},
-            },
-        )
+        if self._is_told or self._is_awaited:
+            legs = {label: leg.clock.position * 1000 // SAMPLE_RATE for label, leg in self.legs.items()}
+            self._tell("call.ended", {"reason": reason, "duration_ms": self.at_ms, "legs": legs})
         self.ended.set_result(reason)
-        self.source.hang_up(reason)
+        self._ask_source(self.source.hang_up, reason)

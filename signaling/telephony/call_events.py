@@ -12,10 +12,11 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from rtc_stt.events import Event, SessionEnded, SessionStarted
-from rtc_stt.wire import encode_event
+from rtc_stt.wire import event_to_plain
 
 __all__ = ["MAX_LOG_BYTES", "CallEvent", "CallLog"]
 
@@ -50,8 +51,13 @@ class CallLog:
         self._held: deque[CallEvent] = deque()
         self._bytes = 0
         self._seq = 0
-        self.is_complete = True
-        """False once something had to go for want of room."""
+        self._lost = 0
+        """The number of the last event that had to go for want of room."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept, as UTF-8."""
+        return self._bytes
 
     def add(self, kind: str, at_ms: int, fields: Mapping[str, Any], *, leg: str = "") -> CallEvent:
         """An event of the call itself."""
@@ -59,7 +65,7 @@ class CallLog:
 
     def add_of_leg(self, leg: str, event: Event) -> CallEvent:
         """An event of a leg's session."""
-        body = json.loads(encode_event(event))
+        body = event_to_plain(event)
         if isinstance(event, SessionStarted):
             body = {
                 "type": "leg.started",
@@ -72,9 +78,13 @@ class CallLog:
             body["type"] = "leg.ended"
         return self._keep(body["type"], leg, body)
 
-    def after(self, seq: int) -> list[CallEvent]:
-        """Those that are kept and come after number ``seq``, in order."""
-        return [event for event in self._held if event.seq > seq]
+    def after(self, seq: int, limit: int | None = None) -> list[CallEvent]:
+        """Those that are kept and come after number ``seq``, in order; the first so many."""
+        return list(islice((event for event in self._held if event.seq > seq), limit))
+
+    def has_all_after(self, seq: int) -> bool:
+        """Whether none of those has gone, but for partials that others have replaced."""
+        return seq >= self._lost
 
     def _keep(self, kind: str, leg: str, body: dict[str, Any]) -> CallEvent:
         self._seq += 1
@@ -87,12 +97,18 @@ class CallLog:
         if kind in SETTLING:
             self._forget_partials(leg)
         self._held.append(event)
-        self._bytes += len(text)
+        self._bytes += len(text.encode())
         while self._bytes > self._max_bytes and len(self._held) > 1:
-            self._bytes -= len(self._held.popleft().text)
-            self.is_complete = False
+            gone = self._held.popleft()
+            self._bytes -= len(gone.text.encode())
+            self._lost = gone.seq
         return event
 
     def _forget_partials(self, leg: str) -> None:
-        kept = deque(e for e in self._held if e.leg != leg or e.type not in REPLACEABLE)
-        self._held, self._bytes = kept, sum(len(e.text) for e in kept)
+        kept = deque[CallEvent]()
+        for event in self._held:
+            if event.leg == leg and event.type in REPLACEABLE:
+                self._bytes -= len(event.text.encode())
+            else:
+                kept.append(event)
+        self._held = kept

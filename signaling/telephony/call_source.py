@@ -14,8 +14,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from rtc_stt.events import EVENT_TYPES as SESSION_EVENT_TYPES
 from rtc_stt.events import Event
 from signaling.auth import OPEN
 
@@ -23,9 +24,15 @@ __all__ = [
     "AGENT",
     "CALLER",
     "DIGITS",
+    "EVENT_TYPES",
     "MAX_LEGS",
+    "MAX_NAME_CHARS",
+    "MAX_PARAMETERS",
+    "MAX_TEXT_CHARS",
+    "REASONS",
     "CallDetails",
     "CallSource",
+    "clean_label",
     "clean_parameters",
     "clean_text",
 ]
@@ -39,20 +46,42 @@ MAX_LEGS = 2
 DIGITS = frozenset("0123456789*#ABCD")
 """What a telephone can press (RFC 4733 §3.2), hook flash excepted."""
 
+EVENT_TYPES = frozenset(
+    {
+        *(kind for kind in SESSION_EVENT_TYPES if not kind.startswith("session.")),
+        *("call.started", "call.updated", "call.held", "call.retrieved", "call.ended"),
+        *("leg.started", "leg.ended", "dtmf"),
+    }
+)
+"""What a call tells: its own, and those of its legs."""
+
+REASONS = frozenset(
+    {
+        *("hangup", "stopped", "closed", "cancelled", "refused", "removed"),  # theirs
+        *("deleted", "drained", "no_room", "max_duration", "media_timeout", "session_expired", "no_ack"),
+        *("bad_answer", "configure_timeout", "connection_lost", "error", "abuse", "malformed"),
+        *("client_does_not_read", "server_error", "vad_failed", "overloaded", "bad_audio", "quota_exceeded"),
+    }
+)
+"""Why calls end, as metrics tell it; what is none of these is ``other``."""
+
 MAX_TEXT_CHARS = 256
 """Of a name, an address, an id or a value that the other side tells."""
 
 MAX_PARAMETERS = 32
+"""Of a call, each a name and a value."""
+
 MAX_NAME_CHARS = 64
+"""Of the name of a parameter, or the label of a leg."""
 
 
 def clean_text(value: object) -> str:
     """What the other side says of a call, fit to be told on: one line, NFC, of bounded length."""
-    text = unicodedata.normalize("NFC", str(value)[: 2 * MAX_TEXT_CHARS])
-    return "".join(c for c in text if c.isprintable() and not "\ud800" <= c <= "\udfff")[:MAX_TEXT_CHARS]
+    text = "".join(c for c in str(value)[: 2 * MAX_TEXT_CHARS] if c.isprintable())
+    return unicodedata.normalize("NFC", text)[:MAX_TEXT_CHARS]
 
 
-def clean_parameters(values: Mapping[object, object]) -> dict[str, str]:
+def clean_parameters(values: Mapping[Any, object]) -> dict[str, str]:
     """Likewise of what it adds: texts by name, no more than :data:`MAX_PARAMETERS`."""
     found: dict[str, str] = {}
     for name, value in values.items():
@@ -61,6 +90,11 @@ def clean_parameters(values: Mapping[object, object]) -> dict[str, str]:
         if isinstance(value, str | int | float | bool) and (key := clean_text(name)[:MAX_NAME_CHARS]):
             found[key] = clean_text(value)
     return found
+
+
+def clean_label(value: object) -> str:
+    """What the other side calls a party, fit for the label of a leg."""
+    return clean_text(value)[:MAX_NAME_CHARS] or "leg"
 
 
 @dataclass(frozen=True, slots=True)

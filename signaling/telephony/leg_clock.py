@@ -47,8 +47,12 @@ class LegClock:
         """Samples of silence to be put before a chunk that is stamped ``at_ms``.
 
         Args:
-            at_ms: milliseconds since the call began.
+            at_ms: milliseconds since the call began. One that cannot be true (ahead of real time by more than
+                :data:`SLACK_S`, not finite) is not believed: the chunk is of now.
         """
-        latest = (now - self._began + SLACK_S) * SAMPLE_RATE
-        gap = int(min(at_ms * SAMPLE_RATE / 1000, latest)) - self.position
+        latest_ms = (now - self._began + SLACK_S) * 1000
+        if at_ms <= latest_ms:  # of what is not a number nothing is true
+            gap = int(max(at_ms, 0) * SAMPLE_RATE / 1000) - self.position
+        else:
+            gap = self.behind(now)
         return gap if gap > JITTER_MS * SAMPLE_RATE // 1000 else 0

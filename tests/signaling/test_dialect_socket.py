@@ -18,8 +18,8 @@ from rtc_stt.errors import Unavailable
 from rtc_stt.events import Event
 from rtc_stt.testing import Said, render
 from rtc_stt.wire import encode_event
+from signaling import outbox
 from signaling import request as request_module
-from signaling import socket_carrier
 from signaling.audio_format import AudioFormat
 from signaling.dialect_socket import MAX_MESSAGE_BYTES, speak
 from signaling.dialects.dialect import Act, Ask, Hear, Leave, Relay, Say
@@ -330,7 +330,7 @@ async def test_what_breaks_the_protocol_ends_the_session(gateway, junk, code):
 
 
 async def test_who_does_not_read_is_let_go(gateway, monkeypatch):
-    monkeypatch.setattr(socket_carrier, "MAX_OUTSTANDING_BYTES", 256 * 1024)
+    monkeypatch.setattr(outbox, "MAX_OUTSTANDING_BYTES", 256 * 1024)
     ws = await begin(gateway)
     line = only_line(gateway)
     transport = ws._response.connection.transport
