@@ -91,8 +91,11 @@ class Anybody:
 
 def check_all_is_over(world: World) -> None:
     """Some time later nothing is left of anything."""
-    for _ in range(6):
-        world.run(4 * LIFE_S)
+    world.run(12 * LIFE_S)
+    for dialog in list(world.agent._dialogs._all.values()):
+        assert not dialog.is_reachable, "that is left to the media"
+        world.note(world.agent.hang_up(dialog.id, "media_timeout", world.now))
+    world.run(2 * LIFE_S)
     invited = [e.dialog for _, e in world.told if isinstance(e, Invited)]
     ended = [e.dialog for _, e in world.told if isinstance(e, Ended)]
     assert sorted(ended) == sorted(invited)
