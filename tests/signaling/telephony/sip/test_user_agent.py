@@ -255,6 +255,26 @@ def test_without_rport_answers_go_where_via_says():
     assert b"received" not in sent.data
 
 
+@pytest.mark.parametrize(
+    ("address", "via", "told"),
+    [
+        ("192.0.2.10", "192.0.2.10;rport", "192.0.2.10;received=192.0.2.10;rport=777"),
+        ("192.0.2.10", "pbx1:5070;RPORT=1;received=9.9.9.9", "pbx1:5070;received=192.0.2.10;rport=777"),
+        ("192.0.2.10", "192.0.2.10", "192.0.2.10"),
+        ("::ffff:192.0.2.10", "192.0.2.10", "192.0.2.10"),
+        ("fe80::1%eth0", "[fe80::2]", "[fe80::2];received=fe80::1"),
+        ("fe80::1%eth0", "[fe80::1];x=y", "[fe80::1];x=y"),
+    ],
+)
+def test_the_topmost_via_is_told_where_it_came_from(address, via, told):
+    world = World(Sip(sip_allow=("192.0.2.0/24", "fe80::/10")))
+    data = Peer().request("OPTIONS").decode()
+    data = re.sub(r"UDP \S+;branch=(\S+);rport", rf"UDP {via};branch=z9hG4bKx", data)
+    (sent,) = world.agent.receive(data.encode(), Flow("udp", address, 777), world.now)
+    (line,) = re.findall(r"Via: SIP/2.0/UDP (\S+)", sent.data.decode())
+    assert line.replace(";branch=z9hG4bKx", "") == told
+
+
 # ── Within a call ──
 
 
