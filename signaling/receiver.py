@@ -178,7 +178,9 @@ class AudioReceiver:
         self.last_rtp_at = now
         self._counts["received"] += 1
         self._bytes += len(packet.payload)
-        stream.statistics.receive(packet.sequence, packet.timestamp, now)
+        # Every packet of an event has the timestamp of its beginning (RFC 4733 §2.2.1), however late it is.
+        is_event = codec is None and packet.payload_type in self._events
+        stream.statistics.receive(packet.sequence, None if is_event else packet.timestamp, now)
         duration, broken = 0, False
         if codec is not None and packet.payload:
             self._codec = codec

@@ -22,6 +22,7 @@ from rtc_stt.errors import (
     ClientError,
     ConfigError,
     Forbidden,
+    Gone,
     NotFound,
     Unauthorized,
     Unavailable,
@@ -31,7 +32,7 @@ from signaling.keys import GATE, Gate
 from signaling.live_socket import CLOSE_TIMEOUT_S
 from signaling.request import id_of, source_of
 from signaling.telephony.call import Call
-from signaling.telephony.call_source import CallDetails, clean_parameters, clean_text
+from signaling.telephony.call_source import CallDetails, clean_text
 from signaling.telephony.hub import CallHub
 from signaling.telephony.media_access import MediaAccess
 from signaling.telephony.media_socket import MAX_MESSAGE_BYTES, MediaSocket
@@ -130,7 +131,10 @@ class MediaRoutes:
         if not ws.can_prepare(request):
             raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
         ws.headers["X-Req-Id"] = id_of(request)
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionError as error:
+            raise Gone from error
         return ws
 
     def _start(
@@ -155,7 +159,7 @@ class MediaRoutes:
             external_id=clean_text(begin.external_id),
             caller=clean_text(begin.caller),
             callee=clean_text(begin.callee),
-            parameters=clean_parameters(begin.parameters),
+            parameters=begin.parameters,
             options=begin.options,
             owner=shown.key_id,
             address=address,

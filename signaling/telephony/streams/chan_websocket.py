@@ -109,7 +109,7 @@ class ChanWebsocket:
             external_id=first_of(found, "channel_id", "channel"),
             caller=wishes.caller,
             callee=wishes.callee,
-            parameters={name: value for name, value in told.items() if value} | wishes.parameters,
+            parameters={name: value for name, value in told.items() if value} | dict(wishes.parameters),
             options=wishes.options,
             token=wishes.token,
         )

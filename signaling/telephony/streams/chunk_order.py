@@ -1,7 +1,8 @@
 """Chunks of one track in their order, where the carrier does not promise it. Pure.
 
 A chunk that comes before its time waits for those before it, but not for long: when :data:`WINDOW` of them
-wait, what is missing is given up. Once all is there again nothing waits.
+wait, what is missing is given up. Once all is there again nothing waits. And where what was waited for has
+never come, :data:`PATIENCE` times, it is not waited for any more: such numbers have gaps of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ T = TypeVar("T")
 
 WINDOW = 8
 """Chunks that wait at most: 160 ms of those that carriers send."""
+
+PATIENCE = 16
 
 FIRST = 1
 """Numbers begin with it, or with 0; a stream that is joined later begins anywhere."""
@@ -35,19 +38,20 @@ class ChunkOrder(Generic[T]):
 
     def push(self, number: int, chunk: T) -> list[tuple[T, bool]]:
         """Take a chunk; gives those whose turn it is, each with whether some before it were given up."""
-        if self._next is None and number <= FIRST:
-            self._next = number
         at = self._next if self._next is not None else min(self._held, default=number)
         if abs(number - at) > FAR:
             out = self.flush()
             self._next = number + 1
             return [*out, (chunk, False)]
+        if self._next is None and number <= FIRST:
+            self._next = number
         if number in self._held or (self._next is not None and number < self._next):
             self.late += 1
             return []
         self._held[number] = chunk
         out = self._ready()
-        if len(self._held) >= WINDOW:
+        window = WINDOW if self.late or self.lost < PATIENCE else 1
+        while len(self._held) >= window:
             out += self._skip()
         return out
 

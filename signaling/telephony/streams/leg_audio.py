@@ -13,6 +13,9 @@ CLOCK_RATES = {"G722": 8_000, "opus": 48_000}
 """Ticks a second by which a decoder counts (RFC 3551 §4.5.2, RFC 7587 §4.1)."""
 
 
+NAMES = {"mulaw": "PCMU", "alaw": "PCMA", "pcm_s16le": "L16"}
+
+
 class LegAudio:
     """The decoder of one leg. When the form changes it begins anew."""
 
@@ -21,6 +24,14 @@ class LegAudio:
         self._rest = b""  # a broken frame
         self.bad = 0
         """Payloads that could not be decoded."""
+
+    @property
+    def codec(self) -> str:
+        """What it decodes, as RTP calls it (RFC 3551 §6)."""
+        form = self._form
+        if form is None:
+            return ""
+        return form.codec if isinstance(form, Packets) else NAMES[form.encoding]
 
     def cut(self, form: Form, data: bytes) -> list[tuple[bytes, float]]:
         """Data as pieces that are decoded in one go, with the seconds that each sounds."""

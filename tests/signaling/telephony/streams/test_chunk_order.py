@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.telephony.streams.chunk_order import FAR, WINDOW, ChunkOrder
+from signaling.telephony.streams.chunk_order import FAR, PATIENCE, WINDOW, ChunkOrder
 
 
 def run(order: ChunkOrder[int], numbers: list[int]) -> list[int]:
@@ -65,6 +65,21 @@ def test_what_does_not_come_is_given_up_and_what_follows_says_so():
     assert told[-1] == [(4, True), *((number, False) for number in range(5, 4 + WINDOW))]
     assert order.push(3, 3) == []
     assert (order.lost, order.late) == (1, 1)
+
+
+def test_numbers_that_two_tracks_share_hold_nothing_back_for_long():
+    order: ChunkOrder[int] = ChunkOrder()
+    given_up = 2 * (PATIENCE + WINDOW) + 3
+    run(order, list(range(1, given_up, 2)))
+    for number in range(given_up, given_up + 50, 2):
+        assert [chunk for chunk, _ in order.push(number, number)] == [number]
+
+
+def test_who_sends_late_chunks_is_waited_for():
+    order: ChunkOrder[int] = ChunkOrder()
+    assert run(order, [1, 2, 2]) == [1, 2]
+    run(order, list(range(3, 2 * (PATIENCE + WINDOW) + 1, 2)))
+    assert len(order._held) == WINDOW - 1
 
 
 def test_a_stream_that_is_joined_late_begins_with_its_least():
