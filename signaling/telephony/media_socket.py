@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -56,6 +57,10 @@ MAX_BAD = 50
 MANY_BAD = 10
 """Payloads of a leg that cannot be decoded, until whoever listens is told."""
 
+PAUSE_S = 1.0
+"""Where nothing has come for so long, audio without stamps goes on from now: what was not sent was silence,
+and an utterance that was open has been finalised by then (:data:`~rtc_stt.recognizer.STALL_S`)."""
+
 MAX_LABELS = 8
 """Of legs that a dialect has named; who has no place by then has none."""
 
@@ -70,7 +75,8 @@ class _Heard:
 
     leg: Leg
     audio: LegAudio = field(default_factory=LegAudio)
-    has_begun: bool = False
+    is_on_time: bool = False
+    """False: its next audio, if it has no stamp, is of now."""
     is_warned: bool = False
 
 
@@ -98,6 +104,7 @@ class MediaSocket(LiveSocket):
         self._call: Call | None = None
         self._heard: dict[str, _Heard | None] = {}
         """By the label that the dialect gives; None: there was no place for it."""
+        self._taken_at = time.monotonic()
         self._bad = 0
         self._leaving: Leave | None = None
         self._after("begin", BEGIN_TIMEOUT_S, self._late)
@@ -153,16 +160,18 @@ class MediaSocket(LiveSocket):
         await self._take_message(message)
 
     async def _take_message(self, message: str | bytes) -> None:
+        if time.monotonic() - self._taken_at >= PAUSE_S:
+            for heard in filter(None, self._heard.values()):
+                heard.is_on_time = False
         await self._hold_back()
-        if self._is_over:
-            return
-        for act in self._dialect.receive(message):
+        for act in () if self._is_over else self._dialect.receive(message):
             if isinstance(act, Hear):
                 await self._hear(act)
             else:
                 self._do(act)
             if self._is_over:
-                return
+                break
+        self._taken_at = time.monotonic()
 
     @property
     def _is_over(self) -> bool:
@@ -187,15 +196,15 @@ class MediaSocket(LiveSocket):
         samples = heard.audio.decode(piece)
         if samples is None:
             return
-        if not heard.has_begun:
-            heard.leg.update_stats({"codec": heard.audio.codec})
         if act.at_ms is not None:
             heard.leg.receive_at(act.at_ms, samples, lost=act.lost)
         else:
-            if not heard.has_begun:
+            if not heard.is_on_time:
                 heard.leg.begin_now()
             heard.leg.receive_audio(samples)
-        heard.has_begun = True
+        if not heard.is_on_time:
+            heard.is_on_time = True
+            heard.leg.update_stats({"codec": heard.audio.codec})
 
     def _place(self, label: str) -> _Heard | None:
         """Who is meant; somebody new gets a leg, if there is a place."""

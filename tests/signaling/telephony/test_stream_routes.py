@@ -260,6 +260,21 @@ async def test_stereo_is_two_parties():
         assert gateway.told[0]["parameters"] == {"uuid": "u1", "queue": "sales"}
 
 
+async def test_a_pause_of_a_stream_without_stamps_is_silence(monkeypatch):
+    monkeypatch.setattr(media_socket, "PAUSE_S", 0.3)
+    async with started("/v1/media/freeswitch") as gateway:
+        async with gateway.connect("?rate=8000") as ws:
+            begun = asyncio.get_running_loop().time()
+            for _ in range(2):
+                await ws.send_bytes(bytes(3_200))
+                await asyncio.sleep(0.6)
+            await ws.send_bytes(bytes(3_200))
+            lasted = asyncio.get_running_loop().time() - begun
+            await ws.close()
+        end = await ended(gateway)
+        assert 1_390 <= end["legs"]["caller"] <= 1_000 * lasted + 300
+
+
 async def test_an_option_that_is_wrong_is_told_and_the_call_goes_on(gateway):
     async with gateway.connect() as ws:
         await ws.send_json(start(language="xx-YY"))
