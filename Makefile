@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden bench-check chromium clients pipecat clean
+.PHONY: help setup demo test unit e2e lint types golden bench-check chromium clients phones pipecat clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,7 +27,7 @@ BESIDE = $(BIN)/pytest -m "e2e and not alone"
 demo: setup  ## the whole thing on http://localhost:8080, no download
 	$(BIN)/rtc-stt demo
 
-test: setup chromium clients pipecat lint types  ## everything: lint, types, unit, browser
+test: setup chromium clients phones pipecat lint types  ## everything: lint, types, unit, browser
 	$(BIN)/pytest -m "not e2e and not alone" -n 2
 	$(BESIDE) -n 3 --dist loadfile || $(BESIDE) --last-failed --last-failed-no-failures none
 	$(BIN)/pytest -m alone
@@ -35,7 +35,7 @@ test: setup chromium clients pipecat lint types  ## everything: lint, types, uni
 unit: setup  ## everything but the browser and peer connections
 	$(BIN)/pytest -m "not e2e"
 
-e2e: setup chromium clients pipecat  ## real browser, real peers, real processes
+e2e: setup chromium clients phones pipecat  ## real browser, real peers, real processes
 	$(BIN)/pytest -m e2e
 
 lint: setup  ## style and the import contracts
@@ -57,6 +57,9 @@ chromium:
 
 clients:
 	@tools/ensure_webrtc_clients.sh
+
+phones:
+	@tools/ensure_phone_peers.sh
 
 pipecat:
 	@tools/ensure_pipecat_client.sh

@@ -39,7 +39,7 @@ _EDGES = {law: np.convolve(levels[_ORDER[law]], [0.5, 0.5], "valid") for law, le
 
 def expand(payload: bytes, law: Law) -> Samples:
     """Bytes to samples in [-1, 1], shape ``(n,)``."""
-    return _LEVELS[law][np.frombuffer(payload, np.uint8)]
+    return _LEVELS[law].take(np.frombuffer(payload, np.uint8))
 
 
 def compress(samples: npt.ArrayLike, law: Law) -> bytes:

@@ -30,6 +30,7 @@ Everything is a position on the media timeline, so the outcome does not depend o
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -153,7 +154,11 @@ class Endpointer:
             if self._state in (_State.ONSET, _State.SPEECH)
             else self.options.start_threshold
         )
-        rms = float(np.sqrt(np.mean(np.square(frame.samples)))) if len(frame.samples) else 0.0
+        rms = (
+            math.sqrt(np.dot(frame.samples, frame.samples) / len(frame.samples))
+            if len(frame.samples)
+            else 0.0
+        )
         window = _Window(frame.start, frame.end, probability, rms, probability >= threshold)
         self._position = frame.end
         if self._state is _State.SILENCE and not window.is_speech:

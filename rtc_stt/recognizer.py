@@ -226,9 +226,12 @@ class Recognizer:
 
     def next_deadline(self) -> float | None:
         """When ``handle_timer`` wants to be called next, on the clock of ``now``."""
+        stalls_at = self._stalls_at
+        if not self._closing:  # as it is with every window of speech
+            return stalls_at
         deadlines = [u.deadline for u in self._closing if u.deadline is not None]
-        if self._stalls_at is not None:
-            deadlines.append(self._stalls_at)
+        if stalls_at is not None:
+            deadlines.append(stalls_at)
         return min(deadlines, default=None)
 
     @property

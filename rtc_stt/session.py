@@ -110,6 +110,7 @@ class Session:
         self._turn: asyncio.Handle | None = None  # to go on with the inbox
         self._judging: asyncio.Future[list[float]] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self._ending: str | None = None  # the reason, once it is to end
         self._started_at = clock()
         self._heard = 0  # samples
@@ -146,7 +147,8 @@ class Session:
         if self._inbox.backlog_s > MAX_BACKLOG_S:
             self.fail("overloaded", "the server cannot keep up with this stream; try again later")
             return
-        self._advance()
+        if self._inbox:  # two packets of 20 ms in five complete no window
+            self._advance(changed=False)
 
     def receive_silence(self, samples: int, origin: Origin) -> None:
         """Take silence, an hour of it if need be: it is not judged, and made only as it is worked off.
@@ -289,20 +291,27 @@ class Session:
 
     # ── The pump ────────────────────────────────────────────────────────────
 
-    def _advance(self) -> None:
-        """Work off the inbox as far as the detector has come, then send what follows from it."""
+    def _advance(self, *, changed: bool = True) -> None:
+        """Work off the inbox as far as the detector has come, then send what follows from it.
+
+        Args:
+            changed: whether something may have to be sent in any case.
+        """
         room = 0 if self._turn else WINDOWS_A_GO  # who comes in between does not make a turn longer
         while self._inbox and self._judging is None and room:
             frames = self._inbox.take_frames(room)
             if not frames:
                 self._obey(self._inbox.take())
+                changed = True
             elif heard := [frame.samples for frame in frames if not frame.is_blank]:
                 self._judging = self._speech.vad.detect(self._vad_state, heard)
                 self._judging.add_done_callback(partial(self._receive_judgement, frames))
             else:
                 self._hear(frames, [])
                 room -= len(frames)
-        self._send()
+                changed = True
+        if changed:
+            self._send()
         if self._inbox and self._judging is None and self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._go_on)
         if self._ending is not None and not self._inbox and self._recognizer.is_idle:
@@ -370,11 +379,16 @@ class Session:
         self._set_timer()
 
     def _set_timer(self) -> None:
+        """Ring when the recognizer wants to. With each window of speech that is later: a timer that is set
+        for earlier stays, and finds nothing to do."""
+        deadline = self._recognizer.next_deadline()
         if self._timer:
+            if deadline is not None and self._rings_at <= deadline:
+                return
             self._timer.cancel()
             self._timer = None
-        deadline = self._recognizer.next_deadline()
         if deadline is not None:
+            self._rings_at = deadline
             delay = max(0.0, deadline - self._clock())
             self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
 

@@ -72,6 +72,9 @@ SETTLE_S = 0.06
 OVERLAP_S = 0.12
 """A packet may begin so much before the end of the one before it; beyond this its clock was set anew."""
 
+NEAR_S = 10.0
+"""A telephone event keeps the timestamp of its begin for as long as the key is held."""
+
 MAX_FLUSH_S = 5.0
 """Of silence at the end of a stream."""
 
@@ -186,6 +189,13 @@ class JitterBuffer:
     def decided(self) -> int:
         """Ticks of media in all decisions so far, those of streams before this one included."""
         return self._decided
+
+    def is_near(self, sequence: int, timestamp: int) -> bool:
+        """Whether a packet without audio of its own belongs among those of this stream."""
+        if self._next is None:
+            return False
+        behind, ahead = signed(sequence - self._next, 16), signed(timestamp - self._due, 32)
+        return -MAX_MISORDER <= behind < MAX_WAITING and abs(ahead) < NEAR_S * self._rate
 
     # ── In ──
 

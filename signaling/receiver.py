@@ -7,7 +7,7 @@ The owner hands over decrypted packets, calls :meth:`AudioReceiver.handle_timer`
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,7 @@ class AudioReceiver:
 
     Args:
         codecs: by payload type, as negotiated.
+        events: payload types of telephone events (RFC 4733): they have no audio.
         deliver: gets the audio in order, shape ``(n,)``; silence may be read-only.
         silence: gets silence instead, as a number of samples; without it, ``deliver`` gets that too.
         instrument: told of packets in sums, with each report.
@@ -106,8 +107,10 @@ class AudioReceiver:
         instrument: Instrument,
         local_ssrc: int,
         now: float,
+        events: Collection[int] = (),
     ) -> None:
         self._codecs = dict(codecs)
+        self._events = frozenset(events)
         self._deliver = deliver
         self._deliver_silence = silence
         self._instrument = instrument
@@ -130,6 +133,22 @@ class AudioReceiver:
         self.last_rtp_at: float | None = None
         """When the last packet of this track came."""
 
+    def renegotiate(self, codecs: Mapping[int, Codec], events: Collection[int], now: float) -> None:
+        """From here on these payload types mean this, and media time goes on. The others keep their meaning:
+        packets from before may be on their way.
+
+        Raises:
+            KeyError: a codec has no decoder.
+        """
+        self.flush(now)
+        for number, codec in codecs.items():
+            if self._codecs.get(number, codec) != codec:
+                self._decoders.pop(number, None)
+                if self._codec is not None and self._codec.payload_type == number:
+                    self._codec = codec
+        self._codecs |= codecs
+        self._events = frozenset(events)
+
     # ── In ──
 
     def receive_rtp(self, data: bytes, now: float) -> None:
@@ -137,6 +156,12 @@ class AudioReceiver:
         packet = None if self._closed else parse_rtp(data)
         if packet is None:
             self._counts["refused"] += not self._closed
+        else:
+            self.receive_packet(packet, now)
+
+    def receive_packet(self, packet: RtpPacket, now: float) -> None:
+        """The same, of one that has been taken apart."""
+        if self._closed:
             return
         self._now = now
         codec = self._codecs.get(packet.payload_type)
@@ -152,7 +177,9 @@ class AudioReceiver:
         self.last_rtp_at = now
         self._counts["received"] += 1
         self._bytes += len(packet.payload)
-        stream.statistics.receive(packet.sequence, packet.timestamp, now)
+        # Every packet of an event has the timestamp of its beginning (RFC 4733 §2.2.1), however late it is.
+        is_event = codec is None and packet.payload_type in self._events
+        stream.statistics.receive(packet.sequence, None if is_event else packet.timestamp, now)
         duration, broken = 0, False
         if codec is not None and packet.payload:
             self._codec = codec
@@ -238,10 +265,15 @@ class AudioReceiver:
         Telephone events and comfort noise share the sequence numbers of the audio, and no time of theirs
         counts: that the timestamps then go on after a pause says all.
         """
+        stream = self._stream
+        if stream is None or stream.ssrc != packet.ssrc:
+            stream = None
+        if packet.payload_type in self._events:
+            # Some senders number them by themselves: those must not take the place of audio.
+            return stream if stream and stream.buffer.is_near(packet.sequence, packet.timestamp) else None
         if packet.payload_type != COMFORT_NOISE:
             self._counts["refused"] += 1
-        stream = self._stream
-        return stream if stream is not None and stream.ssrc == packet.ssrc else None
+        return stream
 
     def _follow(self, packet: RtpPacket, codec: Codec, now: float) -> _Stream | None:
         """Another sender, or another clock: a new stream, and media time goes on. None: one that is over."""

@@ -26,6 +26,8 @@ class Section:
     port: int = 0
     protocol: str = ""
     formats: list[str] = field(default_factory=list)
+    connection: str = ""
+    """The value of its ``c=`` line."""
     attributes: list[tuple[str, str]] = field(default_factory=list)
 
     def all(self, name: str) -> list[str]:
@@ -77,6 +79,8 @@ def read_sections(lines: list[str]) -> tuple[Section, list[Section]]:
                 raise BadRequest("an m= line is malformed (RFC 8866 §5.14)")
             current = Section(match[1], int(match[2]), match[3], match[4].split())
             media.append(current)
+        elif line.startswith("c="):
+            current.connection = line[2:]
         elif line.startswith("a="):
             name, _, value = line[2:].partition(":")
             current.attributes.append((name, value.strip()))

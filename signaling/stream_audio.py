@@ -8,6 +8,7 @@ import numpy as np
 from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.companding import expand
 from rtc_stt.media import MonoResampler
+from rtc_stt.polyphase import Upsampler
 from signaling.audio_format import AudioFormat
 
 __all__ = ["PIECE_S", "StreamAudio", "pieces"]
@@ -15,18 +16,22 @@ __all__ = ["PIECE_S", "StreamAudio", "pieces"]
 PIECE_S = 0.25
 """What is worked off in one go: well under a millisecond of the loop's time, whatever the format."""
 
+TELEPHONE_RATE = 8_000
+"""In Hz. This one has a filter of our own, which takes a seventh of the time of FFmpeg's (`tools.telephony
+resample`), and in a call every piece is as short as its packet."""
+
 
 class StreamAudio:
     """One stream of audio, over all connections that bring it: position and filter go on where they were.
 
-    The filter holds back about a millisecond; nothing waits for that.
+    The filter holds back one or two milliseconds; nothing waits for that.
     """
 
     def __init__(self, form: AudioFormat) -> None:
         self.form = form
         self.received = 0
         """Samples of each channel so far: where its client goes on after a loss."""
-        self._resampler = MonoResampler() if form.sample_rate != SAMPLE_RATE else None
+        self._resampler = _resampler(form.sample_rate)
 
     def push(self, payload: bytes) -> Samples:
         """Take whole frames; gives 16 kHz mono, shape ``(n,)``. Two channels become their mean."""
@@ -38,11 +43,40 @@ class StreamAudio:
         if form.channels == 2:
             samples = samples.reshape(-1, 2).mean(axis=1)
         self.received += len(samples)
-        if self._resampler is None or not len(samples):
-            return samples
+        return samples if self._resampler is None or not len(samples) else self._resampler.push(samples)
+
+
+class _FromTelephone:
+    """From 8 kHz, in line with what came in: what the filter is late by is held back."""
+
+    def __init__(self) -> None:
+        self._upsampler = Upsampler()
+        self._ahead = Upsampler.DELAY
+
+    def push(self, samples: Samples) -> Samples:
+        out = self._upsampler.push(samples)
+        if self._ahead:
+            begun, out = out[: self._ahead], out[self._ahead :]
+            self._ahead -= len(begun)
+        return out
+
+
+class _FromOther:
+    """From any other rate, by FFmpeg."""
+
+    def __init__(self, rate: int) -> None:
+        self._resampler, self._rate = MonoResampler(), rate
+
+    def push(self, samples: Samples) -> Samples:
         frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-        frame.sample_rate = form.sample_rate
+        frame.sample_rate = self._rate
         return self._resampler.push(frame)
+
+
+def _resampler(rate: int) -> _FromTelephone | _FromOther | None:
+    if rate == SAMPLE_RATE:
+        return None
+    return _FromTelephone() if rate == TELEPHONE_RATE else _FromOther(rate)
 
 
 def pieces(form: AudioFormat, data: bytes) -> tuple[list[bytes], bytes]:

@@ -21,8 +21,8 @@ MAX_ATTEMPTS = 1_000
 early."""
 
 
-def parse_port_range(text: str) -> range | None:
-    """The ports of ``UDP_PORT_RANGE``: ``first-last``, both included. None where it is empty.
+def parse_port_range(text: str, name: str = "UDP_PORT_RANGE") -> range | None:
+    """The ports of a key like ``UDP_PORT_RANGE``: ``first-last``, both included. None where it is empty.
 
     Raises:
         ConfigError: it is something else.
@@ -31,12 +31,10 @@ def parse_port_range(text: str) -> range | None:
         return None
     first, dash, last = (part.strip() for part in text.partition("-"))
     if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
-        raise ConfigError("UDP_PORT_RANGE: two ports are needed, e.g. 50000-50999")
+        raise ConfigError(f"{name}: two ports are needed, e.g. 50000-50999")
     ports = range(int(first), int(last) + 1)
     if not 1_024 <= ports.start <= ports.stop - 1 <= 65_535:
-        raise ConfigError(
-            "UDP_PORT_RANGE: the first port is at least 1024, the last at most 65535 and not lower"
-        )
+        raise ConfigError(f"{name}: the first port is at least 1024, the last at most 65535 and not lower")
     return ports
 
 

@@ -6,30 +6,18 @@ A decoder is for one stream and one thread. It takes whatever a peer sends: what
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Protocol
 
 from rtc_stt.audio import Samples
 from signaling.codecs import libopus
+from signaling.codecs.codec import Codec
 from signaling.codecs.g711 import G711Decoder
 from signaling.codecs.pyav import G722Decoder, PyAvOpusDecoder
 
 __all__ = ["CODEC_NAMES", "Codec", "Decoder", "decoder_for", "opus_backend"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """A codec as SDP negotiated it."""
-
-    name: str
-    """One of :data:`CODEC_NAMES`, case as there."""
-    payload_type: int
-    clock_rate: int
-    """Ticks of RTP time a second. That of G.722 is 8000, though it carries 16 kHz (RFC 3551 §4.5.2)."""
-    parameters: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
 class Decoder(Protocol):

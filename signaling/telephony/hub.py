@@ -24,7 +24,7 @@ from signaling.telephony.audience import Audience, Listener
 from signaling.telephony.call import Call, Leg
 from signaling.telephony.call_events import CallEvent, CallLog
 from signaling.telephony.call_source import CallDetails, CallSource
-from signaling.telephony.ownership import account_of, may_hear
+from signaling.telephony.ownership import may_hear
 from signaling.telephony.registrations import Registration, Registrations
 from signaling.telephony.settings import Telephony
 
@@ -83,6 +83,10 @@ class CallHub:
         self._streams = streams
         self._door = door
         self._authority = authority
+        self._names = (
+            {key_id: account.name for key_id, account in authority.accounts.items()} if authority else {}
+        )
+        """Accounts of keys, those too that have been taken away: what comes in their name is still theirs."""
         self._max_call_s = max_call_s
         self._calls: dict[str, Call] = {}
         self._past: OrderedDict[str, PastCall] = OrderedDict()
@@ -118,7 +122,7 @@ class CallHub:
         self._streams.check_admission()
         known = uuids.UUID(uuid) if uuid else uuids.uuid4()
         registration = Registration(_new_id(), str(known), details)
-        self._expected.add(registration, account_of(self._authority, details.owner), time.monotonic())
+        self._expected.add(registration, self._account_of(details.owner), time.monotonic())
         self._set_expiry()
         return registration
 
@@ -177,7 +181,7 @@ class CallHub:
             source,
             self,
             self._publish,
-            account=account_of(self._authority, details.owner),
+            account=self._account_of(details.owner),
             is_awaited=is_awaited,
         )
         self._calls[call.id] = call
@@ -200,6 +204,11 @@ class CallHub:
             raise
         self._door.hold(ticket, session.id)
         return leg
+
+    def _account_of(self, key_id: str) -> str:
+        if self._authority and (account := self._authority.accounts.get(key_id)):
+            self._names[key_id] = account.name
+        return self._names.get(key_id, key_id)
 
     # ── Who asks ────────────────────────────────────────────────────────────
 
@@ -254,7 +263,7 @@ class CallHub:
         Raises:
             TooMany, Unavailable: see :meth:`Audience.add`.
         """
-        self.audience.add(listener, account_of(self._authority, shown.key_id), call_id)
+        self.audience.add(listener, self._account_of(shown.key_id), call_id)
         self.instrument.listeners_changed(len(self.audience))
 
     def part(self, listener: Listener) -> None:

@@ -57,12 +57,12 @@ MAX_BAD = 50
 MANY_BAD = 10
 """Payloads of a leg that cannot be decoded, until whoever listens is told."""
 
-PAUSE_S = 1.0
-"""Where nothing has come for so long, audio without stamps goes on from now: what was not sent was silence,
-and an utterance that was open has been finalised by then (:data:`~rtc_stt.recognizer.STALL_S`)."""
-
 MAX_LABELS = 8
 """Of legs that a dialect has named; who has no place by then has none."""
+
+IDLE_S, FILL_S = 1.0, 0.5
+"""Who has sent nothing for so long sends silence (Asterisk does, for a party that is on hold), which is put
+on the legs so often."""
 
 Starter = Callable[[Begin, "MediaSocket"], Call]
 """Opens the call that a message began, without legs. Raises :class:`ClientError` or :class:`Unavailable`
@@ -75,8 +75,9 @@ class _Heard:
 
     leg: Leg
     audio: LegAudio = field(default_factory=LegAudio)
-    is_on_time: bool = False
-    """False: its next audio, if it has no stamp, is of now."""
+    has_begun: bool = False
+    is_stamped: bool = False
+    """Whether its audio says itself where it belongs."""
     is_warned: bool = False
 
 
@@ -104,9 +105,9 @@ class MediaSocket(LiveSocket):
         self._call: Call | None = None
         self._heard: dict[str, _Heard | None] = {}
         """By the label that the dialect gives; None: there was no place for it."""
-        self._taken_at = time.monotonic()
         self._bad = 0
         self._leaving: Leave | None = None
+        self._idle_since: float | None = None  # while no message is being worked on
         self._after("begin", BEGIN_TIMEOUT_S, self._late)
 
     async def run(self) -> None:
@@ -160,18 +161,27 @@ class MediaSocket(LiveSocket):
         await self._take_message(message)
 
     async def _take_message(self, message: str | bytes) -> None:
-        if time.monotonic() - self._taken_at >= PAUSE_S:
-            for heard in filter(None, self._heard.values()):
-                heard.is_on_time = False
+        self._idle_since = None
         await self._hold_back()
-        for act in () if self._is_over else self._dialect.receive(message):
+        if self._is_over:
+            return
+        for act in self._dialect.receive(message):
             if isinstance(act, Hear):
                 await self._hear(act)
             else:
                 self._do(act)
             if self._is_over:
-                break
-        self._taken_at = time.monotonic()
+                return
+        self._idle_since = time.monotonic()
+
+    def _fill(self) -> None:
+        """Silence in place of what is not sent, so that legs without stamps stay on the call's clock."""
+        since = self._idle_since
+        if since is not None and time.monotonic() - since >= IDLE_S and not self._is_over:
+            for heard in self._heard.values():
+                if heard and heard.has_begun and not heard.is_stamped:
+                    heard.leg.begin_now()
+        self._after("fill", FILL_S, self._fill)
 
     @property
     def _is_over(self) -> bool:
@@ -199,12 +209,13 @@ class MediaSocket(LiveSocket):
         if act.at_ms is not None:
             heard.leg.receive_at(act.at_ms, samples, lost=act.lost)
         else:
-            if not heard.is_on_time:
+            if not heard.has_begun:
                 heard.leg.begin_now()
             heard.leg.receive_audio(samples)
-        if not heard.is_on_time:
-            heard.is_on_time = True
+        if not heard.has_begun:
+            heard.has_begun = True
             heard.leg.update_stats({"codec": heard.audio.codec})
+        heard.is_stamped |= act.at_ms is not None
 
     def _place(self, label: str) -> _Heard | None:
         """Who is meant; somebody new gets a leg, if there is a place."""
@@ -254,6 +265,7 @@ class MediaSocket(LiveSocket):
             self._lose(error.type)
             return
         self._timers.pop("begin").cancel()
+        self._after("fill", FILL_S, self._fill)
         try:
             for label in act.legs:
                 self._add(label)

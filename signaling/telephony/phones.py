@@ -15,6 +15,7 @@ from signaling.telephony.call_routes import CALLS
 from signaling.telephony.hub import CallHub
 from signaling.telephony.ownership import owner_for_sip
 from signaling.telephony.settings import Phones
+from signaling.telephony.sip.gateway import add_sip
 from signaling.telephony.webhooks import WebhookSender
 
 __all__ = ["add_phones", "drain"]
@@ -45,6 +46,7 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
         max_call_s=phones.sip.max_call_s,
     )
     call_routes.add_routes(app, hub)
+    add_sip(app, hub, phones.sip)
     stream_routes.add_routes(app, hub, owner)
     if phones.webhooks.webhook_url:
         app[_WEBHOOKS] = WebhookSender(phones.webhooks, gate.instrument)

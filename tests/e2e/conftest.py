@@ -81,6 +81,24 @@ def turnserver() -> str:
 
 
 @pytest.fixture(scope="session")
+def sipp() -> str:
+    """The path of sipp."""
+    return required("sipp (sip-tester) on PATH", shutil.which("sipp"))
+
+
+@pytest.fixture(scope="session")
+def sipsak_program() -> str:
+    """The path of sipsak."""
+    return required("sipsak on PATH", shutil.which("sipsak"))
+
+
+@pytest.fixture(scope="session")
+def baresip_program() -> str:
+    """The path of baresip."""
+    return required("baresip on PATH", shutil.which("baresip"))
+
+
+@pytest.fixture(scope="session")
 def gstreamer() -> str:
     """The Python that has GStreamer's webrtcbin."""
     return required("GStreamer with webrtcbin and Python bindings", support.find_gstreamer())

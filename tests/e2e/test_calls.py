@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import uuid
@@ -109,6 +110,15 @@ async def dialled(
         writer.transport.abort()
 
 
+def of_the_guide(beginning: str) -> dict[str, Any]:
+    """What a piece of code in the guide defines."""
+    guide = (support.ROOT / "docs/guides/calls.md").read_text(encoding="utf-8")
+    (code,) = [code for code in re.findall(r"```python\n(.*?)```", guide, re.S) if code.startswith(beginning)]
+    defined: dict[str, Any] = {"aiohttp": aiohttp, "asyncio": asyncio}
+    exec(code, defined)  # noqa: S102 — it is our own
+    return defined
+
+
 async def gather(ws: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
     async with asyncio.timeout(30):
         return [json.loads(message.data) async for message in ws]
@@ -128,6 +138,12 @@ async def test_a_call_is_heard_in_every_way_by_those_who_may(
         async with acme.post(f"{path.removesuffix('/events')}/tokens", raise_for_status=True) as answer:
             token = (await answer.json())["token"]
         own = asyncio.create_task(events(acme, path))
+        hear = of_the_guide("async def hear")["hear"]
+
+        async def hear_all() -> list[dict[str, Any]]:
+            return [event async for event in hear(acme, expected["call_id"])]
+
+        as_in_the_guide = asyncio.create_task(hear_all())
         shown = asyncio.create_task(events(page, f"{path}?access_token={token}"))
         async with (
             acme.ws_connect("/v1/calls/events") as all_calls,
@@ -143,7 +159,7 @@ async def test_a_call_is_heard_in_every_way_by_those_who_may(
             assert text(told) == normalise(clip.text)
             assert (told[0]["type"], told[0]["caller"]) == ("call.started", "+49 30 1")
             assert told[-1]["type"] == "call.ended"
-            assert await shown == told
+            assert await shown == await as_in_the_guide == told
             async with asyncio.timeout(10):
                 assert [await all_calls.receive_json() for _ in told] == told
             with pytest.raises(TimeoutError):

@@ -331,3 +331,60 @@ class TestReports:
         assert (mapping["codec"], mapping["packets_received"]) == ("opus", 150)
         assert 10 < stats.bit_rate_kbps < 40
         assert line.receiver.last_rtp_at == pytest.approx(line.now - STEP)
+
+
+class TestTelephoneEvents:
+    EVENT = b"\x05\x0a\x00\xa0"
+
+    def line(self) -> Line:
+        line = Line()
+        line.receiver.renegotiate(CODECS, [101], line.now)
+        return line
+
+    def test_they_share_the_numbers_of_the_audio(self) -> None:
+        """A press of 100 ms in place of five packets, and no audio is missing."""
+        line = self.line()
+        line.bring(*packets([bytes(160)] * 5, payload_type=0, ticks=160))
+        events = [rtp(5 + n, 800, self.EVENT, payload_type=101) for n in range(7)]
+        line.bring(*events, step=0.015)
+        line.bring(*[rtp(12 + n, 1_600 + n * 160, bytes(160), payload_type=0) for n in range(5)])
+        assert line.ms(Origin.RECEIVED) == 300
+        stats = line.receiver.stats(line.now)
+        assert (stats.packets_refused, stats.packets_lost, stats.concealed_ms) == (0, 0, 0)
+
+    @pytest.mark.parametrize("first", [3, 30_000])
+    def test_those_with_numbers_of_their_own_take_no_place(self, first: int) -> None:
+        line = self.line()
+        audio = packets([bytes(160)] * 10, payload_type=0, ticks=160)
+        line.bring(*audio[:5])
+        line.bring(*[rtp(first + n, 777_000, self.EVENT, payload_type=101) for n in range(7)], step=0.0)
+        line.bring(*audio[5:])
+        assert line.ms(Origin.RECEIVED) == 200
+        stats = line.receiver.stats(line.now)
+        assert (stats.packets_received, stats.packets_refused, stats.packets_duplicate) == (10, 0, 0)
+
+    def test_they_are_no_jitter(self) -> None:
+        """All packets of a press have one timestamp, however long it is held."""
+        line = self.line()
+        line.bring(*packets([bytes(160)] * 20, payload_type=0, ticks=160))
+        line.bring(*[rtp(20 + n, 3_200, self.EVENT, payload_type=101) for n in range(15)])
+        line.bring(*[rtp(35 + n, 5_600 + n * 160, bytes(160), payload_type=0) for n in range(5)])
+        assert line.receiver.stats(line.now).jitter_ms < 1.0
+
+    def test_before_any_audio_they_are_nothing(self) -> None:
+        line = self.line().bring(rtp(1, 0, self.EVENT, payload_type=101))
+        assert line.heard == []
+        assert line.receiver.stats(line.now).packets_refused == 0
+
+
+def test_other_codecs_are_agreed_on_and_what_waits_is_played_first() -> None:
+    line = Line()
+    sent = packets([bytes(160)] * 8, payload_type=0, ticks=160)
+    line.bring(*sent[:3], sent[4], step=0.0)
+    line.receiver.renegotiate({0: Codec("PCMA", 0, 8_000), 9: CODECS[9]}, [], line.now)
+    assert len(line.audio) == 5 * 320
+    line.bring(*sent[5:], step=0.02)
+    assert len(line.audio) == 8 * 320
+    line.bring(*[rtp(8 + n, 1_280 + n * 160, bytes(160), payload_type=8) for n in range(2)])
+    assert len(line.audio) == 10 * 320, "what was agreed on before is still understood"
+    assert line.receiver.stats(line.now).packets_refused == 0

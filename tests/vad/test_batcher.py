@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from rtc_stt.audio import WINDOW, Samples
-from rtc_stt.vad.batcher import MAX_WINDOWS, VadBatcher
+from rtc_stt.vad.batcher import MAX_STREAMS, MAX_WINDOWS, VadBatcher
 from rtc_stt.vad.detector import DetectorState
 
 TIMEOUT_S = 5.0
@@ -136,3 +136,42 @@ async def test_closing_cancels_what_waits_and_what_comes(detector):
     answers.append(batcher.detect(batcher.new_state(), windows(1)))
     await asyncio.wait(answers, timeout=TIMEOUT_S)
     assert all(answer.cancelled() for answer in answers)
+
+
+def pace(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr("rtc_stt.vad.batcher.PACE_S", seconds)
+    monkeypatch.setattr("rtc_stt.vad.batcher.SHARE_S", seconds)
+
+
+async def test_batches_begin_some_milliseconds_apart_so_that_many_share_one(batcher, detector, monkeypatch):
+    pace(monkeypatch, 0.2)
+    begun = asyncio.get_running_loop().time()
+    await judged(batcher.detect(batcher.new_state(), windows(1)))
+    answers = []
+    for _ in range(5):
+        answers.append(batcher.detect(batcher.new_state(), windows(1)))
+        await asyncio.sleep(0)
+    for answer in answers:
+        await judged(answer)
+    assert detector.sizes == [1, 5]
+    assert 0.19 < asyncio.get_running_loop().time() - begun < TIMEOUT_S
+
+
+async def test_a_full_batch_does_not_wait(batcher, detector, monkeypatch):
+    pace(monkeypatch, 60)
+    await judged(batcher.detect(batcher.new_state(), windows(1)))
+    answers = [batcher.detect(batcher.new_state(), windows(1)) for _ in range(MAX_STREAMS)]
+    for answer in answers:
+        await judged(answer)
+    assert detector.sizes == [1, MAX_STREAMS]
+
+
+async def test_closing_forgets_the_batch_that_was_to_come(detector, monkeypatch):
+    pace(monkeypatch, 0.01)
+    batcher = VadBatcher(detector)
+    await judged(batcher.detect(batcher.new_state(), windows(1)))
+    waiting = batcher.detect(batcher.new_state(), windows(1))
+    batcher.close()
+    await asyncio.sleep(0.03)
+    assert waiting.cancelled()
+    assert detector.sizes == [1]

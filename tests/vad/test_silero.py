@@ -11,8 +11,9 @@ import pytest
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 from rtc_stt.bench.clips import load
 from rtc_stt.vad.detector import DetectorState
-from rtc_stt.vad.silero import SileroDetector
+from rtc_stt.vad.silero import SETTLED_WINDOWS, SileroDetector
 from tools.live_line.speak import surroundings
+from tools.telephony.line import heard_over
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,59 @@ def test_a_quiet_voice_right_after_a_loud_one_is_heard_as_soon_as_alone(detector
     judged = [detector.detect([state], window)[0] for window in windows]
     first = next(i for i, p in enumerate(judged) if i * 32 > spoken_ms - 300 and p >= 0.5)
     assert first * 32 - spoken_ms < 400, "later than the pre-roll"
+
+
+def hear(detector: SileroDetector, audio: np.ndarray, state: DetectorState) -> list[float]:
+    windows = audio[: len(audio) // WINDOW * WINDOW].reshape(-1, 1, WINDOW)
+    return [detector.detect([state], window)[0] for window in windows]
+
+
+def test_digital_silence_is_not_judged_once_all_has_settled(detector, monkeypatch):
+    judged = []
+    network = detector._network
+    spectra = network.spectra
+    monkeypatch.setattr(network, "spectra", lambda heard: judged.append(len(heard)) or spectra(heard))
+    idle = np.full(200 * WINDOW, 8 / 32768, np.float32)  # of A-law
+    state = detector.new_state()
+    told = hear(detector, idle, state)
+    assert len(judged) == SETTLED_WINDOWS
+    assert max(told) < 0.35
+
+
+def test_a_word_after_long_silence_is_heard_as_if_all_of_it_had_been_judged(detector, monkeypatch):
+    for clip in load("clean", limit=4):
+        begins = []
+        for settled in (SETTLED_WINDOWS, 1_000):
+            monkeypatch.setattr("rtc_stt.vad.silero.SETTLED_WINDOWS", settled)
+            state = detector.new_state()
+            hear(detector, np.zeros(7 * SETTLED_WINDOWS * WINDOW, np.float32), state)
+            told = hear(detector, clip.audio(), state)
+            begins.append(next(i for i, p in enumerate(told) if p >= 0.5))
+        assert abs(begins[0] - begins[1]) <= 1
+
+
+def test_a_telephone_line_is_known_by_what_it_lacks(detector):
+    (clip,) = load("clean", limit=1)
+    wide, line = detector.new_state(), detector.new_state()
+    hear(detector, clip.audio(), wide)
+    heard = heard_over(clip.audio())
+    hole = np.concatenate([heard, np.zeros(3 * WINDOW + 77, np.float32), heard])  # a click at each edge
+    told = hear(detector, hole, line)
+    assert wide.narrow is None
+    assert line.narrow is not None
+    assert max(told) > 0.9
+
+
+def test_lines_and_others_share_a_call(detector):
+    (clip,) = load("clean", limit=1)
+    both = [clip.audio()[: 60 * WINDOW], heard_over(clip.audio())[: 60 * WINDOW]]
+    alone = [hear(detector, audio, detector.new_state()) for audio in both]
+    states = [detector.new_state() for _ in both]
+    together = [
+        detector.detect(states, np.stack([audio[at : at + WINDOW] for audio in both]))
+        for at in range(0, 60 * WINDOW, WINDOW)
+    ]
+    np.testing.assert_allclose(np.array(together).T, alone, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -1,1 +1,2 @@
-"""SIP: a user agent server that takes calls and hears them. Inbound only; it never sends media."""
+"""SIP: a user agent server that takes calls and hears them. Inbound only; of media it
+sends nothing but a little silence."""

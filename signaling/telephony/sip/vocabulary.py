@@ -22,6 +22,7 @@ __all__ = [
     "Flow",
     "Invitation",
     "Invited",
+    "Pressed",
     "Reoffered",
     "Send",
 ]
@@ -80,10 +81,11 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Reoffered:
-    """A call that stands offers other media (re-INVITE, UPDATE, or the ACK of a late offer); answered
-    likewise.
+    """A call that stands offers other media (re-INVITE, UPDATE); answered likewise.
 
-    An empty body asks for an offer of ours (RFC 3261 §14.2): the shell accepts with its current description.
+    An empty body asks for an offer of ours (RFC 3261 §14.2): the shell accepts with its current description,
+    and the answer comes by :class:`Confirmed`. A body that is no SDP (metadata of SIPREC alone) may be
+    accepted with an empty one.
     """
 
     dialog: str
@@ -94,7 +96,7 @@ class Reoffered:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The ACK of the 200 has come: the call stands."""
+    """The ACK of the 200 has come: the call stands. Comes again with each answer to an offer of ours."""
 
     dialog: str
     body: bytes = b""
@@ -108,7 +110,18 @@ class Ended:
 
     dialog: str
     reason: str
-    """``hangup`` (BYE), ``cancelled``, ``no_ack``, ``session_expired``, ``rejected``, ``closed`` (by us)."""
+    """``hangup`` (BYE), ``cancelled``, ``no_ack``, ``session_expired``, ``rejected``, ``connection_lost``
+    (before it was answered), or what ``hang_up`` was called with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A key, told by INFO (``application/dtmf-relay``) instead of RTP."""
+
+    dialog: str
+    digit: str
+    """One of :data:`~signaling.telephony.call_source.DIGITS`."""
+    duration_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +129,8 @@ class Count:
     """Something was dropped or refused; for metrics."""
 
     reason: str
-    """One of few: ``malformed``, ``oversize``, ``unlisted``, ``auth``, ``rate``, ``amplification``, ``stray``
-    …"""
+    """One of few: ``malformed``, ``oversize``, ``unlisted``, ``auth``, ``rate``, ``amplification``,
+    ``stray``, ``full``, ``refused``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +140,4 @@ class Disconnect:
     flow: Flow
 
 
-Effect = Send | Invited | Reoffered | Confirmed | Ended | Count | Disconnect
+Effect = Send | Invited | Reoffered | Confirmed | Ended | Pressed | Count | Disconnect

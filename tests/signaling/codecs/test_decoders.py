@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rtc_stt.audio import Samples
 from rtc_stt.bench.clips import load
 from signaling.codecs import CODEC_NAMES, Codec, Decoder, decoder_for, libopus, opus_backend
-from signaling.codecs.g711 import G711Decoder, Upsampler
+from signaling.codecs.g711 import G711Decoder
 from signaling.codecs.pyav import G722Decoder, PyAvOpusDecoder
 from tests.rtp import encode
 
@@ -160,22 +160,6 @@ def test_stereo_becomes_mono() -> None:
         heard += [decoder.decode(bytes(packet)) for packet in encoder.encode(frame)]  # type: ignore[attr-defined]
     audio = np.concatenate([samples for samples in heard if samples is not None])
     assert np.abs(audio[4_000:]).max() == pytest.approx(0.2, abs=0.03)
-
-
-class TestG711:
-    @pytest.mark.parametrize("cuts", [[160] * 10, [1] * 40, [7, 0, 333, 80]])
-    def test_the_upsampler_does_not_care_how_it_is_fed(self, cuts: list[int]) -> None:
-        audio = tone(0.2, 700, rate=8_000)[: sum(cuts)]
-        upsampler = Upsampler()
-        pieces = [upsampler.push(piece) for piece in np.split(audio, np.cumsum(cuts)[:-1])]
-        assert np.allclose(np.concatenate(pieces), Upsampler().push(audio))
-
-    @pytest.mark.parametrize("hertz", [200, 1_000, 2_500, 3_300])
-    def test_tones_come_through_as_they_are(self, hertz: float) -> None:
-        out = Upsampler().push(tone(0.5, hertz, rate=8_000))
-        expected = np.roll(tone(0.5, hertz), 2 * Upsampler.DELAY)
-        error = np.sqrt(np.mean((out - expected)[100:-100] ** 2)) / np.sqrt(np.mean(expected**2))
-        assert error < 0.04
 
 
 class TestBackend:

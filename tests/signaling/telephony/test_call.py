@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rtc_stt.audio import SAMPLE_RATE
-from rtc_stt.errors import TooMany, Unavailable
+from rtc_stt.errors import NotFound, TooMany, Unavailable
+from signaling.key_file import parse_keys
 from signaling.telephony import call as call_module
 from signaling.telephony.call import MAX_LEGS_EVER
 from tests.line import until
@@ -205,6 +206,23 @@ async def test_the_limit_of_a_key_is_that_of_its_phones_too():
         with pytest.raises(TooMany):
             house.begin(owner="k")[0].add_leg("caller")
         house.begin(owner="other")[0].add_leg("caller")
+
+
+async def test_calls_are_still_of_an_account_whose_key_was_changed():
+    old, new = "first-key-of-acme-000", "second-key-of-acme-00"
+    async with a_house(
+        keys=parse_keys(f"{old} name=acme\nkey-of-somebody-else0 name=other", "keys")
+    ) as house:
+        owner, other = (house.authority.identify(f"Bearer {key}") for key in (old, "key-of-somebody-else0"))
+        before, _ = house.begin(owner=owner.key_id)
+        house.authority.replace(parse_keys(f"{new} name=acme\nkey-of-somebody-else0 name=other", "keys"))
+        after, _ = house.begin(owner=owner.key_id)
+        shown = house.authority.identify(f"Bearer {new}")
+        assert house.hub.calls_of(shown) == [after, before]
+        assert house.hub.find(before.id, shown) is before
+        assert house.hub.calls_of(other) == []
+        with pytest.raises(NotFound):
+            house.hub.find(before.id, other)
 
 
 async def test_there_is_a_limit_to_calls():

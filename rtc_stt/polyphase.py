@@ -1,0 +1,58 @@
+"""From 8 to 16 kHz by a linear-phase polyphase filter. Pure numpy, streaming.
+
+The way of textbooks (Crochiere and Rabiner, Multirate Digital Signal Processing, 1983): the input, with a
+zero put behind each sample, goes through a low-pass filter, of which only the taps that meet a sample are
+computed. The filter is a half-band one, a windowed sinc of 63 taps: of its two phases one is a single tap, so
+every other sample that comes out is one that went in, and the other phase gives those between.
+
+Flat to 3.2 kHz and -0.06 dB at 3.4, what telephony carries; what it mirrors into the band above 4 kHz lies
+100 dB below a tone of up to 3.1 kHz. All frequencies are late by the same 31 samples of 16 kHz, 1.9 ms.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtc_stt.audio import Samples
+
+__all__ = ["Upsampler"]
+
+TAPS = 63
+"""Of the whole filter. Half as many mirror 20 dB more; twice as many cost 2 ms more and are not heard."""
+
+BETA = 10.0
+"""Of the Kaiser window: its stop band is below -100 dB."""
+
+
+def _between() -> Samples:
+    """The taps of the phase between two samples, gain 1 at 0 Hz."""
+    taps = np.sinc((np.arange(TAPS) - TAPS // 2) / 2) * np.kaiser(TAPS, BETA)
+    phase = taps[::2]
+    return np.asarray(phase / phase.sum(), np.float32)
+
+
+class Upsampler:
+    """One stream. How its input is cut makes no difference, to the last bit: every sample that comes out is
+    the same sum of the same products."""
+
+    DELAY = TAPS // 2
+    """By how many samples of 16 kHz what comes out is late."""
+
+    _BETWEEN = _between()
+    _REACH = len(_BETWEEN) - 1
+    """Samples before the newest one that an output sees."""
+
+    def __init__(self) -> None:
+        self._tail: Samples = np.zeros(self._REACH, np.float32)
+
+    def push(self, samples: Samples) -> Samples:
+        """``(n,)`` at 8 kHz → ``(2n,)`` at 16 kHz."""
+        if not len(samples):
+            return samples
+        data = np.concatenate([self._tail, samples])
+        self._tail = data[len(samples) :]
+        out = np.empty(2 * len(samples), np.float32)
+        out[0::2] = np.correlate(data, self._BETWEEN)
+        middle = self._REACH - self.DELAY // 2
+        out[1::2] = data[middle : middle + len(samples)]
+        return out

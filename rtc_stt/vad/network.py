@@ -1,0 +1,200 @@
+"""The network of Silero VAD v6 in numpy: what its ONNX file computes, for many streams in one call.
+
+A window with what came before it becomes four spectra; four convolutions make one vector of them, which is
+the same whatever the stream remembers; an LSTM cell joins it with each memory, and gives the probability::
+
+    window ─ rfft ─ |·| ─ conv ─ conv ─ conv ─ conv ─┬─ cell(memory 0) ─ probability
+                                                     └─ cell(memory 1) ─ probability
+
+A runtime of graphs cannot know that, and computes all of it for each memory; nor does it know that the
+first convolution of that file is a Fourier transform. So this takes a fifth of its time (``python -m
+tools.telephony vad``). A test holds it against the file as onnxruntime runs it.
+
+Weights are taken from the file by their names. The file has two networks: one for 16 kHz and one for 8 kHz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from rtc_stt.vad.onnx_tensors import named_tensors
+
+__all__ = ["MEMORY", "Floats", "Network", "load_networks"]
+
+Floats = npt.NDArray[np.float32]
+
+MEMORY = 128
+"""Numbers in the hidden state of the cell, and in its cell state."""
+
+FRAMES = 4
+"""Spectra of a window."""
+
+SMALL = 1 << 18
+"""Multiplications up to which OpenBLAS begins no threads (its GEMM_MULTITHREAD_THRESHOLD). They would spin
+between the calls, on every core; and on one core larger products are no faster."""
+
+_BASIS = "stft.forward_basis_buffer"
+_CELL = "decoder.rnn"
+_OUT = "decoder.decoder.2"
+
+
+def load_networks(model: bytes) -> dict[int, Network]:
+    """The networks of an ONNX file, by sampling rate in Hz.
+
+    Raises:
+        ValueError: it is no such file, or not of these networks.
+    """
+    branches: list[dict[str, Floats]] = []
+    for name, tensor in named_tensors(model):
+        if not branches or name in branches[-1]:
+            branches.append({})
+        branches[-1][name] = tensor
+    try:
+        networks = [Network(branch) for branch in branches if _BASIS in branch]
+    except KeyError as error:
+        raise ValueError(f"the network has no {error}") from error
+    # The transform is over 16 ms at either rate.
+    found = {network.size * 1000 // 16: network for network in networks}
+    if not found:
+        raise ValueError("there is no network in it")
+    return found
+
+
+class Network:
+    """One of them.
+
+    Args:
+        weights: by name, as in the file.
+
+    Raises:
+        KeyError: one is missing.
+        ValueError: one is of another shape than this network's.
+    """
+
+    def __init__(self, weights: Mapping[str, Floats]) -> None:
+        basis = weights[_BASIS]
+        self.size = basis.shape[-1]
+        """Samples in the Fourier transform."""
+        self.context = self.size // 4
+        """Samples of the window before that are seen again."""
+        self.window = 2 * self.size
+        """Samples in a window."""
+        bins = self.size // 2 + 1
+        self._taper = _taper(basis)
+        self.full_scale = 2 / (self.size * float(np.sum(np.square(self._taper))))
+        """The power of a sound is the sum of the squares of its spectrum, times this."""
+        kernels = [weights[f"encoder.{n}.reparam_conv.weight"] for n in range(FRAMES)]
+        for kernel, (inputs, outputs) in zip(kernels, pairwise((bins, 128, 64, 64, 128)), strict=True):
+            if kernel.shape != (outputs, inputs, 3):
+                raise ValueError("the network is of another shape")
+        self._biases = [weights[f"encoder.{n}.reparam_conv.bias"] for n in range(FRAMES)]
+        first, second, third, fourth = kernels
+        # Of the kernels' three taps those that meet nothing but padding are left out.
+        self._first = _side_by_side(first, (0, 1, 2))
+        self._second = _stacked(second, (1, 2)), _stacked(second, (0, 1, 2))
+        self._third = _stacked(third, (1, 2))
+        self._fourth = _stacked(fourth, (1,))
+        self._input = np.ascontiguousarray(weights[f"{_CELL}.weight_ih"].T)
+        self._hidden = np.ascontiguousarray(weights[f"{_CELL}.weight_hh"].T)
+        self._gates = weights[f"{_CELL}.bias_ih"] + weights[f"{_CELL}.bias_hh"]
+        self._out = weights[f"{_OUT}.weight"][0, :, 0]
+        self._out_bias = weights[f"{_OUT}.bias"][0]
+
+    def spectra(self, heard: Floats) -> Floats:
+        """Magnitudes, shape ``(B, FRAMES, size / 2 + 1)``.
+
+        Args:
+            heard: context and window of ``B`` streams, shape ``(B, context + window)``.
+        """
+        hop = self.size // 2
+        mirrored = heard[:, -2 : -2 - self.context : -1]
+        padded = np.concatenate([heard, mirrored], axis=1)
+        row, step = padded.strides
+        frames = np.lib.stride_tricks.as_strided(
+            padded, (len(heard), FRAMES, self.size), (row, hop * step, step), writeable=False
+        )
+        spectra = np.fft.rfft(frames * self._taper)
+        return np.asarray(np.sqrt(np.square(spectra.real) + np.square(spectra.imag)), np.float32)
+
+    def run(self, spectra: Floats, memories: Floats) -> tuple[Floats, Floats]:
+        """One window of each of ``B`` streams, each with ``M`` memories.
+
+        Args:
+            spectra: of the windows, see :meth:`spectra`.
+            memories: hidden and cell state, shape ``(2, B, M, MEMORY)``.
+
+        Returns:
+            Probabilities, shape ``(B, M)``, and the memories as they are then.
+        """
+        hidden, cell = memories
+        streams, count = hidden.shape[:2]
+        gates = _product(hidden.reshape(-1, MEMORY), self._hidden).reshape(streams, count, 4 * MEMORY)
+        gates += (_product(self._encode(spectra), self._input) + self._gates)[:, None]
+        enter, forget, new, leave = (gates[..., n * MEMORY : (n + 1) * MEMORY] for n in range(4))
+        cell = _sigmoid(forget) * cell + _sigmoid(enter) * np.tanh(new)
+        hidden = _sigmoid(leave) * np.tanh(cell)
+        told = np.sum(np.maximum(hidden, 0) * self._out, axis=-1) + self._out_bias
+        return _sigmoid(told), np.stack([hidden, cell])
+
+    def _encode(self, spectra: Floats) -> Floats:
+        """What is in each window, shape ``(B, 128)``."""
+        streams = len(spectra)
+        rows = spectra.reshape(streams * FRAMES, -1)
+        taps = _product(rows, self._first).reshape(streams, FRAMES, 3, 128)
+        found = taps[:, :, 1] + self._biases[0]
+        found[:, 1:] += taps[:, :-1, 0]
+        found[:, :-1] += taps[:, 1:, 2]
+        rows = np.maximum(found, 0).reshape(streams, FRAMES * 128)
+        # Stride 2: the first output sees frames (–, 0, 1), the second (1, 2, 3).
+        halves = [_product(rows[:, : 2 * 128], self._second[0]), _product(rows[:, 128:], self._second[1])]
+        rows = np.concatenate([np.maximum(half + self._biases[1], 0) for half in halves], axis=1)
+        rows = np.maximum(_product(rows, self._third) + self._biases[2], 0)
+        return np.asarray(np.maximum(_product(rows, self._fourth) + self._biases[3], 0), np.float32)
+
+
+def _taper(basis: Floats) -> Floats:
+    """The window of the transform that a basis is, shape ``(2 · bins, 1, size)``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    size = basis.shape[-1]
+    taper = np.asarray(np.sin(np.pi * np.arange(size) / size) ** 2, np.float32)
+    angles = 2 * np.pi * np.outer(np.arange(size // 2 + 1), np.arange(size)) / size
+    transform = np.concatenate([np.cos(angles), -np.sin(angles)]) * taper
+    if basis.shape != (len(transform), 1, size) or not np.allclose(basis[:, 0], transform, atol=1e-5):
+        raise ValueError("the network is of another shape")
+    return taper
+
+
+def _side_by_side(kernel: Floats, taps: Sequence[int]) -> Floats:
+    return np.ascontiguousarray(np.concatenate([kernel[:, :, tap].T for tap in taps], axis=1))
+
+
+def _stacked(kernel: Floats, taps: Sequence[int]) -> Floats:
+    return np.ascontiguousarray(np.concatenate([kernel[:, :, tap].T for tap in taps]))
+
+
+def _product(rows: Floats, weights: Floats) -> Floats:
+    """``rows @ weights``, in slices of :data:`SMALL` products."""
+    size = max(2, SMALL // weights.size)
+    whole = len(rows) - len(rows) % size
+    out = np.empty((len(rows), weights.shape[1]), np.float32)
+    if whole:
+        slices = rows[:whole].reshape(-1, size, rows.shape[1])
+        np.matmul(slices, weights, out=out[:whole].reshape(-1, size, weights.shape[1]))
+    rest = rows[whole:]
+    if len(rest) == 1:  # of a vector and a matrix a BLAS thinks otherwise
+        out[whole:] = (np.repeat(rest, 2, axis=0) @ weights)[:1]
+    elif len(rest):
+        np.matmul(rest, weights, out=out[whole:])
+    return out
+
+
+def _sigmoid(x: Floats) -> Floats:
+    # By way of tanh, for an exponential overflows far from 0.
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)

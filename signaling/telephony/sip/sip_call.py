@@ -1,0 +1,396 @@
+"""One call over SIP: what it offered, its streams, and the legs that hear them.
+
+A :class:`~signaling.telephony.call_source.CallSource`. The dialog is the user agent's, the sockets are those
+of :mod:`.media_stream`; here is what joins them to a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtc_stt.audio import Origin, Samples
+from rtc_stt.errors import BadRequest, RtcSttError, Unprocessable
+from rtc_stt.events import Event
+from rtc_stt.instrument import Instrument
+from signaling.telephony.call import Call, Leg
+from signaling.telephony.call_source import AGENT, CALLER, MAX_LEGS, CallDetails, clean_parameters, clean_text
+from signaling.telephony.hub import CallHub
+from signaling.telephony.settings import Sip
+from signaling.telephony.sip.digits import Press
+from signaling.telephony.sip.media_stream import MediaStream
+from signaling.telephony.sip.rtp_ports import RtpPair, RtpPorts
+from signaling.telephony.sip.sdp import Stream, parse_description
+from signaling.telephony.sip.sdp_answer import (
+    Accepted,
+    Ours,
+    accept_stream,
+    build_description,
+    our_own,
+)
+from signaling.telephony.sip.siprec import Participant, Parts, read_metadata, split_body
+from signaling.telephony.sip.vocabulary import Invitation
+
+__all__ = ["Exchange", "SipCall"]
+
+TICK_S = 1.0
+
+BY_RTP, BY_INFO = "rtp", "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What all SIP calls of a server share."""
+
+    hub: CallHub
+    ports: RtpPorts
+    settings: Sip
+    instrument: Instrument
+    address: str
+    """Where peers send media to: an IP address."""
+    owner: str
+    """The id of the key whose calls these are."""
+
+
+class Host(Protocol):
+    """Who has the dialogs."""
+
+    def release(self, dialog: str, reason: str) -> None:
+        """The call has ended here: say BYE, where nobody has yet."""
+
+
+class _Line:
+    """An m-line that is taken: a stream and the leg that hears it. An :class:`~.media_stream.Ear`."""
+
+    def __init__(self, call: SipCall, leg: Leg, pair: RtpPair, instrument: Instrument) -> None:
+        self.leg = leg
+        self.stream = MediaStream(pair, self, instrument)
+        self.was_two_way = False
+        self._call = call
+
+    def receive_audio(self, samples: Samples, origin: Origin) -> None:
+        """See :class:`~.media_stream.Ear`."""
+        self.leg.receive_audio(samples, origin)
+
+    def receive_silence(self, samples: int, origin: Origin) -> None:
+        """See :class:`~.media_stream.Ear`."""
+        self.leg.receive_silence(samples, origin)
+
+    def begin(self) -> None:
+        """See :class:`~.media_stream.Ear`."""
+        self.leg.begin_now()
+
+    def press(self, press: Press) -> None:
+        """See :class:`~.media_stream.Ear`."""
+        self._call.press(BY_RTP, press.digit, press.duration_ms, self.leg.label)
+
+    def fail(self) -> None:
+        """See :class:`~.media_stream.Ear`."""
+        self._call.end("server_error")
+
+    def offer(self) -> Ours:
+        """Our side, for an offer of ours."""
+        return self.stream.offer("sendrecv" if self.was_two_way else "recvonly")
+
+    def tell_figures(self, now: float) -> None:
+        """What its ``leg.ended`` tells of packets."""
+        if stats := self.stream.stats(now):
+            self.leg.update_stats(stats.as_mapping())
+
+
+class SipCall:
+    """See above.
+
+    Args:
+        dialog: what the user agent calls it.
+    """
+
+    def __init__(self, dialog: str, invitation: Invitation, exchange: Exchange, host: Host) -> None:
+        self.dialog = dialog
+        self._invitation = invitation
+        self._exchange = exchange
+        self._host = host
+        self._is_recording = invitation.is_recording
+        self._call: Call | None = None
+        self._lines: list[_Line | None] = []
+        """By the place of their m-lines; None: refused."""
+        self._streams: tuple[Stream, ...] = ()
+        """As they describe them, or as we did where they have not yet."""
+        self._people: dict[str, Participant] = {}
+        self._version = (secrets.randbits(48), 0)
+        self._awaits_answer = False
+        self._digits_by = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ── What its server does ────────────────────────────────────────────────────────────
+
+    def open(self) -> bytes:
+        """Take the call; our description for the 200. Where it fails nothing is left.
+
+        Raises:
+            BadRequest: the body cannot be read.
+            UnsupportedMedia: it is of another type.
+            Unprocessable: there is no stream that we could hear.
+            TooMany: its key has all sessions that it may have.
+            Unavailable: full, or draining.
+        """
+        invitation = self._invitation
+        parts = split_body(invitation.body, invitation.content_type, invitation.content_parameters)
+        problem = self._read_people(parts)
+        self._is_recording = self._is_recording or bool(parts.metadata)
+        accepted: list[Accepted | None] = [our_own()]
+        if parts.sdp:
+            self._streams = parse_description(parts.sdp).streams
+            accepted = self._choose(self._streams)
+        else:
+            self._streams, self._awaits_answer = (our_own().stream,), True
+        self._call = call = self._exchange.hub.begin(self._details(), self)
+        try:
+            ours = [self._add_line(one) for one in accepted]
+        except BaseException:
+            self._close_streams()
+            call.end("no_room")
+            raise
+        self._note_holds()
+        if problem:
+            call.warn("siprec_metadata", problem)
+        self._set_timer()
+        return self._describe(ours, is_offer=self._awaits_answer)
+
+    def reoffer(self, body: bytes, content_type: str, parameters: Mapping[str, str]) -> bytes:
+        """Go by another offer; our answer, or our offer where they ask for one. Empty: none was needed. Where
+        it fails all is as before.
+
+        Raises:
+            BadRequest, UnsupportedMedia, Unprocessable: see :meth:`open`.
+        """
+        parts = split_body(body, content_type, parameters)
+        if problem := self._read_people(parts):
+            self._warn("siprec_metadata", problem)
+        if parts.metadata and self._call:
+            self._call.note(self._who_is_who())
+        if parts.sdp:
+            streams = parse_description(parts.sdp).streams
+            ours = self._go_by(self._choose(streams))
+            self._streams = streams
+            self._note_holds()
+            return self._describe(ours)
+        if body:
+            return b""
+        self._awaits_answer = True
+        return self._describe([line.offer() if line else None for line in self._lines], is_offer=True)
+
+    def confirm(self, body: bytes, content_type: str, parameters: Mapping[str, str]) -> None:
+        """The ACK has come. Where the offer was ours, it has their answer.
+
+        Raises:
+            BadRequest, UnsupportedMedia, Unprocessable: the answer is none, and the call cannot go on.
+        """
+        if not self._awaits_answer:
+            return
+        self._awaits_answer = False
+        parts = split_body(body, content_type, parameters)
+        streams = parse_description(parts.sdp).streams if parts.sdp else ()
+        accepted = self._choose(streams)
+        if len(accepted) != len(self._lines):
+            raise Unprocessable("the answer does not fit the offer (RFC 3264 §6)")
+        for line, taken in zip(self._lines, accepted, strict=True):
+            if line and taken:
+                line.stream.negotiate(taken, is_answer=True)
+        self._streams = streams
+        self._note_holds()
+
+    def press(self, way: str, digit: str, duration_ms: int | None, leg: str = "") -> None:
+        """A key was pressed. Some phones say so in two ways: the one that came first is believed."""
+        self._digits_by = self._digits_by or way
+        if self._digits_by == way and self._call:
+            label = leg or next((line.leg.label for line in self._lines if line), CALLER)
+            self._call.digit(label, digit, duration_ms=duration_ms)
+
+    def end(self, reason: str) -> None:
+        """The dialog has ended, or is to: finalise, then let go."""
+        if self._call:
+            self._call.end(reason)
+
+    def ended(self, reason: str) -> None:
+        """The dialog has ended: nothing more comes."""
+        self.end(reason)
+        self._close_streams()
+
+    # ── What its call does (see CallSource) ───────────────────────────────────────────
+
+    def tell(self, leg: str, event: Event) -> None:
+        """See :class:`~signaling.telephony.call_source.CallSource`: SIP has no way back."""
+
+    def play_out(self) -> None:
+        """See :class:`~signaling.telephony.call_source.CallSource`."""
+        for line in self._lines:
+            if line:
+                line.stream.flush()
+        self._tell_figures(time.monotonic())
+
+    def hang_up(self, reason: str) -> None:
+        """See :class:`~signaling.telephony.call_source.CallSource`."""
+        self._close_streams()
+        self._host.release(self.dialog, reason)
+
+    # ── Offers ────────────────────────────────────────────────────────────
+
+    def _choose(self, streams: Sequence[Stream]) -> list[Accepted | None]:
+        """Which lines are taken: one; of a recorder as many as a call has legs."""
+        most = MAX_LEGS if self._is_recording else 1
+        chosen: list[Accepted | None] = []
+        taken = 0
+        for stream in streams:
+            accepted = accept_stream(stream) if taken < most else None
+            taken += accepted is not None
+            chosen.append(accepted)
+        if not taken:
+            raise Unprocessable("no stream that we could hear: PCMU, PCMA, G722 and opus over RTP or SDES")
+        return chosen
+
+    def _go_by(self, chosen: Sequence[Accepted | None]) -> list[Ours | None]:
+        """Bring the lines to what was chosen."""
+        ours: list[Ours | None] = []
+        for place, accepted in enumerate(chosen):
+            line = self._lines[place] if place < len(self._lines) else None
+            if line and accepted:
+                ours.append(line.stream.negotiate(accepted))
+                continue
+            if line:
+                self._drop_line(place, line)
+            if accepted is None or (added := self._try_line(accepted, place)) is None:
+                self._lines += [None] * (place + 1 - len(self._lines))
+                ours.append(None)
+            else:
+                ours.append(added)
+        return ours
+
+    def _try_line(self, accepted: Accepted, place: int) -> Ours | None:
+        """A further line; None where there is no room for its leg: the others go on."""
+        try:
+            return self._add_line(accepted, place)
+        except RtcSttError as error:
+            self._warn("no_room", str(error))
+            return None
+
+    def _add_line(self, accepted: Accepted | None, place: int | None = None) -> Ours | None:
+        """Take a line, or not, at its place among the others."""
+        assert self._call
+        line = None
+        if accepted:
+            pair = self._exchange.ports.take()
+            try:
+                leg = self._call.add_leg(self._label(accepted.stream))
+            except BaseException:
+                pair.close()
+                raise
+            line = _Line(self, leg, pair, self._exchange.instrument)
+        if place is not None and place < len(self._lines):
+            self._lines[place] = line
+        else:
+            self._lines.append(line)
+        return line.stream.negotiate(accepted) if line and accepted else None
+
+    def _drop_line(self, place: int, line: _Line) -> None:
+        """A stream that is not wanted any more."""
+        line.stream.flush()
+        line.tell_figures(time.monotonic())
+        line.stream.close()
+        line.leg.finish("removed")
+        self._lines[place] = None
+
+    def _describe(self, ours: Sequence[Ours | None], *, is_offer: bool = False) -> bytes:
+        self._version = self._version[0], self._version[1] + 1
+        return build_description(
+            self._exchange.address, self._version, self._streams, ours, is_offer=is_offer
+        )
+
+    def _note_holds(self) -> None:
+        """Who holds sends nothing, or music; who records sends one way from the start, and that is no
+        hold."""
+        for line in self._lines:
+            if line is None or line.stream.accepted is None or self._call is None:
+                continue
+            stream = line.stream.accepted.stream
+            line.was_two_way |= stream.direction == "sendrecv" and not stream.is_nowhere
+            is_held = stream.is_nowhere or stream.direction in ("inactive", "recvonly")
+            is_held |= stream.direction == "sendonly" and line.was_two_way
+            line.stream.hold(is_held)
+            self._call.hold(line.leg.label, is_held)
+
+    # ── Who is who ────────────────────────────────────────────────────────────
+
+    def _read_people(self, parts: Parts) -> str:
+        """Names from the metadata of SIPREC; what is wrong with them, which stops no recording."""
+        try:
+            self._people |= read_metadata(parts.metadata) if parts.metadata else {}
+        except BadRequest as error:
+            return str(error)
+        return ""
+
+    def _label(self, stream: Stream) -> str:
+        if not self._is_recording:
+            return CALLER
+        person = self._people.get(stream.label)
+        if person and person.role:
+            return person.role
+        return clean_text(stream.label) or (AGENT if any(self._lines) else CALLER)
+
+    def _who_is_who(self) -> dict[str, str]:
+        """Parameters: of each leg's label who it is."""
+        told: dict[str, str] = {}
+        for label, person in self._people.items():
+            told |= {f"{label}.name": person.name, f"{label}.aor": person.aor, f"{label}.role": person.role}
+        return {name: value for name, value in told.items() if value}
+
+    def _details(self) -> CallDetails:
+        invitation = self._invitation
+        return CallDetails(
+            source="siprec" if self._is_recording else "sip",
+            external_id=clean_text(invitation.call_id),
+            caller=invitation.caller,
+            callee=invitation.callee,
+            parameters=clean_parameters(
+                dict[object, object](invitation.parameters) | dict(self._who_is_who())
+            ),
+            owner=self._exchange.owner,
+            address=invitation.address,
+        )
+
+    def _warn(self, code: str, message: str) -> None:
+        if self._call:
+            self._call.warn(code, message)
+
+    # ── Time ────────────────────────────────────────────────────────────
+
+    def _set_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._set_timer()
+        lines = [line for line in self._lines if line]
+        for line in lines:
+            line.stream.tick(now)
+            line.tell_figures(now)
+        if lines and all(line.stream.idle_s(now) > self._exchange.settings.rtp_timeout_s for line in lines):
+            self.end("media_timeout")
+
+    def _tell_figures(self, now: float) -> None:
+        for line in self._lines:
+            if line:
+                line.tell_figures(now)
+
+    def _close_streams(self) -> None:
+        """Give back sockets and timers. May be called again."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        for line in self._lines:
+            if line:
+                line.stream.close()

@@ -1,0 +1,1 @@
+"""Telephones of other makers, and the server that they call."""

@@ -1,0 +1,1 @@
+"""What phone calls are made of, measured: filters, detectors, load and latency."""

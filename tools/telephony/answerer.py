@@ -1,0 +1,56 @@
+"""The command line as it is, in a process that notes how long each packet of RTP was on its way to a session.
+
+From when it left its sender (see :mod:`.caller`) to when it was decoded and handed on, or laid aside for one
+before it. SIGUSR1 writes the delays so far, in ms and sorted, into a file, and forgets them.
+
+``python -m tools.telephony.answerer FILE demo --port 0``
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from array import array
+from pathlib import Path
+from types import FrameType
+from unittest.mock import patch
+
+from tools.telephony.caller import left_at
+
+DELAYS = array("f")
+
+
+def note_delays(path: Path) -> None:
+    """From now on."""
+    from signaling.rtp import RtpPacket
+    from signaling.telephony.sip.media_stream import MediaStream
+
+    take = MediaStream._take
+
+    def noted(self: MediaStream, plain: bytes, packet: RtpPacket, now: float) -> None:
+        take(self, plain, packet, now)
+        if (left := left_at(plain)) is not None:
+            DELAYS.append((time.monotonic() - left) * 1000)
+
+    patch.object(MediaStream, "_take", noted).start()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told = sorted(DELAYS)
+        del DELAYS[:]
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(told), encoding="ascii")
+        draft.rename(path)
+
+    signal.signal(signal.SIGUSR1, tell)
+
+
+if __name__ == "__main__":
+    # Before numpy is imported, as the command line itself does it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from rtc_stt.cli import main
+
+    note_delays(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[2:]))
