@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -59,6 +60,10 @@ MANY_BAD = 10
 MAX_LABELS = 8
 """Of legs that a dialect has named; who has no place by then has none."""
 
+IDLE_S, FILL_S = 1.0, 0.5
+"""Who has sent nothing for so long sends silence (Asterisk does, for a party that is on hold), which is put
+on the legs so often."""
+
 Starter = Callable[[Begin, "MediaSocket"], Call]
 """Opens the call that a message began, without legs. Raises :class:`ClientError` or :class:`Unavailable`
 where none may begin."""
@@ -71,6 +76,8 @@ class _Heard:
     leg: Leg
     audio: LegAudio = field(default_factory=LegAudio)
     has_begun: bool = False
+    is_stamped: bool = False
+    """Whether its audio says itself where it belongs."""
     is_warned: bool = False
 
 
@@ -100,6 +107,7 @@ class MediaSocket(LiveSocket):
         """By the label that the dialect gives; None: there was no place for it."""
         self._bad = 0
         self._leaving: Leave | None = None
+        self._idle_since: float | None = None  # while no message is being worked on
         self._after("begin", BEGIN_TIMEOUT_S, self._late)
 
     async def run(self) -> None:
@@ -153,6 +161,7 @@ class MediaSocket(LiveSocket):
         await self._take_message(message)
 
     async def _take_message(self, message: str | bytes) -> None:
+        self._idle_since = None
         await self._hold_back()
         if self._is_over:
             return
@@ -163,6 +172,16 @@ class MediaSocket(LiveSocket):
                 self._do(act)
             if self._is_over:
                 return
+        self._idle_since = time.monotonic()
+
+    def _fill(self) -> None:
+        """Silence in place of what is not sent, so that legs without stamps stay on the call's clock."""
+        since = self._idle_since
+        if since is not None and time.monotonic() - since >= IDLE_S and not self._is_over:
+            for heard in self._heard.values():
+                if heard and heard.has_begun and not heard.is_stamped:
+                    heard.leg.begin_now()
+        self._after("fill", FILL_S, self._fill)
 
     @property
     def _is_over(self) -> bool:
@@ -196,6 +215,7 @@ class MediaSocket(LiveSocket):
                 heard.leg.begin_now()
             heard.leg.receive_audio(samples)
         heard.has_begun = True
+        heard.is_stamped |= act.at_ms is not None
 
     def _place(self, label: str) -> _Heard | None:
         """Who is meant; somebody new gets a leg, if there is a place."""
@@ -245,6 +265,7 @@ class MediaSocket(LiveSocket):
             self._lose(error.type)
             return
         self._timers.pop("begin").cancel()
+        self._after("fill", FILL_S, self._fill)
         try:
             for label in act.legs:
                 self._add(label)

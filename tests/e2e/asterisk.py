@@ -1,4 +1,4 @@
-"""A real Asterisk of one test run: its configuration, its console, and recordings that it plays into calls."""
+"""A real Asterisk of one test run: its configuration, its console, recordings that it plays into calls."""
 
 from __future__ import annotations
 
@@ -12,27 +12,20 @@ from tests.e2e.support import ROOT
 
 UNPACKED = ROOT / "build" / "asterisk" / "files"
 
-MODULES = (
-    *("pbx_config", "app_dial", "app_playback", "app_senddtmf", "app_chanspy", "app_originate", "func_shell"),
-    *(
-        "func_callerid",
-        "func_strings",
-        "func_channel",
-        "bridge_simple",
-        "bridge_softmix",
-        "codec_ulaw",
-        "codec_alaw",
-    ),
-    *("codec_g722", "codec_resample", "format_wav", "format_pcm", "res_timing_timerfd", "res_sorcery_config"),
-    *("res_sorcery_memory", "res_audiosocket", "app_audiosocket", "chan_audiosocket", "res_http_websocket"),
-    *("res_websocket_client", "chan_websocket", "res_pjproject", "res_pjsip", "res_pjsip_session"),
-    *("res_pjsip_sdp_rtp", "res_pjsip_outbound_authenticator_digest", "res_rtp_asterisk", "chan_pjsip"),
-    *("res_pjsip_dtmf_info", "res_pjsip_caller_id", "res_pjsip_header_funcs", "func_pjsip_endpoint"),
-)
+MODULES = """
+    pbx_config res_clioriginate res_timing_timerfd res_sorcery_config res_sorcery_memory res_sorcery_astdb
+    app_dial app_playback app_senddtmf app_chanspy app_originate app_stack bridge_simple bridge_softmix
+    func_shell func_callerid func_channel func_global func_logic func_strings
+    codec_ulaw codec_alaw codec_g722 codec_resample format_wav
+    res_audiosocket app_audiosocket chan_audiosocket res_http_websocket res_websocket_client chan_websocket
+"""
+
+EMPTY = ("chan_websocket", "websocket_client")
+"""Files without which modules do not load."""
 
 
 def find() -> list[str] | None:
-    """How the program is started: what ``$ASTERISK`` names, else what tools/ensure_asterisk.sh has unpacked."""
+    """How it is started: what ``$ASTERISK`` names, else what tools/ensure_asterisk.sh has unpacked."""
     if named := os.environ.get("ASTERISK"):
         return [named]
     loader = next(UNPACKED.glob("usr/lib*/ld-linux-*.so.*"), None)
@@ -65,11 +58,17 @@ class Asterisk:
         }  # fmt: skip
         for name in ("etc", "lib", "spool", "run", "log"):
             (home / name).mkdir(parents=True)
-        written = {
-            "asterisk": "[directories]\n" + "".join(f"{key} => {path}\n" for key, path in folders.items()),
-            "modules": "[modules]\nautoload=no\n" + "".join(f"load = {name}.so\n" for name in MODULES),
-            "logger": "[logfiles]\nconsole => notice,warning,error\n",
-        } | files
+        written = (
+            {
+                "asterisk": "[directories]\n"
+                + "".join(f"{key} => {path}\n" for key, path in folders.items()),
+                "modules": "[modules]\nautoload=no\n"
+                + "".join(f"load = {name}.so\n" for name in MODULES.split()),
+                "logger": "[logfiles]\nconsole => notice,warning,error\n",
+            }
+            | dict.fromkeys(EMPTY, "")
+            | files
+        )
         for name, text in written.items():
             (home / "etc" / f"{name}.conf").write_text(text, encoding="utf-8")
         self._log = home / "console.log"
@@ -98,7 +97,8 @@ class Asterisk:
             timeout=20,
             check=False,
         )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
+        is_done = done.returncode == 0 and "No such command" not in done.stdout
+        assert is_done or not check, done.stdout + done.stderr
         return done.stdout
 
     def originate(self, channel: str, extension: str) -> None:

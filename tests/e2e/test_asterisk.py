@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import uuid
@@ -40,14 +39,9 @@ class Gateway:
     """Of AudioSocket."""
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    port = free_port()
+    port = support.free_port()
     server = support.Process(
         tmp_path_factory.mktemp("asterisk") / "server.log",
         *("demo", "--port", "0", "--log-level", "info"),

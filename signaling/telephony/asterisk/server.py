@@ -197,9 +197,9 @@ class _Connection:
         try:
             self._call = self._hub.begin(registration.details, self, call_id=registration.call_id)
             self._leg = self._call.add_leg(CALLER)
-        except (ClientError, Unavailable) as error:  # counted where it arose
+        except (ClientError, Unavailable):  # counted where it arose
             if self._call:
-                self._call.end(error.type)
+                self._call.end("no_room")
             return False
         return True
 

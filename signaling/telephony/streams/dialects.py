@@ -13,8 +13,8 @@ from signaling.telephony.streams.twilio import JsonStream
 
 __all__ = ["KINDS"]
 
-FORKS = ("audio.jambonz.org", "audio.drachtio.org")
-"""Subprotocols of jambonz, and of the module of FreeSWITCH that it is built on."""
+FORKS = ("audio.jambonz.org", "audio.drachtio.org", "audiostream.drachtio.org")
+"""Subprotocols of jambonz, and of the module of FreeSWITCH that it is built on, in its versions."""
 
 KINDS: Mapping[str, Kind] = {
     "twilio": Kind(partial(JsonStream, twilio.TWILIO), is_signed=True),

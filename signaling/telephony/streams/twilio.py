@@ -151,7 +151,10 @@ class JsonStream:
 
     def _parameters(self, body: Fields) -> Mapping[str, object]:
         for path in self._profile.parameters:
-            if isinstance(found := find(body, path), dict):
+            found = find(body, path)
+            if isinstance(found, list):  # as it is asked for: [{"name": …, "value": …}]
+                return {str(p.get("name", "")): p.get("value") for p in found if isinstance(p, dict)}
+            if isinstance(found, dict):
                 return found
         listed = first_of(body, *self._profile.parameter_list)
         pairs = [pair.partition("=") for pair in listed.replace(",", ";").split(";")]
@@ -160,12 +163,14 @@ class JsonStream:
     # ── Audio and digits ────────────────────────────────────────────────────────────
 
     def _media(self, body: Fields, form: Form) -> Sequence[Act]:
-        payload = read_base64(find(body, "media.payload"))
+        media = body.get("media")
+        media = media if isinstance(media, dict) else {}
+        payload = read_base64(media.get("payload"))
         if payload is None:
             return (Bad("payload", "media.payload is base64"),)
-        leg = self._leg(first_of(body, "media.track"))
-        at_ms = self._place(read_int(first_of(body, "media.timestamp")))
-        chunk = read_int(first_of(body, "media.chunk"))
+        leg = self._leg(first_of(media, "track"))
+        at_ms = self._place(read_int(first_of(media, "timestamp")))
+        chunk = read_int(first_of(media, "chunk"))
         if chunk is None:
             return (Hear(leg, form, payload, at_ms),)
         order = self._order.setdefault(leg, ChunkOrder())

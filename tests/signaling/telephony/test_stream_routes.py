@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import hashlib
 import hmac
 import json
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -270,6 +272,21 @@ async def test_a_subprotocol_of_jambonz_is_chosen():
     offered = ("audio.jambonz.org",)
     async with started("/v1/media/jambonz") as gateway, gateway.connect(protocols=offered) as ws:
         assert ws.protocol == "audio.jambonz.org"
+
+
+async def test_calls_one_after_another_leave_nothing_behind(gateway):
+    sockets: weakref.WeakSet[media_socket.MediaSocket] = weakref.WeakSet()
+    gateway.app[CALLS].subscribe(lambda call, _: sockets.add(call.source))
+    tasks = len(asyncio.all_tasks())
+    for _ in range(30):
+        async with gateway.connect() as ws:
+            await ws.send_json(start())
+            await send_audio(ws, compress(speech(200), "mulaw"))
+            await ws.send_json({"event": "stop"})
+            assert (await closed(ws))[0] == 1000
+    assert await until(lambda: not gateway.app[CALLS].calls and len(asyncio.all_tasks()) <= tasks + 1)
+    gc.collect()
+    assert len(sockets) <= 1, "but the last, which its connection may hold"
 
 
 # ── Who may come in ──

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling.audio_format import AudioFormat
+from signaling.telephony import media_socket
+from signaling.telephony.call_routes import CALLS
+from signaling.telephony.settings import Phones
 from signaling.telephony.streams.chan_websocket import FORMATS, ChanWebsocket
 from signaling.telephony.streams.dialects import KINDS
 from signaling.telephony.streams.stream_dialect import (
@@ -22,6 +26,7 @@ from signaling.telephony.streams.stream_dialect import (
     Packets,
     Say,
 )
+from tests.signaling.streams import a_gateway
 
 ULAW = AudioFormat("mulaw", 8_000, 1)
 
@@ -169,3 +174,16 @@ def test_nothing_raises_and_nothing_is_heard_before_a_call(sent: list[str | byte
                 assert len(act.words.encode()) <= 123
     dialect.play_out()
     dialect.end("closed")
+
+
+async def test_a_pbx_that_sends_nothing_sends_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_socket, "IDLE_S", 0.1)
+    monkeypatch.setattr(media_socket, "FILL_S", 0.05)
+    async with a_gateway(path="/v1/media/asterisk", phones=Phones()) as gateway:
+        async with gateway.connect(protocols=["media"]) as ws:
+            await ws.send_str(PLAIN)
+            await ws.send_bytes(b"\xff" * 160)
+            await asyncio.sleep(0.8)
+            (call,) = gateway.app[CALLS].calls
+            assert call.at_ms - 300 <= call.legs["caller"].clock.at_ms <= call.at_ms + 50
+        await call.ended

@@ -262,6 +262,17 @@ def test_the_query_may_say_what_the_start_does_not():
     assert hear.leg == "clerk"
 
 
+def test_parameters_may_be_a_list():
+    start = telnyx_start("PCMU")
+    start["start"]["custom_parameters"] = [
+        {"name": "token", "value": "st_x"},
+        {"name": "order", "value": 17},
+        "x",
+    ]
+    (begin,) = say(open_dialect("telnyx"), start)
+    assert (begin.token, begin.parameters) == ("st_x", {"order": "17"})
+
+
 def test_what_waits_is_played_out_at_the_end():
     dialect = open_dialect("twilio")
     assert dialect.play_out() == ()
