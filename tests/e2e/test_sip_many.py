@@ -11,23 +11,17 @@ from tests.e2e.phones.server import phone_server
 from tests.e2e.phones.words import Words
 from tests.e2e.support import Clip
 from tools.ingest.watch import metric
-from tools.telephony.ear import HeardCall
 from tools.telephony.sipp import run_sipp
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio]
 
 MANY = 200
-
-
-def came_in_time(call: HeardCall) -> bool:
-    """Whether all of its packets did: sipp and the server share this machine."""
-    (ended,) = call.of("leg.ended")
-    stats = ended["stats"]
-    return stats["packets_late"] == stats["packets_lost"] == stats["concealed_ms"] == 0
+MAY_STALL = 20
+"""Two hundred callers in one process, on the cores of the server, stop in mid-word now and then."""
 
 
 async def test_two_hundred_calls_at_once(sipp: str, digits: list[Clip], tmp_path: Path) -> None:
-    """Nobody is refused, every call is whole, and whoever was heard is understood."""
+    """Nobody is refused, every call is whole, and who says it without a stall is understood."""
     words = Words.of(digits[0])
     async with phone_server(tmp_path) as server:
         run = await run_sipp(
@@ -38,9 +32,7 @@ async def test_two_hundred_calls_at_once(sipp: str, digits: list[Clip], tmp_path
         calls = [await server.ear.ended(f"many-{number}", 20) for number in range(1, MANY + 1)]
         assert all(call.is_whole for call in calls)
         assert all(len(call.of("transcript.final")) >= 1 for call in calls)
-        heard = [call for call in calls if came_in_time(call)]
-        assert len(heard) > MANY / 2
-        wrong = [call.text() for call in heard if normalise(call.text()) != normalise(words.clip.text)]
-        assert not wrong
+        wrong = [call.text() for call in calls if normalise(call.text()) != normalise(words.clip.text)]
+        assert len(wrong) <= MAY_STALL, wrong
         going_on = await metric(server.url, "rtc_stt_calls")
         assert not any(going_on.values())
