@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-COMMANDS = ("load", "resample", "vad")
+COMMANDS = ("latency", "load", "resample", "vad")
 
 
 def main() -> int:
