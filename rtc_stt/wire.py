@@ -25,6 +25,7 @@ __all__ = [
     "decode_event",
     "encode_command",
     "encode_event",
+    "event_to_plain",
     "from_plain",
     "read_command",
     "to_plain",
@@ -51,15 +52,20 @@ class ProtocolProblem(RtcSttError):
 # ── Events ────────────────────────────────────────────────────────────
 
 
-def encode_event(event: Event) -> str:
-    """One line of JSON: ``type``, ``seq``, ``at_ms``, then the event's own fields."""
+def event_to_plain(event: Event) -> dict[str, Any]:
+    """What :func:`encode_event` writes, as an object: ``type``, ``seq``, ``at_ms``, then its own fields."""
     body = {"type": event.type, "seq": event.seq, "at_ms": event.at_ms}
     for item in dataclasses.fields(event):
         if item.name not in body:
             value = getattr(event, item.name)
             # An id is the client's own, and goes back as it came.
             body[item.name] = value if item.name == "id" else to_plain(value)
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return body
+
+
+def encode_event(event: Event) -> str:
+    """One line of JSON: ``type``, ``seq``, ``at_ms``, then the event's own fields."""
+    return json.dumps(event_to_plain(event), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def decode_event(line: str | bytes) -> Event:

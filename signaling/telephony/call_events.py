@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from rtc_stt.events import Event, SessionEnded, SessionStarted
-from rtc_stt.wire import encode_event
+from rtc_stt.wire import event_to_plain
 
 __all__ = ["MAX_LOG_BYTES", "CallEvent", "CallLog"]
 
@@ -65,7 +65,7 @@ class CallLog:
 
     def add_of_leg(self, leg: str, event: Event) -> CallEvent:
         """An event of a leg's session."""
-        body = json.loads(encode_event(event))
+        body = event_to_plain(event)
         if isinstance(event, SessionStarted):
             body = {
                 "type": "leg.started",

@@ -36,6 +36,9 @@ MESSAGE_RATE, MESSAGE_BURST = 5.0, 20.0
 EVENTS_A_GO = 128
 """Events of the log that are sent before others have their turn: about a millisecond."""
 
+MAX_EARLY = 1_000
+"""Events that are kept while the upgrade is under way, which takes a moment."""
+
 REPLAY_AHEAD_BYTES = 256 * 1024
 REPLAY_TIMEOUT_S = 30.0
 """So much of the log is on its way at a time; and so long may all of it take."""
@@ -49,13 +52,15 @@ class CallSocket:
     Args:
         ws: not prepared yet.
         call_id: of the call that is heard; None: all.
-        last_seq: the number of the last event that is known.
+        last_seq: the number of the last event that is known; one that is beyond all that there are: none is
+            told that came before.
     """
 
     def __init__(self, ws: web.WebSocketResponse, call_id: str | None, last_seq: int) -> None:
         self._ws = ws
         self._call_id = call_id
         self._seq = last_seq
+        self._early: list[str] = []
         self._is_live = False
         self._outbox: Outbox | None = None
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -66,9 +71,12 @@ class CallSocket:
     # ── What it hears ────────────────────────────────────────────────────────────
 
     def hear(self, call_id: str, event: CallEvent) -> None:
-        """See :class:`~signaling.telephony.audience.Listener`. What comes before it is live is in the log."""
-        if self._is_live and self._outbox and (self._call_id is None or event.seq > self._seq):
+        """See :class:`~signaling.telephony.audience.Listener`. What a call tells before this is live is in
+        its log; what all of them tell before the upgrade is done is kept here."""
+        if self._is_live and self._outbox:
             self._outbox.put(event.text)
+        elif self._call_id is None and len(self._early) < MAX_EARLY:
+            self._early.append(event.text)
 
     def dismiss(self, reason: str) -> None:
         """See :class:`~signaling.telephony.audience.Listener`."""
@@ -88,8 +96,11 @@ class CallSocket:
         reader = asyncio.get_running_loop().create_task(self._read(), name="call-listener")
         self._ping_later()
         try:
-            if log:
+            if log is not None:
                 await self._replay(outbox, log)
+            for text in self._early:
+                outbox.put(text)
+            self._early.clear()
             self._is_live = True
             if is_over:
                 self.dismiss("ended")
@@ -98,9 +109,11 @@ class CallSocket:
             await self._close(outbox, reason)
         finally:
             self._is_live = False
+            self._outbox = None  # it refers back here: its buffers would wait for the collector
             if self._ping_timer:
                 self._ping_timer.cancel()
             await _cancel(reader)
+            await outbox.close()
 
     async def _replay(self, outbox: Outbox, log: CallLog) -> None:
         if not log.has_all_after(self._seq):
@@ -109,7 +122,9 @@ class CallSocket:
         while not self._has_left and (events := log.after(self._seq, EVENTS_A_GO)):
             for event in events:
                 outbox.put(event.text)
-            self._seq = events[-1].seq
+                self._seq = event.seq
+                if outbox.waiting_bytes > REPLAY_AHEAD_BYTES:
+                    break
             await asyncio.sleep(0)
             while outbox.waiting_bytes > REPLAY_AHEAD_BYTES and not self._has_left:
                 if time.monotonic() > deadline:
@@ -152,8 +167,6 @@ class CallSocket:
                 return "closed"
             case WSMsgType.ERROR:
                 return "abuse"
-            case WSMsgType.PONG:
-                return ""
         if not self._messages.take(self._heard_at):
             return "abuse"
         if message.type is WSMsgType.PING and self._outbox:

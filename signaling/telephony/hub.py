@@ -91,6 +91,7 @@ class CallHub:
         self._calls: dict[str, Call] = {}
         self._past: OrderedDict[str, PastCall] = OrderedDict()
         self._past_bytes = 0
+        self._forgetting: asyncio.TimerHandle | None = None
         self._expected = Registrations()
         self._expiry: asyncio.TimerHandle | None = None
         self._subscribers: list[Subscriber] = []
@@ -290,10 +291,11 @@ class CallHub:
             await asyncio.wait([call.ended for call in calls], timeout=seconds)
 
     def close(self) -> None:
-        """Nothing is expected, and nobody listens any more."""
-        if self._expiry:
-            self._expiry.cancel()
-            self._expiry = None
+        """Nobody listens any more, and no timer runs."""
+        for timer in (self._expiry, self._forgetting):
+            if timer:
+                timer.cancel()
+        self._expiry = self._forgetting = None
         self.audience.dismiss(None, "drained")
 
     def _let_go(self, call: Call, limit: asyncio.TimerHandle | None) -> None:
@@ -308,11 +310,21 @@ class CallHub:
             return
         self._past[call.id] = PastCall(call.id, call.account, call.describe(), call.log, now)
         self._past_bytes += call.log.size
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Also where no other call comes: what was said is not kept for longer than is told."""
+        if self._forgetting:
+            self._forgetting.cancel()
+            self._forgetting = None
+        now = time.monotonic()
         while self._past:
             oldest = next(iter(self._past.values()))
-            is_new = now - oldest.ended_at < REMEMBER_S
-            if is_new and len(self._past) <= MAX_REMEMBERED and self._past_bytes <= MAX_REMEMBERED_BYTES:
-                break
+            wait_s = oldest.ended_at + REMEMBER_S - now
+            is_room = len(self._past) <= MAX_REMEMBERED and self._past_bytes <= MAX_REMEMBERED_BYTES
+            if wait_s > 0 and is_room:
+                self._forgetting = asyncio.get_running_loop().call_later(wait_s, self._forget_old)
+                return
             self._past_bytes -= oldest.log.size
             del self._past[oldest.id]
 

@@ -200,6 +200,16 @@ async def test_a_leg_without_a_place_leaves_nothing_behind():
         house.begin()[0].add_leg("caller")  # its place is free
 
 
+async def test_nor_does_one_that_comes_while_the_server_drains():
+    async with a_house() as house:
+        call, _ = house.begin()
+        house.registry.draining = True
+        with pytest.raises(Unavailable):
+            call.add_leg("caller")
+        assert (house.door.half_open, house.door.sessions, len(house.registry)) == (0, 0, 0)
+        assert not call.legs
+
+
 async def test_the_limit_of_a_key_is_that_of_its_phones_too():
     async with a_house(access={"max_sessions_per_key": 1}) as house:
         house.begin(owner="k")[0].add_leg("caller")
@@ -248,7 +258,7 @@ async def test_a_call_that_lasts_too_long_is_ended():
 
 
 async def test_a_session_that_does_not_end_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(call_module, "FINISH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(call_module, "FINISH_S", 0.2)
     async with a_house(delay_s=1.0) as house:
         call, source = house.begin()
         call.add_leg("caller").receive_audio(utterance(LOW)[: SAMPLE_RATE // 2])
@@ -357,7 +367,8 @@ async def test_no_task_and_no_timer_is_left(monkeypatch):
         await until(lambda: not house.registry._tasks)
         assert asyncio.all_tasks() == before
         timers = [t for t in asyncio.get_running_loop()._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
-        assert not [timer for timer in timers if "Call" in repr(timer) or "abort" in repr(timer)]
+        assert not [timer for timer in timers if "Call.end" in repr(timer) or "abort" in repr(timer)]
+        assert len([timer for timer in timers if "CallHub" in repr(timer)]) == 1  # what is to be forgotten
         assert house.door.sessions == 0
 
 

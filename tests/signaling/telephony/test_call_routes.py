@@ -18,6 +18,7 @@ from signaling import outbox
 from signaling.attempt import STREAMS
 from signaling.keys import GATE
 from signaling.telephony import call_socket, registrations
+from signaling.telephony import hub as hub_module
 from signaling.telephony.call import Call
 from signaling.telephony.call_routes import CALLS
 from signaling.telephony.call_source import CallDetails
@@ -270,6 +271,18 @@ async def test_all_calls_of_an_account_are_heard():
         assert mine.close_code == 1001
 
 
+async def test_one_who_wants_only_what_is_new_hears_that():
+    async with a_house() as house:
+        call, _ = house.begin()
+        call.digit("caller", "1")
+        url = f"/v1/calls/{call.id}/events?last_seq={2**53}"
+        ws = await house.client.ws_connect(url, headers=bearer(ACME))
+        await until(lambda: any(seat.listener._is_live for seat in house.hub.audience._seats.values()))
+        call.digit("caller", "2")
+        call.end("hung_up")
+        assert [event["type"] for event in await heard(ws)] == ["dtmf", "call.ended"]
+
+
 async def test_who_may_hear():
     async with a_house() as house:
         call, _ = house.begin()
@@ -289,6 +302,8 @@ async def test_who_may_hear():
         assert await try_it(f"?access_token={session}") == (401, "unauthorized")
         assert await try_it(**bearer(session)) == (401, "unauthorized")
         assert await try_it("?last_seq=x", **bearer(ACME)) == (400, "bad_request")
+        foreign = {"Sec-WebSocket-Protocol": "graphql-ws"}
+        assert await try_it(**foreign, **bearer(ACME)) == (400, "bad_request")
         assert await try_it(Origin="https://evil.example", **bearer(ACME)) == (403, "forbidden")
         assert (await house.ask("POST", f"/v1/calls/{call.id}/tokens", OTHER))[0] == 404
         assert (await house.ask("GET", url))[0] == 400
@@ -416,6 +431,24 @@ async def test_at_the_end_everyone_hears_the_last_word_and_is_seen_out():
         assert (await heard(every))[-1] == told[-1]
         assert (one.close_code, every.close_code) == (1000, 1001)
         assert source.reasons == ["drained"]
+
+
+async def test_what_was_said_is_forgotten_in_time(monkeypatch):
+    monkeypatch.setattr(hub_module, "REMEMBER_S", 0.2)
+    monkeypatch.setattr(hub_module, "MAX_REMEMBERED", 3)
+    async with a_house() as house:
+        calls = []
+        for _ in range(5):
+            call, _ = house.begin()
+            talk(call)
+            call.end("hung_up")
+            await ended(call)
+            calls.append(call.id)
+        kept = [call_id for call_id in calls if call_id in house.hub._past]
+        assert kept in (calls[2:], calls[3:], calls[4:])
+        await until(lambda: not house.hub._past)
+        assert house.hub._past_bytes == 0
+        assert (await house.ask("GET", f"/v1/calls/{calls[-1]}"))[0] == 404
 
 
 async def test_calls_that_last_too_long_are_ended():
