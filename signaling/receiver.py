@@ -87,7 +87,8 @@ class AudioReceiver:
 
     Args:
         codecs: by payload type, as negotiated.
-        events: payload types of telephone events (RFC 4733): they have no audio.
+        events: payload types of telephone events (RFC 4733), and of comfort noise besides 13: they have no
+            audio.
         deliver: gets the audio in order, shape ``(n,)``; silence may be read-only.
         silence: gets silence instead, as a number of samples; without it, ``deliver`` gets that too.
         instrument: told of packets in sums, with each report.

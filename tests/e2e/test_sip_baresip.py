@@ -102,3 +102,28 @@ async def test_a_phone_is_understood_and_each_press_comes_once(
     (ended,) = call.of("leg.ended")
     assert ended["stats"]["codec"] == codec
     assert ended["stats"]["packets_lost"] == 0
+
+
+async def test_a_phone_puts_the_call_on_hold_and_takes_it_back(
+    server: PhoneServer, called: Called, digits: list[Clip], tmp_path: Path
+) -> None:
+    await asyncio.wait(called.values())
+    wav = write_microphone(tmp_path / "microphone.wav", digits[0], "PCMA")
+    callee = f"sip:stt@127.0.0.1:{server.sip_port}"
+    async with baresip(
+        tmp_path / "phone", wav, callee, account=";audio_codecs=PCMA/8000/1", name="holder"
+    ) as phone:
+        await phone.call()
+        await server.ear.until("holder", lambda call: call.of("transcript.final"))
+        phone.command("hold")
+        await server.ear.until("holder", lambda call: call.of("call.held"))
+        await asyncio.sleep(0.5)
+        phone.command("resume")
+        await server.ear.until("holder", lambda call: call.of("call.retrieved"))
+        await phone.press("7")
+        await server.ear.until("holder", lambda call: call.keys())
+        await phone.hang_up()
+    call = await server.ear.ended("holder")
+    assert call.keys() == "7"
+    assert call.is_whole
+    assert call.reason == "hangup"

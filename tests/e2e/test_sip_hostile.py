@@ -33,7 +33,7 @@ CHANCE = random.Random(8)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(sipp: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PhoneServer]:
     folder = tmp_path_factory.mktemp("hostile-sip")
-    async with phone_server(folder, MAX_CALLS=str(MAX_CALLS)) as running:
+    async with phone_server(folder, MAX_CALLS=str(MAX_CALLS), RTP_TIMEOUT_S="5") as running:
         yield running
 
 
@@ -88,7 +88,8 @@ async def test_broken_messages_over_udp(server: PhoneServer, honest: Honest) -> 
     before = sum((await refused(server)).values())
     await honest.during(strangers.over_udp(server.sip_port, broken, rate=600, hangs_up=True))
     assert sum((await refused(server)).values()) > before
-    assert await until(lambda: all(call.is_over for call in server.ear.calls.values()), 5)
+    # Where a BYE of a call that stood by chance was one datagram too many, silence ends it.
+    assert await until(lambda: all(call.is_over for call in server.ear.calls.values()), 10)
 
 
 async def test_broken_messages_over_tcp_large_ones_and_scans(

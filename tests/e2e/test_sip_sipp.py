@@ -10,22 +10,19 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import pytest_asyncio
 
-from rtc_stt.audio import Samples
 from rtc_stt.bench.words import normalise
 from tests.e2e.phones.server import PhoneServer, phone_server
 from tests.e2e.phones.sipsak import sipsak
-from tests.e2e.support import Clip, silence, until
-from tools.ingest.watch import metric
+from tests.e2e.phones.words import Words
+from tests.e2e.support import Clip, until
 from tools.telephony.ear import HeardCall
-from tools.telephony.packets import RATE, Timed, length, play, press, speak
+from tools.telephony.packets import RATE, Timed, length, play, press
 from tools.telephony.sipp import SippRun, free_port, run_sipp
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -35,26 +32,6 @@ ELSEWHERE = "127.0.0.2"
 """An address that is not listed: who calls from there is asked for a password."""
 
 KEYS = "147*#"
-MANY = 200
-
-
-@dataclass(frozen=True)
-class Words:
-    """What is said, and how long it takes."""
-
-    clip: Clip
-    audio: Samples
-
-    @classmethod
-    def of(cls, clip: Clip) -> Words:
-        return cls(clip, np.concatenate([silence(0.5), clip.audio, silence(0.9)]))
-
-    def packets(self, **how: Any) -> list[Timed]:
-        return speak(self.audio, **how)
-
-    @property
-    def ms(self) -> int:
-        return len(self.audio) // 16
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -278,21 +255,3 @@ async def test_a_recorder_sends_two_parties_and_each_has_its_words(
     assert normalise(call.text(second_leg)) == normalise(sentence.clip.text)
     assert call.is_whole
     assert call.of("call.started")[0]["source"] == "siprec"
-
-
-async def test_two_hundred_calls_at_once(server: PhoneServer, numbers: Words) -> None:
-    """Nobody is refused, every call is whole, and everyone is understood."""
-    run = await run_sipp(
-        "call", server.sip_port, caller="many", media={"speech.pcap": numbers.packets()},
-        values={"speech_ms": numbers.ms + 4_000}, calls=MANY, rate=50,
-    )  # fmt: skip
-    assert run.code == 0, run.log
-    calls = [await server.ear.ended(f"many-{number}", 20) for number in range(1, MANY + 1)]
-    assert all(call.is_whole for call in calls)
-    wrong = [call.text() for call in calls if normalise(call.text()) != normalise(numbers.clip.text)]
-    assert not wrong
-    assert not await _open_calls(server)
-
-
-async def _open_calls(server: PhoneServer) -> dict[str, float]:
-    return {name: n for name, n in (await metric(server.url, "rtc_stt_calls")).items() if n}

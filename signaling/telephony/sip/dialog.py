@@ -98,6 +98,8 @@ class Dialog:
     """The branch of a refresh of ours that is under way."""
     description: tuple[bytes, str] = (b"", "")
     """What we said last of our media, and its type."""
+    is_reachable: bool = True
+    """Whether the connection that :attr:`flow` names has not been lost."""
     has_ended: bool = False
 
     def take(self, turn: Turn) -> bool:
@@ -119,7 +121,7 @@ class Dialog:
         """
         if request.method in ("INVITE", "UPDATE") and (contacts := request.all("Contact")):
             self.target = read_name_addr(contacts[0]).uri
-        self.flow = where_to(request, flow)
+        self.flow, self.is_reachable = where_to(request, flow), True
 
     def request(
         self,

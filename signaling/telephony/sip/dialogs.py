@@ -141,6 +141,7 @@ class Dialogs:
     def connection_lost(self, flow: Flow, now: float) -> None:
         """What came over it and has no answer yet can have none."""
         for dialog in list(self._all.values()):
+            dialog.is_reachable &= dialog.flow != flow
             if dialog.pending is not None and dialog.pending.flow == flow:
                 self._desk.answer(self._settle(dialog), 480, "Temporarily Unavailable", now)
                 if dialog.state is DialogState.INVITED:
@@ -261,7 +262,7 @@ class Dialogs:
             return
         if asked.method == "BYE":
             self._remove(dialog, "closed")
-        elif not self._refresher.receive(dialog, asked, response, now) and not dialog.has_ended:
+        elif not self._refresher.receive(dialog, asked, response, now):
             self._end(dialog, Turn.ENDED, "session_expired", now)
 
     def handle_unanswered(self, asked: ClientTransaction, now: float) -> None:
@@ -271,7 +272,7 @@ class Dialogs:
             return
         if asked.method == "BYE":
             self._remove(dialog, "closed")
-        elif not dialog.has_ended:
+        else:
             self._end(dialog, Turn.ENDED, "session_expired", now)
 
     def handle_unacknowledged(self, transaction: Transaction, now: float) -> None:

@@ -25,7 +25,6 @@ __all__ = [
     "read_seconds",
     "read_via",
     "split_list",
-    "uri_host",
     "uri_user",
 ]
 
@@ -48,7 +47,7 @@ VIA = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[^\s;:,\[\]\"]{1,255})\s*(?::\s*(?P<port>[0-9]{1,5}))?\s*"
     r"(?P<parameters>;.*)?"
 )
-URI = re.compile(r"(?:sips?:(?:(?P<user>[^@]*)@)?|tel:(?P<number>[^;?@]*))(?P<rest>[^@]*)", re.IGNORECASE)
+URI = re.compile(r"(?:sips?:(?:(?P<user>[^@]*)@)?|tel:(?P<number>[^;?@]*))[^@]*", re.IGNORECASE)
 CREDENTIAL = re.compile(rf"\s*(?P<name>[A-Za-z0-9-]{{1,32}})\s*=\s*(?P<value>{QUOTED}|[^\",\s]+)\s*(?:,|$)")
 ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 MEDIA_TYPE = re.compile(
@@ -173,12 +172,6 @@ def uri_user(uri: str) -> str:
     match = URI.fullmatch(uri)
     user = "" if match is None else (match["user"] or match["number"] or "").split(":")[0].split(";")[0]
     return ESCAPE.sub(lambda code: chr(int(code[1], 16)), user) or uri
-
-
-def uri_host(uri: str) -> str:
-    """``host`` and ``:port`` of a ``sip:`` URI, as they stand."""
-    match = URI.fullmatch(uri)
-    return "" if match is None else re.split(r"[;?]", match["rest"])[0]
 
 
 def read_credentials(text: str) -> Credentials:

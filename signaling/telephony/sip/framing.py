@@ -12,7 +12,8 @@ __all__ = ["PONG", "Framer"]
 PONG = b"\r\n"
 """The answer to a ping, which is two of them."""
 
-LENGTH = re.compile(rb"(?:^|\n)(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?(?:\n|$)", re.IGNORECASE)
+LENGTH = re.compile(rb"(?:^|\n)(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+DIGITS = re.compile(rb"[0-9]{1,9}[ \t]*")
 
 
 class Framer:
@@ -65,6 +66,8 @@ class Framer:
         self._searched = blank.start()
         head = bytes(self._held[: blank.start()])
         length = LENGTH.search(head)
+        if length and not DIGITS.fullmatch(length[1]):
+            raise BadRequest("Content-Length cannot be read")
         size = blank.end() + (int(length[1]) if length else 0)
         if size > MAX_MESSAGE:
             raise BadRequest("a message is too long")

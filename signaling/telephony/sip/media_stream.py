@@ -145,8 +145,9 @@ class MediaStream:
             self._latch.expect((stream.address, stream.port) if stream.address else None)
         codecs = {codec.payload_type: codec for codec in stream.codecs}
         self._event_rates = dict(stream.events)
+        without_audio = {*self._event_rates, *stream.comfort_noise}
         # Those from before stay: packets may be on their way.
-        self._media |= {*codecs, *stream.comfort_noise, *self._event_rates}
+        self._media |= codecs.keys() | without_audio
         if self._receiver is None:
             self._receiver = AudioReceiver(
                 codecs,
@@ -155,13 +156,13 @@ class MediaStream:
                 instrument=self._instrument,
                 local_ssrc=self._ssrc,
                 now=now,
-                events=self._event_rates,
+                events=without_audio,
             )
             loop = asyncio.get_running_loop()
             loop.add_reader(self._pair.rtp, self._read, self._pair.rtp, self._receive_rtp)
             loop.add_reader(self._pair.rtcp, self._read, self._pair.rtcp, self._receive_rtcp)
         else:
-            self._receiver.renegotiate(codecs, self._event_rates, now)
+            self._receiver.renegotiate(codecs, without_audio, now)
         self._heard_at = now
         return Ours(accepted, self.port, self.ours)
 
@@ -217,9 +218,7 @@ class MediaStream:
             return
         self._is_closed = True
         if self._receiver:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._pair.rtp)
-            loop.remove_reader(self._pair.rtcp)
+            self._stop_reading()
             self._receiver.close()
         if self._timer:
             self._timer.cancel()
@@ -247,10 +246,20 @@ class MediaStream:
         except OSError:  # ICMP says that nobody is there: the time-out will tell
             pass
         except Exception as error:
-            log.error("the media of a call cannot be handled: %s", trace(error))
-            self._ear.fail()
+            self._fail(error)
             return
         self._set_timer()
+
+    def _fail(self, error: Exception) -> None:
+        """It takes whatever comes; should it ever fail, it does so once."""
+        log.error("the media of a call cannot be handled: %s", trace(error))
+        self._stop_reading()
+        self._ear.fail()
+
+    def _stop_reading(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._pair.rtp)
+        loop.remove_reader(self._pair.rtcp)
 
     def _receive_rtp(self, data: bytes, source: Source, now: float) -> None:
         if source != self._latch.source and not (self._srtp or self._latch.may_try(source, now)):
@@ -330,8 +339,7 @@ class MediaStream:
         try:
             self._receiver.handle_timer(time.monotonic())
         except Exception as error:
-            log.error("the media of a call cannot be handled: %s", trace(error))
-            self._ear.fail()
+            self._fail(error)
             return
         self._set_timer()
 

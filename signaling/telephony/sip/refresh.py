@@ -37,8 +37,6 @@ class Refresher:
 
     def start(self, dialog: Dialog, now: float) -> None:
         """A sign of life: the interval begins."""
-        if dialog.has_ended:
-            return
         self._desk.timers.set(("expire", dialog.id), now + dialog.timer.expire_s)
         if dialog.timer.we_refresh:
             self._desk.timers.set(("refresh", dialog.id), now + dialog.timer.refresh_s)
@@ -53,6 +51,10 @@ class Refresher:
 
     def refresh(self, dialog: Dialog, now: float) -> None:
         """Ask whether they are there: UPDATE, or a re-INVITE that offers what we said last (§7.4)."""
+        if not (dialog.is_reachable or dialog.timer.they_know):
+            # There is no way to ask, and they have not agreed to be asked: whether media comes has to do.
+            self.start(dialog, now)
+            return
         if dialog.pending is not None or dialog.unacked or dialog.refreshing:
             self._desk.timers.set(("refresh", dialog.id), now + AGAIN_S)
             return
@@ -74,11 +76,9 @@ class Refresher:
         is_good = 200 <= response.code < 300
         if asked.method == "INVITE":
             self._acknowledge(dialog, asked, is_good=is_good)
-            if is_good and response.body and not dialog.has_ended:
+            if is_good and response.body:
                 content_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
                 self._desk.tell(Confirmed(dialog.id, response.body, content_type))
-        if dialog.has_ended:
-            return True
         if response.code in OVER:
             return False
         if is_good:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rtc_stt.errors import BadRequest
+from signaling.telephony.sip.allow_list import plain_address
 from signaling.telephony.sip.message import Request, render
 from signaling.telephony.sip.session_timer import MIN_SE
 from signaling.telephony.sip.vocabulary import Flow
@@ -113,7 +114,7 @@ def _vias(request: Request, flow: Flow) -> Sequence[str]:
     via = request.via
     if via is None:
         return request.vias
-    asks = "rport" in via.parameters
-    if asks or via.host.strip("[]") != flow.address:
-        top = f"{WHENCE.sub('', top)};received={flow.address}" + (f";rport={flow.port}" if asks else "")
+    asks, address = "rport" in via.parameters, plain_address(flow.address)
+    if asks or via.host.strip("[]") != address:
+        top = f"{WHENCE.sub('', top)};received={address}" + (f";rport={flow.port}" if asks else "")
     return [top, *request.vias[1:]]

@@ -268,6 +268,10 @@ class SipCall:
                 ours.append(None)
             else:
                 ours.append(added)
+        while len(self._lines) > len(chosen):  # no offer may have fewer (RFC 3264 §8), and some do
+            if last := self._lines[-1]:
+                self._drop_line(len(self._lines) - 1, last)
+            self._lines.pop()
         return ours
 
     def _try_line(self, accepted: Accepted, place: int) -> Ours | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -90,8 +91,11 @@ class Anybody:
 
 def check_all_is_over(world: World) -> None:
     """Some time later nothing is left of anything."""
-    for _ in range(6):
-        world.run(4 * LIFE_S)
+    world.run(12 * LIFE_S)
+    for dialog in list(world.agent._dialogs._all.values()):
+        assert not dialog.is_reachable, "that is left to the media"
+        world.note(world.agent.hang_up(dialog.id, "media_timeout", world.now))
+    world.run(2 * LIFE_S)
     invited = [e.dialog for _, e in world.told if isinstance(e, Invited)]
     ended = [e.dialog for _, e in world.told if isinstance(e, Ended)]
     assert sorted(ended) == sorted(invited)
@@ -102,6 +106,7 @@ def check_all_is_over(world: World) -> None:
     assert world.agent._dialogs._half_open == 0
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(ACTS), max_size=60))
 @settings(max_examples=150)
 def test_every_call_ends_once_and_nothing_is_left(seed, acts):
@@ -119,6 +124,23 @@ def test_long_conversations_too(seed):
     check_all_is_over(anybody.world)
 
 
+@pytest.mark.slow
+@given(
+    st.sampled_from([EVERYBODY, Sip(sip_users=("alice:open-sesame",))]),
+    st.sampled_from(["udp", "tcp"]),
+    st.lists(
+        st.binary(max_size=80) | st.sampled_from(sorted(INVITES.values())).map(lambda d: d[:700]), max_size=8
+    ),
+)
+def test_no_bytes_raise_anything(settings_, transport, pieces):
+    world, peer = World(settings_), Peer("203.0.113.9", transport=transport)
+    for piece in pieces:
+        world.hear(peer, piece)
+        world.run(0.2)
+    world.note(world.agent.connection_lost(peer.flow, world.now))
+    check_all_is_over(world)
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_no_transaction_outlives_its_timers(transport):
     world, peer = World(EVERYBODY), Peer(transport=transport)
@@ -132,17 +154,21 @@ def test_no_transaction_outlives_its_timers(transport):
     assert (dialog, "hangup") in world.ends()
 
 
+@pytest.mark.slow
 def test_spoiled_invites_are_answered_or_dropped_and_all_calls_end():
-    world, invited = World(EVERYBODY), 0
+    world, invited, slow = World(EVERYBODY), 0, 0
     for seed in range(1_500):
         # Of each INVITE there are many with the same ids.
         data = spoiled(seed).replace(b"z9hG4bK", b"z9hG4bK%d" % seed).replace(b";tag=", b";tag=%d" % seed)
+        began = time.thread_time()
         effects = world.hear(Peer(), data)
+        slow += time.thread_time() - began > 0.005
         invited += sum(isinstance(e, Invited) for e in effects)
         for sent in (e for e in effects if isinstance(e, Send)):
             assert b"\r\n\r\n" in sent.data
         world.now += 0.05
     assert invited > 200
+    assert slow <= 2, "something else came in between, but not each time"
     check_all_is_over(world)
 
 
@@ -158,6 +184,7 @@ def test_what_real_peers_send_is_a_call(name):
     assert world.ends() == [(invited.dialog, "no_ack")]
 
 
+@pytest.mark.slow
 def test_a_flood_of_listed_invites_is_bounded():
     world = World(EVERYBODY)
     for number in range(6_000):

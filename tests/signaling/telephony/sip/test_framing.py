@@ -65,7 +65,7 @@ def test_what_is_too_long_is_not_held(data):
 def test_nothing_else_is_raised_and_little_is_held(pieces):
     framer = Framer()
     for piece in pieces:
-        for message in framer.feed(piece):
-            with contextlib.suppress(BadRequest):
-                assert read_message(message).headers.keys()
+        with contextlib.suppress(BadRequest):
+            for message in framer.feed(piece):
+                assert read_message(message).headers is not None
         assert len(framer._held) <= MAX_MESSAGE

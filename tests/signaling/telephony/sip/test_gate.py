@@ -136,6 +136,7 @@ def test_no_stranger_gets_more_than_was_sent_nor_leaves_a_trace(data, again):
     assert world.agent.next_deadline() is None
 
 
+@pytest.mark.slow
 def test_a_flood_of_strangers_is_bounded():
     world = World(USERS)
     answered = 0

@@ -101,6 +101,23 @@ async def test_a_key_is_told_once_and_is_no_refused_audio() -> None:
         assert line.ear.origins == {Origin.RECEIVED: 300 * 16}
 
 
+async def test_a_pause_with_comfort_noise_is_silence() -> None:
+    async with a_line() as line:
+        line.stream.negotiate(offer(line.peer.port, "a=rtpmap:97 CN/8000", formats="0 13 97"))
+        for payload_type in (13, 97):
+            line.peer.speak(3)
+            noise = rtp(line.peer.sequence, line.peer.clock, b"\x40", payload_type=payload_type, ssrc=7)
+            line.peer.send(noise)
+            line.peer.sequence += 1
+            line.peer.clock += 1_600
+        line.peer.speak(1)
+        await until(lambda: line.ear.ms >= 540)
+        assert line.ear.origins == {Origin.RECEIVED: 540 * 16}
+        stats = line.stream.stats(time.monotonic())
+        assert stats
+        assert (stats.packets_refused, stats.packets_lost) == (0, 0)
+
+
 async def test_keys_that_are_numbered_by_themselves_do_not_disturb_the_audio() -> None:
     """As sipp plays them."""
     async with a_line() as line:
@@ -332,4 +349,7 @@ async def test_what_cannot_be_handled_is_told_to_the_call(monkeypatch: pytest.Mo
         monkeypatch.setattr(module, "parse_rtp", lambda data: [][len(data)])
         line.peer.speak(1)
         await until(lambda: line.ear.failed)
+        line.peer.speak(5)
+        await settle()
+        assert line.ear.failed == 1
         line.ear.failed = 0

@@ -161,6 +161,7 @@ def timed(data: bytes) -> tuple[bool, float]:
     return understood, time.thread_time() - start
 
 
+@pytest.mark.slow
 def test_each_spoiled_one_is_understood_or_refused_in_no_time():
     count = 0
     for seed in range(COUNT):
@@ -172,6 +173,7 @@ def test_each_spoiled_one_is_understood_or_refused_in_no_time():
     assert COUNT / 10 < count < COUNT * 9 / 10, "the seeds should make both kinds"
 
 
+@pytest.mark.slow
 @given(
     st.binary(max_size=300)
     | st.binary(max_size=300).map(lambda b: b"INVITE sip:a SIP/2.0\r\n" + b + b"\r\n\r\n")

@@ -169,6 +169,17 @@ def test_byes_that_cross():
     assert codes(world.hear(peer, peer.request("INFO"))) == [481]
     assert codes(world.hear(peer, peer.request("BYE"))) == [200]
     assert codes(world.hear(peer, peer.request("BYE"))) == [481]
+    assert world.hear(peer, answer(last(world, "BYE"), 200)) == []
+    assert world.ends() == [(dialog, "closed")]
+
+
+def test_byes_that_cross_and_are_lost():
+    world, peer = World(), Peer()
+    dialog = world.call(peer)
+    world.note(world.agent.hang_up(dialog, "closed", world.now))
+    world.hear(peer, peer.request("BYE"))
+    world.run(LIFE_S)
+    assert world.agent.is_idle
     assert world.ends() == [(dialog, "closed")]
 
 
@@ -242,6 +253,26 @@ def test_without_rport_answers_go_where_via_says():
     (sent,) = world.agent.receive(data.replace(b":5099", b""), flow, world.now)
     assert sent.flow.port == 5060
     assert b"received" not in sent.data
+
+
+@pytest.mark.parametrize(
+    ("address", "via", "told"),
+    [
+        ("192.0.2.10", "192.0.2.10;rport", "192.0.2.10;received=192.0.2.10;rport=777"),
+        ("192.0.2.10", "pbx1:5070;RPORT=1;received=9.9.9.9", "pbx1:5070;received=192.0.2.10;rport=777"),
+        ("192.0.2.10", "192.0.2.10", "192.0.2.10"),
+        ("::ffff:192.0.2.10", "192.0.2.10", "192.0.2.10"),
+        ("fe80::1%eth0", "[fe80::2]", "[fe80::2];received=fe80::1"),
+        ("fe80::1%eth0", "[fe80::1];x=y", "[fe80::1];x=y"),
+    ],
+)
+def test_the_topmost_via_is_told_where_it_came_from(address, via, told):
+    world = World(Sip(sip_allow=("192.0.2.0/24", "fe80::/10")))
+    data = Peer().request("OPTIONS").decode()
+    data = re.sub(r"UDP \S+;branch=(\S+);rport", rf"UDP {via};branch=z9hG4bKx", data)
+    (sent,) = world.agent.receive(data.encode(), Flow("udp", address, 777), world.now)
+    (line,) = re.findall(r"Via: SIP/2.0/UDP (\S+)", sent.data.decode())
+    assert line.replace(";branch=z9hG4bKx", "") == told
 
 
 # ── Within a call ──
@@ -419,6 +450,40 @@ def test_what_cannot_be_read_of_their_answer_changes_nothing():
     world.run(60)
     assert last(world, "UPDATE").startswith(b"UPDATE sip:alice@192.0.2.10:5060 ")
     assert b"Session-Expires: 120;refresher=uac" in last(world, "UPDATE")
+
+
+def test_a_refresh_waits_for_what_is_under_way():
+    world, peer = World(), Peer()
+    dialog = world.call(peer, *WE_REFRESH)
+    world.run(59)
+    world.hear(peer, peer.request("INVITE", body=OFFER))
+    world.run(2)
+    assert not [data for data in world.sent() if data.startswith(b"UPDATE")]
+    world.note(world.agent.reject(dialog, 488, "Not Acceptable Here", world.now))
+    world.run(2)
+    assert last(world, "UPDATE")
+
+
+def test_422_without_a_least():
+    world, peer = World(), Peer()
+    dialog = world.call(peer, *WE_REFRESH)
+    world.run(60)
+    world.hear(peer, answer(last(world, "UPDATE"), 422))
+    world.run(60)
+    assert world.ends() == [(dialog, "session_expired")]
+
+
+def test_who_cannot_be_reached_and_knows_no_timers_is_left_to_the_media():
+    world, peer = World(Sip(sip_allow=("192.0.2.0/24",), sip_session_expires=100)), Peer(transport="tcp")
+    world.call(peer)
+    world.note(world.agent.connection_lost(peer.flow, world.now))
+    sent = len(world.sent())
+    world.run(1_000)
+    assert len(world.sent()) == sent
+    again = Flow("tcp", peer.address, 40_002, 2)
+    world.note(world.agent.receive(peer.request("INFO"), again, world.now))
+    world.run(100)
+    assert last(world, "INVITE")
 
 
 def test_they_may_take_over_refreshing():
