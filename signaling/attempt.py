@@ -12,10 +12,10 @@ from rtc_stt.errors import BadRequest, Gone
 from signaling.auth import Pass
 from signaling.door import Ticket
 from signaling.keys import FRONT, Front
+from signaling.live_socket import CLOSE_TIMEOUT_S
 from signaling.reception import caller_of, make_room
 from signaling.registry import Registry
 from signaling.request import id_of
-from signaling.socket_carrier import CLOSE_TIMEOUT_S
 
 __all__ = ["STREAMS", "Attempt", "prepare"]
 

@@ -69,7 +69,7 @@ class DialectSocket(SocketCarrier):
 
     # ── What comes in ────────────────────────────────────────────────────────────
 
-    async def _take_text(self, message: str) -> None:
+    async def _take_live_text(self, message: str) -> None:
         await self._take_message(message)
 
     async def _take_bytes(self, message: bytes) -> None:

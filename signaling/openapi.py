@@ -19,6 +19,7 @@ from signaling.keys import UPLOADS
 from signaling.listen_schemas import LIVE_PARAMETERS, RECORDED_PARAMETERS, recording_body
 from signaling.schemas import SCHEMAS, Schema, reference_to
 from signaling.telephony.call_routes import DEFAULT_LIMIT, MAX_LIMIT
+from signaling.telephony.streams.dialects import KINDS
 from signaling.upload import Limits
 from signaling.usage_routes import DEFAULT_DAYS, MAX_DAYS
 
@@ -58,6 +59,21 @@ DAYS = {
     "in": "query",
     "description": "How many, today's the last.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS, "default": DEFAULT_DAYS},
+}
+
+DIALECT = {
+    "name": "dialect",
+    "in": "path",
+    "required": True,
+    "description": "What the carrier or PBX speaks.",
+    "schema": {"enum": list(KINDS)},
+}
+STREAM_TOKEN = {
+    "name": "token",
+    "in": "path",
+    "required": True,
+    "description": "One of `POST /v1/tokens`, in place of a key.",
+    "schema": {"type": "string"},
 }
 
 CALL_ID = {
@@ -247,6 +263,20 @@ def _calls(json_of: Mapping[str, Schema]) -> Mapping[tuple[str, str], Operation]
             status=101,
             parameters=[CALL_ID, LAST_SEQ],
         ),
+        **{
+            ("GET", path): _operation(
+                "Bring a phone call: a WebSocket; who may is told in several ways",
+                {},
+                *(400, 401, 404, 503),
+                status=101,
+                key=False,
+                parameters=parameters,
+            )
+            for path, parameters in (
+                ("/v1/media/{dialect}", [DIALECT]),
+                ("/v1/media/{dialect}/{token}", [DIALECT, STREAM_TOKEN]),
+            )
+        },
         ("GET", "/v1/calls/events"): _operation(
             "Hear all phone calls: a WebSocket", {}, 400, 429, 503, status=101
         ),

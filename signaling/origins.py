@@ -51,13 +51,19 @@ class Origins:
                 "http://localhost, or name the origin in ALLOWED_ORIGINS"
             )
 
-    def check(self, origin: str | None, host: str) -> None:
+    def check(self, origin: str | None, host: str, *, any_port: bool = False) -> None:
         """See that the page may use this server.
+
+        Args:
+            any_port: a page of another port of this host may: WebSocket clients that are no browsers make up
+                an origin of the name alone.
 
         Raises:
             Forbidden: it is a page of another origin.
         """
-        if origin is not None and not self._is_own(origin, host) and not self._is_allowed(origin):
+        if origin is None or self._is_own(origin, host) or self._is_allowed(origin):
+            return
+        if not any_port or _hostname(origin.partition("://")[2]) != _hostname(host):
             raise Forbidden("pages of this origin may not use this server: name it in ALLOWED_ORIGINS")
 
     def headers(self, origin: str | None) -> Mapping[str, str]:

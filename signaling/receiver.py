@@ -156,6 +156,12 @@ class AudioReceiver:
         packet = None if self._closed else parse_rtp(data)
         if packet is None:
             self._counts["refused"] += not self._closed
+        else:
+            self.receive_packet(packet, now)
+
+    def receive_packet(self, packet: RtpPacket, now: float) -> None:
+        """The same, of one that has been taken apart."""
+        if self._closed:
             return
         self._now = now
         codec = self._codecs.get(packet.payload_type)
@@ -171,7 +177,9 @@ class AudioReceiver:
         self.last_rtp_at = now
         self._counts["received"] += 1
         self._bytes += len(packet.payload)
-        stream.statistics.receive(packet.sequence, packet.timestamp, now)
+        # Every packet of an event has the timestamp of its beginning (RFC 4733 §2.2.1), however late it is.
+        is_event = codec is None and packet.payload_type in self._events
+        stream.statistics.receive(packet.sequence, None if is_event else packet.timestamp, now)
         duration, broken = 0, False
         if codec is not None and packet.payload:
             self._codec = codec

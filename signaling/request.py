@@ -58,6 +58,9 @@ SHARED_PATHS = (
 )
 """What pages of other origins may use, if they are allowed. These look at keys and tokens themselves."""
 
+MEDIA_PATHS = "/v1/media/"
+"""So do these, which no page uses."""
+
 COUNTED = ("/v1/transcribe", "/v1/audio/transcriptions", "/v1/listen")
 """Endpoints that do the work: their POST requests are in the metrics."""
 
@@ -167,8 +170,11 @@ def _check(request: web.Request, gate: Gate) -> None:
     host = request.headers.get("Host", "")  # request.host would ask the resolver where there is none
     if host:  # every browser sends one
         gate.origins.check_host(host)
-    if _is_shared(request.path):
-        gate.origins.check(request.headers.get("Origin"), host)
+    origin = request.headers.get("Origin")
+    if request.path.startswith(MEDIA_PATHS):
+        gate.origins.check(origin, host, any_port=True)
+    elif _is_shared(request.path):
+        gate.origins.check(origin, host)
     elif request.path not in PAGES and not request.path.startswith(OPEN_PATHS):
         shown = gate.authority.identify(request.headers.get("Authorization"))
         if shown.token:

@@ -142,8 +142,12 @@ class ReceptionStatistics:
         self._received_before = 0
         self._sender_report: tuple[int, float] | None = None
 
-    def receive(self, sequence: int, timestamp: int, now: float) -> None:
-        """Count a packet, in whatever order it comes. A duplicate counts too, as §6.4.1 wants it."""
+    def receive(self, sequence: int, timestamp: int | None, now: float) -> None:
+        """Count a packet, in whatever order it comes. A duplicate counts too, as §6.4.1 wants it.
+
+        Args:
+            timestamp: None where it does not say when the packet was sent.
+        """
         self._received += 1
         if self._first is None:
             self._first = self._highest = sequence
@@ -151,6 +155,8 @@ class ReceptionStatistics:
             ahead = signed(sequence - self._highest, 16)
             if 0 < ahead < MAX_DROPOUT:
                 self._highest += ahead
+        if timestamp is None:
+            return
         # The difference is taken of wrapping ticks, so that 32 bits may overflow (§A.8).
         arrival = now * self._clock_rate
         if self._last_timestamp is not None:

@@ -1,53 +1,28 @@
-"""What every WebSocket that carries a session does, whatever it speaks: audio in at a bounded pace, texts
-out, signs of life, and an end within seconds.
-"""
+"""A WebSocket that carries a session, whatever it speaks."""
 
 from __future__ import annotations
 
 import abc
 import asyncio
-import time
-from collections.abc import Callable
 
-from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import web
 
-from rtc_stt.errors import trace
 from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
-from rtc_stt.token_bucket import TokenBucket
 from signaling.audio_format import AudioFormat
 from signaling.line import Line
-from signaling.outbox import Outbox
+from signaling.live_socket import LiveSocket
 from signaling.stream_audio import StreamAudio, pieces
-from signaling.stream_protocol import Flow
 
-__all__ = ["CLOSE_TIMEOUT_S", "SocketCarrier"]
-
-PING_S = 15.0
-SILENCE_S = 45.0
-"""Without a message or the answer to a ping: two of them unanswered, and time for a third."""
-
-FLUSH_TIMEOUT_S = 1.5
-CLOSE_TIMEOUT_S = 2.0
-"""For the last events to leave, and for the client to say good-bye too."""
-
-MAX_BACKLOG_S = 4.0
-"""Audio that waits for the detector; while there is more, nothing is read. Live audio never gets there."""
-
-LOOK_S = 0.02
-"""Between two looks whether there is less."""
-
-PING_RATE, PING_BURST = 5.0, 20.0
-"""Pings of the client that are answered."""
+__all__ = ["SocketCarrier"]
 
 
-class SocketCarrier(abc.ABC):
+class SocketCarrier(LiveSocket):
     """A :class:`~signaling.line.Carrier`. What is said over it, its subclass knows.
 
     Args:
         socket_id: names it.
-        ws: prepared.
-        transport: what is under it.
+        ws, transport, instrument: see :class:`~signaling.live_socket.LiveSocket`.
         line: what it carries.
         is_live: whether it carries the session from the start; else from :meth:`take_over` on.
     """
@@ -64,20 +39,11 @@ class SocketCarrier(abc.ABC):
         *,
         is_live: bool,
     ) -> None:
+        super().__init__(ws, transport, instrument, line.session.log)
         self.id = socket_id
-        self._ws = ws
         self._line, self._session = line, line.session
-        self._refuse = instrument.message_refused
-        self._pings = TokenBucket(PING_RATE, PING_BURST)
-        self._flow = Flow()
         self._rest = b""  # a broken frame
-        self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._closed = asyncio.Event()
-        self._outbox = Outbox(ws, transport, self._lose)
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._heard_at = time.monotonic()
         self._is_live = is_live
-        self._after("ping", PING_S, self._ping)
 
     # ── What its owner does (see line.Carrier) ───────────────────────────────────────────
 
@@ -93,7 +59,7 @@ class SocketCarrier(abc.ABC):
         """See :class:`~signaling.line.Carrier`."""
         self._lose(reason)
 
-    def play_out(self) -> None:  # noqa: B027 — nothing waits here
+    def play_out(self) -> None:
         """See :class:`~signaling.line.Carrier`: nothing waits here."""
 
     async def wait(self) -> str | None:
@@ -103,15 +69,13 @@ class SocketCarrier(abc.ABC):
 
     def stop(self) -> None:
         """See :class:`~signaling.line.Carrier`."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._be_still()
         if self._is_live:
             self._is_live = False
             self._line.figures.keep({})
             self._part()
 
-    def _part(self) -> None:  # noqa: B027 — most have nothing to do
+    def _part(self) -> None:
         """It carries the session no longer, which goes on."""
 
     async def close(self, *, flush: bool) -> None:
@@ -119,92 +83,30 @@ class SocketCarrier(abc.ABC):
         reason = self._session.ended.result() if self._session.ended.done() else "server_error"
         if self._gone.done():
             reason = self._gone.result()
-        try:
-            if flush:
-                await self._outbox.flush(FLUSH_TIMEOUT_S)
-            await self._outbox.close()
-            code, words = self._farewell(reason)
-            async with asyncio.timeout(CLOSE_TIMEOUT_S * 2):
-                await self._ws.close(code=code, message=words.encode())
-        except TimeoutError:
-            self._outbox.abort()
-        finally:
-            self._closed.set()
-            self._let_go()
+        code, words = self._farewell(reason)
+        await self._shut(code, words, flush=flush)
 
     @abc.abstractmethod
     def _farewell(self, reason: str) -> tuple[int, str]:
         """With which code and words it is closed (RFC 6455 §7.4); the words take 123 bytes at most."""
 
-    def _let_go(self) -> None:
-        """Of what refers back here: else its buffers, a megabyte, wait for the collector, and that has little
-        reason to come for so few objects."""
-        if error := self._ws.exception():
-            error.__traceback__ = None  # its frames hold the socket
-        del self._outbox
-
     # ── What comes in ────────────────────────────────────────────────────────────
 
-    async def read(self) -> None:
-        """Take what the client sends, until the connection is closed."""
-        reason = "connection_lost"
-        try:
-            while not self._ws.closed:
-                message = await self._ws.receive()
-                if (ending := await self._take(message)) is not None:
-                    reason = ending
-                    break
-        except Exception as error:
-            self._session.log.error("a message of the client could not be handled: %s", trace(error))
-            reason = "server_error"
-        finally:
-            self._lose(reason)
-        await self._closed.wait()
-
-    async def _take(self, message: WSMessage) -> str | None:
-        """Take one message; gives the reason where it is the last."""
-        now = self._heard_at = time.monotonic()
-        match message.type:
-            case WSMsgType.BINARY:
-                await self._take_bytes(message.data)
-            case WSMsgType.TEXT if self._is_live:
-                await self._take_text(message.data)
-            case WSMsgType.PING if self._pings.take(now):
-                self._outbox.put(message.data, WSMsgType.PONG)
-            case WSMsgType.CLOSE:
-                # Who says that all is done does not come back; a page that is left says 1001.
-                return "closed" if message.data in (WSCloseCode.OK, 0, None) else "connection_lost"
-            case WSMsgType.CLOSING | WSMsgType.CLOSED:
-                return "connection_lost"
-            case WSMsgType.ERROR:
-                if not isinstance(message.data, WebSocketError):
-                    return "connection_lost"
-                self._refuse("protocol")
-                return "abuse"
-        return None
-
-    @abc.abstractmethod
     async def _take_text(self, message: str) -> None:
-        """A text of the client."""
+        if self._is_live:
+            await self._take_live_text(message)
 
     @abc.abstractmethod
-    async def _take_bytes(self, message: bytes) -> None:
-        """Bytes of the client."""
-
-    async def _hold_back(self) -> None:
-        """One more message: where they come too fast, the next is not read for a while."""
-        if wait_s := self._flow.wait_s(0.0, time.monotonic(), messages=1):
-            await asyncio.sleep(wait_s)
+    async def _take_live_text(self, message: str) -> None:
+        """A text of the client, while it carries the session."""
 
     async def _hear(self, form: AudioFormat, data: bytes) -> None:
-        """Hand audio on, at the pace that is allowed: what is not read stays with its sender."""
+        """Hand audio on, at the pace that is allowed."""
         found, self._rest = pieces(form, self._rest + data)
         for number, piece in enumerate(found):
-            wait_s = self._flow.wait_s(len(piece) / form.bytes_per_second, time.monotonic())
-            if wait_s or number:  # between two pieces others have their turn
-                await asyncio.sleep(wait_s)
-            while self._session.backlog_s > MAX_BACKLOG_S and not self._gone.done():
-                await asyncio.sleep(LOOK_S)
+            await self._await_turn(
+                len(piece) / form.bytes_per_second, lambda: self._session.backlog_s, further=number > 0
+            )
             if not self._is_live:
                 return
             assert self._line.audio
@@ -213,26 +115,9 @@ class SocketCarrier(abc.ABC):
                 self._session.receive_audio(samples)
             self._note_audio()
 
-    def _note_audio(self) -> None:  # noqa: B027 — likewise
+    def _note_audio(self) -> None:
         """Some more audio has been handed on."""
 
     def _begin_audio(self, form: AudioFormat) -> None:
         """From here on audio has this form."""
         self._line.audio, self._rest = StreamAudio(form), b""
-
-    # ── Now and then ────────────────────────────────────────────────────────────
-
-    def _ping(self) -> None:
-        if time.monotonic() - self._heard_at > SILENCE_S:
-            self._lose("connection_lost")
-            return
-        self._outbox.put(b"", WSMsgType.PING)
-        self._after("ping", PING_S, self._ping)
-
-    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, call)
-
-    def _lose(self, reason: str) -> None:
-        """What follows from it happens later: the cause may be an event that the session is just telling."""
-        if not self._gone.done():
-            self._gone.set_result(reason)

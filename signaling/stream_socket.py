@@ -93,7 +93,7 @@ class StreamSocket(SocketCarrier):
 
     # ── What comes in ────────────────────────────────────────────────────────────
 
-    async def _take_text(self, message: str) -> None:
+    async def _take_live_text(self, message: str) -> None:
         self._gate.take(message, time.monotonic())
 
     async def _take_bytes(self, message: bytes) -> None:

@@ -23,9 +23,9 @@ from rtc_stt.wire import encode_event
 from signaling.attempt import STREAMS, Attempt, prepare
 from signaling.keys import FRONT
 from signaling.line import Line
+from signaling.live_socket import CLOSE_TIMEOUT_S
 from signaling.reception import identify, identify_caller
 from signaling.registry import Registry
-from signaling.socket_carrier import CLOSE_TIMEOUT_S
 from signaling.stream_protocol import CONFIGURE_TIMEOUT_S, MAX_AUDIO_BYTES, Opening, close_code, read_opening
 from signaling.stream_socket import StreamSocket
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtc_stt.client.call_events import CallEvent, CallEvents
 from rtc_stt.client.live_session import LiveSession, State
 from rtc_stt.client.local_session import LocalSession
 from rtc_stt.client.recording import Audio
@@ -13,6 +14,8 @@ from rtc_stt.client.sync import SttClientSync, SttPoolSync
 
 __all__ = [
     "Audio",
+    "CallEvent",
+    "CallEvents",
     "LiveSession",
     "LocalSession",
     "Result",

@@ -27,7 +27,7 @@ class Listener(Protocol):
         """No more will come."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Seat:
     listener: Listener
     account: str
@@ -45,6 +45,7 @@ class Audience:
         self._is_open = is_open
         self._seats: dict[int, _Seat] = {}
         self._of_call: dict[str, list[Listener]] = {}
+        self._of_all: list[_Seat] = []
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -62,14 +63,18 @@ class Audience:
             raise TooMany(f"{MAX_OF_ACCOUNT} connections of yours hear calls already")
         if len(self._seats) >= MAX_LISTENERS:
             raise Unavailable("as many connections hear calls as may; try again later")
-        self._seats[id(listener)] = _Seat(listener, account, call_id)
+        seat = self._seats[id(listener)] = _Seat(listener, account, call_id)
         if call_id is not None:
             self._of_call.setdefault(call_id, []).append(listener)
+        else:
+            self._of_all.append(seat)
 
     def remove(self, listener: Listener) -> None:
         """It has gone. May be called again."""
         seat = self._seats.pop(id(listener), None)
-        if seat and seat.call_id is not None:
+        if seat and seat.call_id is None:
+            self._of_all.remove(seat)
+        elif seat and seat.call_id is not None:
             others = self._of_call[seat.call_id]
             others.remove(listener)
             if not others:
@@ -95,8 +100,5 @@ class Audience:
             listener.dismiss(reason)
 
     def _hearing(self, call_id: str, account: str) -> list[Listener]:
-        found = list(self._of_call.get(call_id, ()))
-        for seat in self._seats.values():
-            if seat.call_id is None and (self._is_open or seat.account == account):
-                found.append(seat.listener)  # noqa: PERF401 — a loop is easier to read
-        return found
+        of_all = [seat.listener for seat in self._of_all if self._is_open or seat.account == account]
+        return [*self._of_call.get(call_id, ()), *of_all]

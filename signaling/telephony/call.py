@@ -25,7 +25,7 @@ from rtc_stt.session import Session
 from rtc_stt.token_bucket import TokenBucket
 from signaling.auth import OPEN
 from signaling.figures import Figure
-from signaling.line import FINISH_TIMEOUT_S, Line
+from signaling.line import Line
 from signaling.telephony.call_events import CallEvent, CallLog
 from signaling.telephony.call_source import (
     DIGITS,
@@ -42,6 +42,9 @@ from signaling.telephony.leg_clock import LegClock
 __all__ = ["Call", "Leg", "Opener"]
 
 log = logging.getLogger(__name__)
+
+FINISH_S = 30.0
+"""For the last final of a leg. Longer than that of a client that has gone: somebody may still listen."""
 
 MAX_LEGS_EVER = 32
 """Of a call, one after another: a party that is transferred comes back as another leg."""
@@ -131,9 +134,7 @@ class Leg:
         """This party has gone: finalise what is open. May be called again."""
         if self._deadline or self.session.ended.done():
             return
-        self._deadline = asyncio.get_running_loop().call_later(
-            FINISH_TIMEOUT_S, self.session.abort, "server_error"
-        )
+        self._deadline = asyncio.get_running_loop().call_later(FINISH_S, self.session.abort, "server_error")
         self.session.ended.add_done_callback(self._cancel_deadline)
         self._line.finish(reason)
 

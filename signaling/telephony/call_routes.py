@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 from aiohttp import web
@@ -11,9 +12,9 @@ from rtc_stt.errors import BadRequest, Gone, Unauthorized, UnsupportedMedia
 from rtc_stt.events import PROTOCOL
 from signaling.auth import Pass
 from signaling.keys import GATE
+from signaling.live_socket import CLOSE_TIMEOUT_S
 from signaling.reception import caller_of
 from signaling.request import id_of, read_text
-from signaling.socket_carrier import CLOSE_TIMEOUT_S
 from signaling.telephony.announcement import MAX_BODY_BYTES, read_announcement
 from signaling.telephony.call_socket import MAX_MESSAGE_BYTES, CallSocket
 from signaling.telephony.hub import CallHub
@@ -30,6 +31,9 @@ ID = "{call_id:[A-Za-z0-9_-]{16}}"
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
 """Calls that one answer tells of."""
 
+CALLS_A_GO = 20
+"""That are told of before others have their turn: a millisecond, where each has all the parameters it may."""
+
 MAX_SEQ = 2**53
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -40,9 +44,13 @@ NO_STORE = {"Cache-Control": "no-store"}
 async def get_calls(request: web.Request) -> web.Response:
     """``GET /v1/calls?limit=100``: ``{calls, total}``, the newest first."""
     shown, limit = _identify(request), _read_number(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
-    calls = request.app[CALLS].calls_of(shown)
-    body = {"calls": [call.describe() for call in calls[:limit]], "total": len(calls)}
-    return web.json_response(body, headers=NO_STORE)
+    calls, told = request.app[CALLS].calls_of(shown), list[str]()
+    for number, call in enumerate(calls[:limit], 1):
+        told.append(json.dumps(call.describe()))
+        if number % CALLS_A_GO == 0:
+            await asyncio.sleep(0)
+    body = f'{{"calls": [{", ".join(told)}], "total": {len(calls)}}}'
+    return web.Response(text=body, content_type="application/json", headers=NO_STORE)
 
 
 async def get_call(request: web.Request) -> web.Response:
@@ -127,6 +135,9 @@ async def _listen(
     )
     if not ws.can_prepare(request):
         raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
+    offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    if offered != [""] and PROTOCOL not in offered:
+        raise BadRequest(f"this server speaks the subprotocol {PROTOCOL}; or offer none")
     socket = CallSocket(ws, call_id, last_seq)
     hub.listen(socket, shown, call_id)
     try:

@@ -20,8 +20,8 @@ from aiohttp import WSMessage, WSMsgType, web
 from rtc_stt.events import SessionError
 from rtc_stt.token_bucket import TokenBucket
 from rtc_stt.wire import encode_event
+from signaling.live_socket import CLOSE_TIMEOUT_S, FLUSH_TIMEOUT_S, PING_S, SILENCE_S
 from signaling.outbox import Outbox
-from signaling.socket_carrier import CLOSE_TIMEOUT_S, FLUSH_TIMEOUT_S, PING_S, SILENCE_S
 from signaling.stream_protocol import close_code
 from signaling.telephony.call_events import CallEvent, CallLog
 
@@ -36,6 +36,9 @@ MESSAGE_RATE, MESSAGE_BURST = 5.0, 20.0
 EVENTS_A_GO = 128
 """Events of the log that are sent before others have their turn: about a millisecond."""
 
+MAX_EARLY = 1_000
+"""Events that are kept while the upgrade is under way, which takes a moment."""
+
 REPLAY_AHEAD_BYTES = 256 * 1024
 REPLAY_TIMEOUT_S = 30.0
 """So much of the log is on its way at a time; and so long may all of it take."""
@@ -49,13 +52,15 @@ class CallSocket:
     Args:
         ws: not prepared yet.
         call_id: of the call that is heard; None: all.
-        last_seq: the number of the last event that is known.
+        last_seq: the number of the last event that is known; one that is beyond all that there are: none is
+            told that came before.
     """
 
     def __init__(self, ws: web.WebSocketResponse, call_id: str | None, last_seq: int) -> None:
         self._ws = ws
         self._call_id = call_id
         self._seq = last_seq
+        self._early: list[str] = []
         self._is_live = False
         self._outbox: Outbox | None = None
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -66,9 +71,12 @@ class CallSocket:
     # ── What it hears ────────────────────────────────────────────────────────────
 
     def hear(self, call_id: str, event: CallEvent) -> None:
-        """See :class:`~signaling.telephony.audience.Listener`. What comes before it is live is in the log."""
-        if self._is_live and self._outbox and (self._call_id is None or event.seq > self._seq):
+        """See :class:`~signaling.telephony.audience.Listener`. What a call tells before this is live is in
+        its log; what all of them tell before the upgrade is done is kept here."""
+        if self._is_live and self._outbox:
             self._outbox.put(event.text)
+        elif self._call_id is None and len(self._early) < MAX_EARLY:
+            self._early.append(event.text)
 
     def dismiss(self, reason: str) -> None:
         """See :class:`~signaling.telephony.audience.Listener`."""
@@ -86,20 +94,24 @@ class CallSocket:
         """
         outbox = self._outbox = Outbox(self._ws, transport, self.dismiss)
         reader = asyncio.get_running_loop().create_task(self._read(), name="call-listener")
-        self._ping()
+        self._ping_later()
         try:
             if log:
                 await self._replay(outbox, log)
+            for text in self._early:
+                outbox.put(text)
+            self._early.clear()
             self._is_live = True
             if is_over:
                 self.dismiss("ended")
-            await self._close(outbox, await self._gone)
+            reason = await self._gone
+            await _cancel(reader)  # aiohttp does not wait for the other's good-bye while somebody reads
+            await self._close(outbox, reason)
         finally:
             self._is_live = False
             if self._ping_timer:
                 self._ping_timer.cancel()
-            reader.cancel()
-            await asyncio.wait([reader])
+            await _cancel(reader)
 
     async def _replay(self, outbox: Outbox, log: CallLog) -> None:
         if not log.has_all_after(self._seq):
@@ -151,8 +163,6 @@ class CallSocket:
                 return "closed"
             case WSMsgType.ERROR:
                 return "abuse"
-            case WSMsgType.PONG:
-                return ""
         if not self._messages.take(self._heard_at):
             return "abuse"
         if message.type is WSMsgType.PING and self._outbox:
@@ -165,7 +175,15 @@ class CallSocket:
             return
         if self._outbox:
             self._outbox.put(b"", WSMsgType.PING)
+        self._ping_later()
+
+    def _ping_later(self) -> None:
         self._ping_timer = asyncio.get_running_loop().call_later(PING_S, self._ping)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _events_lost(call_id: str | None) -> str:

@@ -57,9 +57,10 @@ EVENT_TYPES = frozenset(
 
 REASONS = frozenset(
     {
-        *("hung_up", "deleted", "drained", "stopped", "closed", "cancelled", "no_room", "max_duration"),
-        *("media_timeout", "session_expired", "connection_lost", "abuse", "malformed"),
-        *("server_error", "vad_failed", "overloaded", "bad_audio", "quota_exceeded"),
+        *("hangup", "stopped", "closed", "cancelled", "refused", "removed"),  # theirs
+        *("deleted", "drained", "no_room", "max_duration", "media_timeout", "session_expired", "no_ack"),
+        *("bad_answer", "configure_timeout", "connection_lost", "error", "abuse", "malformed"),
+        *("client_does_not_read", "server_error", "vad_failed", "overloaded", "bad_audio", "quota_exceeded"),
     }
 )
 """Why calls end, as metrics tell it; what is none of these is ``other``."""

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """A file that has grown so far gets no more: somebody has to look at it."""
 
-MAX_WAITING = 4_096
+MAX_WAITING = 20_000
 """Lines that wait for the disk."""
 
 FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK

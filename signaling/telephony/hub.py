@@ -24,7 +24,7 @@ from signaling.telephony.audience import Audience, Listener
 from signaling.telephony.call import Call, Leg
 from signaling.telephony.call_events import CallEvent, CallLog
 from signaling.telephony.call_source import CallDetails, CallSource
-from signaling.telephony.ownership import account_of, may_hear
+from signaling.telephony.ownership import may_hear
 from signaling.telephony.registrations import Registration, Registrations
 from signaling.telephony.settings import Telephony
 
@@ -83,10 +83,15 @@ class CallHub:
         self._streams = streams
         self._door = door
         self._authority = authority
+        self._names = (
+            {key_id: account.name for key_id, account in authority.accounts.items()} if authority else {}
+        )
+        """Accounts of keys, those too that have been taken away: what comes in their name is still theirs."""
         self._max_call_s = max_call_s
         self._calls: dict[str, Call] = {}
         self._past: OrderedDict[str, PastCall] = OrderedDict()
         self._past_bytes = 0
+        self._forgetting: asyncio.TimerHandle | None = None
         self._expected = Registrations()
         self._expiry: asyncio.TimerHandle | None = None
         self._subscribers: list[Subscriber] = []
@@ -118,7 +123,7 @@ class CallHub:
         self._streams.check_admission()
         known = uuids.UUID(uuid) if uuid else uuids.uuid4()
         registration = Registration(_new_id(), str(known), details)
-        self._expected.add(registration, account_of(self._authority, details.owner), time.monotonic())
+        self._expected.add(registration, self._account_of(details.owner), time.monotonic())
         self._set_expiry()
         return registration
 
@@ -177,7 +182,7 @@ class CallHub:
             source,
             self,
             self._publish,
-            account=account_of(self._authority, details.owner),
+            account=self._account_of(details.owner),
             is_awaited=is_awaited,
         )
         self._calls[call.id] = call
@@ -200,6 +205,11 @@ class CallHub:
             raise
         self._door.hold(ticket, session.id)
         return leg
+
+    def _account_of(self, key_id: str) -> str:
+        if self._authority and (account := self._authority.accounts.get(key_id)):
+            self._names[key_id] = account.name
+        return self._names.get(key_id, key_id)
 
     # ── Who asks ────────────────────────────────────────────────────────────
 
@@ -254,7 +264,7 @@ class CallHub:
         Raises:
             TooMany, Unavailable: see :meth:`Audience.add`.
         """
-        self.audience.add(listener, account_of(self._authority, shown.key_id), call_id)
+        self.audience.add(listener, self._account_of(shown.key_id), call_id)
         self.instrument.listeners_changed(len(self.audience))
 
     def part(self, listener: Listener) -> None:
@@ -281,10 +291,11 @@ class CallHub:
             await asyncio.wait([call.ended for call in calls], timeout=seconds)
 
     def close(self) -> None:
-        """Nothing is expected, and nobody listens any more."""
-        if self._expiry:
-            self._expiry.cancel()
-            self._expiry = None
+        """Nobody listens any more, and no timer runs."""
+        for timer in (self._expiry, self._forgetting):
+            if timer:
+                timer.cancel()
+        self._expiry = self._forgetting = None
         self.audience.dismiss(None, "drained")
 
     def _let_go(self, call: Call, limit: asyncio.TimerHandle | None) -> None:
@@ -299,11 +310,21 @@ class CallHub:
             return
         self._past[call.id] = PastCall(call.id, call.account, call.describe(), call.log, now)
         self._past_bytes += call.log.size
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Also where no other call comes: what was said is not kept for longer than is told."""
+        if self._forgetting:
+            self._forgetting.cancel()
+            self._forgetting = None
+        now = time.monotonic()
         while self._past:
             oldest = next(iter(self._past.values()))
-            is_new = now - oldest.ended_at < REMEMBER_S
-            if is_new and len(self._past) <= MAX_REMEMBERED and self._past_bytes <= MAX_REMEMBERED_BYTES:
-                break
+            wait_s = oldest.ended_at + REMEMBER_S - now
+            is_room = len(self._past) <= MAX_REMEMBERED and self._past_bytes <= MAX_REMEMBERED_BYTES
+            if wait_s > 0 and is_room:
+                self._forgetting = asyncio.get_running_loop().call_later(wait_s, self._forget_old)
+                return
             self._past_bytes -= oldest.log.size
             del self._past[oldest.id]
 

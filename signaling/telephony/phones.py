@@ -9,7 +9,8 @@ from aiohttp import web
 
 from signaling.keys import GATE
 from signaling.registry import Registry
-from signaling.telephony import call_routes
+from signaling.telephony import call_routes, stream_routes
+from signaling.telephony.asterisk.server import AudioSocketServer
 from signaling.telephony.call_routes import CALLS
 from signaling.telephony.hub import CallHub
 from signaling.telephony.ownership import owner_for_sip
@@ -35,7 +36,7 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
         ConfigError: the settings are not right.
     """
     gate = app[GATE]
-    owner_for_sip(gate.authority, phones.sip.sip_owner)
+    owner = owner_for_sip(gate.authority, phones.sip.sip_owner)
     hub = CallHub(
         streams,
         gate.door,
@@ -46,10 +47,13 @@ def add_phones(app: web.Application, streams: Registry, phones: Phones) -> None:
     )
     call_routes.add_routes(app, hub)
     add_sip(app, hub, phones.sip)
+    stream_routes.add_routes(app, hub, owner)
     if phones.webhooks.webhook_url:
         app[_WEBHOOKS] = WebhookSender(phones.webhooks, gate.instrument)
         hub.subscribe(app[_WEBHOOKS].hear)
     app.cleanup_ctx.append(_closing)
+    if phones.telephony.audiosocket_port:
+        app.cleanup_ctx.append(_take_audiosocket)
 
 
 async def drain(app: web.Application, seconds: float) -> None:
@@ -69,3 +73,11 @@ async def _closing(app: web.Application) -> AsyncIterator[None]:
     app[CALLS].close()
     if _WEBHOOKS in app:
         await app[_WEBHOOKS].aclose()
+
+
+async def _take_audiosocket(app: web.Application) -> AsyncIterator[None]:
+    hub = app[CALLS]
+    server = AudioSocketServer(hub, hub.settings.audiosocket_host, hub.settings.audiosocket_port)
+    await server.start()
+    yield
+    await server.close()

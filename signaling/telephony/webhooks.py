@@ -8,6 +8,7 @@ import json
 import logging
 import random
 import time
+from collections import deque
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 TIMEOUT = aiohttp.ClientTimeout(total=10.0, sock_connect=5.0)
 """For the head of an answer; its body is not looked at. A receiver that has much to do does it later."""
 
+BURIED_A_GO = 100
+"""Events that are given up before others have their turn: about a millisecond."""
+
 
 class WebhookSender:
     """See above; a subscriber of the hub. Nothing it logs tells the URL, the secret or an event.
@@ -63,6 +67,8 @@ class WebhookSender:
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._dead: deque[GivenUp] = deque()
+        self._burying: asyncio.Task[None] | None = None
         self._was_well = True
         self._is_over = False
 
@@ -103,6 +109,8 @@ class WebhookSender:
             await asyncio.wait(self._tasks)
         self._bury(self._policy.give_up_all(Result.DRAINED))
         self._advance()
+        if self._burying:
+            await asyncio.wait([self._burying])
 
     # ── The pump ────────────────────────────────────────────────────────────
 
@@ -173,12 +181,24 @@ class WebhookSender:
         self._was_well = is_well
 
     def _bury(self, given_up: list[GivenUp]) -> None:
-        for dead in given_up:
-            self._instrument.webhook_settled(dead.result)
-            post = dead.post
-            head = {"id": post.id, "result": dead.result, "attempts": post.attempts, "at": int(time.time())}
-            body = json.dumps(head, separators=(",", ":")).removesuffix("}").encode()
-            self._dead_letters.keep(body + b',"body":' + post.body + b"}")
+        """They may be ten thousand at once, so it is done a few at a time."""
+        self._dead.extend(given_up)
+        if self._dead and (self._burying is None or self._burying.done()):
+            self._burying = asyncio.get_running_loop().create_task(self._bury_all(), name="webhooks-dead")
+
+    async def _bury_all(self) -> None:
+        while self._dead:
+            for _ in range(min(BURIED_A_GO, len(self._dead))):
+                dead = self._dead.popleft()
+                self._instrument.webhook_settled(dead.result)
+                self._dead_letters.keep(_write_letter(dead))
+            await asyncio.sleep(0)
+
+
+def _write_letter(dead: GivenUp) -> bytes:
+    post = dead.post
+    head = {"id": post.id, "result": dead.result, "attempts": post.attempts, "at": int(time.time())}
+    return json.dumps(head, separators=(",", ":"))[:-1].encode() + b',"body":' + post.body + b"}"
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -87,6 +87,12 @@ def sipp() -> str:
 
 
 @pytest.fixture(scope="session")
+def sipsak_program() -> str:
+    """The path of sipsak."""
+    return required("sipsak on PATH", shutil.which("sipsak"))
+
+
+@pytest.fixture(scope="session")
 def baresip_program() -> str:
     """The path of baresip."""
     return required("baresip on PATH", shutil.which("baresip"))

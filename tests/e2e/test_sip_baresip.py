@@ -60,7 +60,8 @@ async def one_call(server: PhoneServer, folder: Path, clip: Clip, codec: str, se
     folder /= name
     folder.mkdir()
     wav = write_microphone(folder / "microphone.wav", clip, codec)
-    account = f";audio_codecs={codec}{SECURITY[security]}"
+    rate, channels = CODECS[codec]
+    account = f";audio_codecs={codec}/{rate}/{channels}{SECURITY[security]}"
     callee = f"sip:stt@127.0.0.1:{server.sip_port}"
     async with baresip(folder / "phone", wav, callee, account=account, name=name) as phone:
         await phone.call()

@@ -23,6 +23,7 @@ from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.registry import Registry
 from signaling.settings import Access, Server, WebRtc
+from signaling.telephony.settings import Phones
 from tests.line import until
 
 KEY = "a-key-of-sixteen-chars"
@@ -42,6 +43,7 @@ class Gateway:
         server: dict[str, Any],
         path: str = "/v1/stream",
         script: Sequence[Said] = (),
+        phones: Phones | None = None,
     ) -> None:
         self.path = path
         self.metrics = Metrics()
@@ -55,7 +57,14 @@ class Gateway:
         about = About(mode="serve", fast="tiny", accurate=None, languages=("en",))
         access = {"rate_limit_burst": 1000} | access
         self.app = create_app(
-            self.registry, settings, Access(**access), webrtc, about, self.metrics, streams=self.registry
+            self.registry,
+            settings,
+            Access(**access),
+            webrtc,
+            about,
+            self.metrics,
+            streams=self.registry,
+            phones=phones,
         )
         self.client = TestClient(TestServer(self.app))
 
@@ -93,6 +102,7 @@ async def a_gateway(
     path: str = "/v1/stream",
     script: Sequence[Said] = (),
     add_routes: Callable[[web.Application], None] = lambda _: None,
+    phones: Phones | None = None,
     **server: Any,
 ) -> AsyncIterator[Gateway]:
     """One that leaves nothing behind.
@@ -101,8 +111,9 @@ async def a_gateway(
         path: where its sockets are opened.
         script: what is heard, whatever is said.
         add_routes: adds more of them.
+        phones: how phone calls are taken; None: none are.
     """
-    gateway = Gateway(access or {}, resume_seconds, server, path, script)
+    gateway = Gateway(access or {}, resume_seconds, server, path, script, phones)
     add_routes(gateway.app)
     async with gateway.client:
         yield gateway

@@ -32,6 +32,17 @@ def test_others_may_not(origin):
         Origins([APP]).check(origin, "stt.example.org:8080")
 
 
+def test_a_client_that_is_no_browser_may_make_up_an_origin_without_the_port():
+    origins = Origins([])
+    for origin in ("http://stt.example", "https://stt.example:8443", "http://STT.example:80"):
+        origins.check(origin, "stt.example:8080", any_port=True)
+    for origin in ("http://evil.example:8080", "stt.example", "null", "http://stt.example.evil.example", ""):
+        with pytest.raises(Forbidden):
+            origins.check(origin, "stt.example:8080", any_port=True)
+    with pytest.raises(Forbidden):
+        origins.check("http://stt.example", "stt.example:8080")
+
+
 def test_all_may_where_the_operator_says_so():
     origins = Origins(["*"])
     origins.check("null", "x")

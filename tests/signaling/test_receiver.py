@@ -363,6 +363,14 @@ class TestTelephoneEvents:
         stats = line.receiver.stats(line.now)
         assert (stats.packets_received, stats.packets_refused, stats.packets_duplicate) == (10, 0, 0)
 
+    def test_they_are_no_jitter(self) -> None:
+        """All packets of a press have one timestamp, however long it is held."""
+        line = self.line()
+        line.bring(*packets([bytes(160)] * 20, payload_type=0, ticks=160))
+        line.bring(*[rtp(20 + n, 3_200, self.EVENT, payload_type=101) for n in range(15)])
+        line.bring(*[rtp(35 + n, 5_600 + n * 160, bytes(160), payload_type=0) for n in range(5)])
+        assert line.receiver.stats(line.now).jitter_ms < 1.0
+
     def test_before_any_audio_they_are_nothing(self) -> None:
         line = self.line().bring(rtp(1, 0, self.EVENT, payload_type=101))
         assert line.heard == []

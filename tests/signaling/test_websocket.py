@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from signaling import outbox, socket_carrier, stream_socket, websocket
+from signaling import live_socket, outbox, stream_socket, websocket
 from signaling.keys import GATE
 from signaling.line import Line
 from tests.line import until
@@ -386,8 +386,8 @@ async def test_who_does_not_read_is_let_go(gateway, monkeypatch):
 
 
 async def test_a_line_that_is_dead_is_noticed(gateway, monkeypatch):
-    monkeypatch.setattr(socket_carrier, "PING_S", 0.2)
-    monkeypatch.setattr(socket_carrier, "SILENCE_S", 1.0)
+    monkeypatch.setattr(live_socket, "PING_S", 0.2)
+    monkeypatch.setattr(live_socket, "SILENCE_S", 1.0)
     ws, _ = await gateway.begin()
     reading = asyncio.create_task(rest(ws))  # answers pings
     await asyncio.sleep(1.4)

@@ -9,7 +9,17 @@ from typing import Any, assert_type
 import aiohttp
 import numpy as np
 
-from rtc_stt.client import Result, ServerState, SttClient, SttClientSync, SttPool, SttPoolSync, Telemetry
+from rtc_stt.client import (
+    CallEvent,
+    CallEvents,
+    Result,
+    ServerState,
+    SttClient,
+    SttClientSync,
+    SttPool,
+    SttPoolSync,
+    Telemetry,
+)
 from rtc_stt.errors import RtcSttError
 from rtc_stt.percentiles import Percentiles
 from rtc_stt.service.transcript import Segment, Transcript
@@ -39,6 +49,15 @@ async def one(session: aiohttp.ClientSession) -> None:
         await client.transcribe(pcm)  # type: ignore[arg-type]
         await client.transcribe("a.wav", on_fallback_failure="never mind")  # type: ignore[arg-type]
         await client.transcribe("a.wav", "en")  # type: ignore[call-arg]
+
+
+async def calls() -> None:
+    async with CallEvents("http://a", key="k", call_id="c", last_seq=3) as events:
+        assert_type(events, CallEvents)
+        async for event in events:
+            assert_type(event, CallEvent)
+            assert_type(event.leg, str)
+        assert_type(events.last_seq, int)
 
 
 async def several() -> None:

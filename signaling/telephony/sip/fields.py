@@ -36,7 +36,8 @@ MAX_LIST = 32
 """Values of one header field: a request that passed so many proxies is going round."""
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
-PIECE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|<[^<>]*>|[^",<]+|[,<"]')
+PIECE = re.compile(r'"(?:[^"\\]|\\(?:.|$))*(?:"|$)|<[^<>]*>|[^",<]+|[,<]', re.DOTALL)
+"""A quote that is not closed takes all the rest: to look for its end again and again would take long."""
 NAME_ADDR = re.compile(rf"(?P<name>{QUOTED}|[^\"<]*)\s*<(?P<uri>[^<>\s]+)>\s*(?P<parameters>;.*)?")
 ADDR_SPEC = re.compile(r"(?P<uri>[^<>;,\s\"]+)\s*(?P<parameters>;.*)?")
 PARAMETER = re.compile(

@@ -36,6 +36,10 @@ STRANGER_RATE, STRANGER_BURST, STRANGER_TOTAL = 50.0, 100.0, 1_000.0
 """Of addresses that are not listed: five calls a second, and a flood takes a tenth of a core."""
 
 
+MAX_CREDENTIALS = 2
+"""Of one request: each is a guess at a password. A client has them for one realm, or for two."""
+
+
 class Gate:
     """See above.
 
@@ -66,7 +70,7 @@ class Gate:
     def admit(self, request: Request, flow: Flow, now: float) -> str | None:
         """Who an address that is not listed is, by digest; None where that has been asked now."""
         outcome, user = Outcome.WRONG, ""
-        for header in request.headers.getlist("Authorization"):
+        for header in request.headers.getlist("Authorization")[:MAX_CREDENTIALS]:
             outcome, user = self._digest.check(header, request.method, flow.address, now)
             if outcome is Outcome.RIGHT:
                 return user

@@ -53,6 +53,10 @@ class Latch:
         self._before, self.source = self.source or self._before, None
         self._is_proven, self._candidate = False, None
 
+    def is_likely(self, source: Source) -> bool:
+        """Whether it is, was, or said that it would be the peer: a flood of others is not to keep it out."""
+        return source in (self.source, self._expected, self._before)
+
     def may_try(self, source: Source, now: float) -> bool:
         """Whether a packet of this source is worth looking at, where it is not :attr:`source`."""
         if self.source is None or source == self._before:

@@ -121,6 +121,7 @@ class MediaStream:
         self._sequence = secrets.randbits(16)
         self._clock = secrets.randbits(32)
         self._alive_at = self._reported_at = 0.0
+        self._reports = 0
         self._is_closed = False
 
     # ── What its call does ────────────────────────────────────────────────────────────
@@ -140,7 +141,8 @@ class MediaStream:
         self.accepted = accepted
         if before and (before.stream.address, before.stream.port) != (stream.address, stream.port):
             self._rtcp_source = None
-        self._latch.expect((stream.address, stream.port) if stream.address and stream.port else None)
+        if not stream.is_nowhere:  # a hold says nothing of where they will be
+            self._latch.expect((stream.address, stream.port) if stream.address else None)
         codecs = {codec.payload_type: codec for codec in stream.codecs}
         self._event_rates = dict(stream.events)
         # Those from before stay: packets may be on their way.
@@ -194,6 +196,9 @@ class MediaStream:
         if now >= self._reported_at + REPORT_S:
             self._reported_at = now
             self._send_report(now)
+            self._reports += 1
+            if self._reports % 2 == 0:  # every ten seconds, as with other streams
+                self._measure(now)
         if now >= self._alive_at + KEEPALIVE_S:
             self._alive_at = now
             self._send_silence()
@@ -248,12 +253,12 @@ class MediaStream:
         self._set_timer()
 
     def _receive_rtp(self, data: bytes, source: Source, now: float) -> None:
-        is_peer = source == self._latch.source
-        if not is_peer and not (self._srtp or self._latch.may_try(source, now)):
+        if source != self._latch.source and not (self._srtp or self._latch.may_try(source, now)):
             self._refused["stranger"] += 1
             return
-        if not (self._packets if is_peer else self._strays).take(now):
-            self._refused["flood" if is_peer else "stranger"] += 1
+        is_likely = self._latch.is_likely(source)
+        if not (self._packets if is_likely else self._strays).take(now):
+            self._refused["flood" if is_likely else "stranger"] += 1
             return
         if len(data) > 1 and 192 <= data[1] <= 223:  # RTCP on the same port (RFC 5761 §4)
             self._receive_rtcp(data, source, now)
@@ -265,11 +270,11 @@ class MediaStream:
         elif packet.payload_type not in self._media:
             self._refused["payload_type"] += 1
         elif self._latch.accept(source, packet.ssrc, packet.sequence, now, proven=self._srtp is not None):
-            self._take(plain, packet, now)
+            self._take(packet, now)
         else:
             self._refused["stranger"] += 1
 
-    def _take(self, plain: bytes, packet: RtpPacket, now: float) -> None:
+    def _take(self, packet: RtpPacket, now: float) -> None:
         assert self._receiver
         self._heard_at = now
         if not self._has_begun:
@@ -278,7 +283,7 @@ class MediaStream:
         if rate := self._event_rates.get(packet.payload_type):
             for press in self._digits.receive(packet, rate, now):
                 self._ear.press(press)
-        self._receiver.receive_rtp(plain, now)
+        self._receiver.receive_packet(packet, now)
 
     def _unprotect(self, data: bytes, now: float) -> bytes | None:
         if self._srtp is None:
@@ -355,6 +360,12 @@ class MediaStream:
             report = self._srtp.protect_rtcp(report)
         is_mux = self.accepted is not None and self.accepted.stream.rtcp_mux
         self._send(self._pair.rtp if is_mux else self._pair.rtcp, report, to)
+
+    def _measure(self, now: float) -> None:
+        assert self._receiver
+        stats = self._receiver.stats(now)
+        if stats.codec:
+            self._instrument.line_measured(stats.codec, None, stats.jitter_ms / 1000, stats.bit_rate_kbps)
 
     def _rtp_address(self) -> Source | None:
         """Where the peer sends from, else where it says that it listens."""

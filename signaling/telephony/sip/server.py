@@ -13,6 +13,7 @@ once.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import os
@@ -61,6 +62,9 @@ MAX_TURN = 16
 """Datagrams read in one turn of the loop."""
 
 MAX_DATAGRAM = 65_535
+
+MAX_ATTEMPTS = 20
+"""To find a port that is free for UDP and TCP, where any will do."""
 
 RECEIVE_BUFFER = 1024 * 1024
 """Of the UDP socket, bytes: what may arrive while the loop is busy."""
@@ -131,24 +135,38 @@ class SipServer:
         Raises:
             ConfigError: the address or the port cannot be had.
         """
-        loop, host = asyncio.get_running_loop(), self._settings.sip_host
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                self._udp = await self._listen()
+                break
+            except OSError as error:
+                if self._settings.sip_port or attempt == MAX_ATTEMPTS - 1:
+                    what = os.strerror(error.errno or errno.EADDRINUSE)
+                    raise ConfigError(
+                        f"cannot listen for SIP on {self._settings.sip_host}:{self._settings.sip_port} "
+                        f"({what}): choose another SIP_PORT"
+                    ) from error
+        if self.port != self._settings.sip_port:
+            self._agent = self._make_agent(self.port)
+        assert self._udp
+        asyncio.get_running_loop().add_reader(self._udp, self._read)
+        log.info("SIP is listened for on port %d, UDP and TCP", self.port)
+
+    async def _listen(self) -> socket.socket:
+        """The socket of UDP, and TCP on the same port."""
+        host = self._settings.sip_host
         udp = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         try:
             udp.setblocking(False)
             udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             udp.bind((host, self._settings.sip_port))
-            self.port = udp.getsockname()[1]
-            self._tcp = await loop.create_server(self._connections.make, host, self.port)
-        except OSError as error:
+            port = udp.getsockname()[1]
+            self._tcp = await asyncio.get_running_loop().create_server(self._connections.make, host, port)
+        except BaseException:
             udp.close()
-            raise ConfigError(
-                f"cannot listen for SIP on {host}:{self.port} ({error.strerror}): choose another SIP_PORT"
-            ) from error
-        self._udp = udp
-        if self.port != self._settings.sip_port:
-            self._agent = self._make_agent(self.port)
-        loop.add_reader(udp, self._read)
-        log.info("SIP is listened for on port %d, UDP and TCP", self.port)
+            raise
+        self.port = port
+        return udp
 
     async def stop(self) -> None:
         """Say BYE to whoever is left, and close."""

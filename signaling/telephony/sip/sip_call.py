@@ -153,7 +153,7 @@ class SipCall:
             ours = [self._add_line(one) for one in accepted]
         except BaseException:
             self._close_streams()
-            call.end("refused")
+            call.end("no_room")
             raise
         self._note_holds()
         if problem:

@@ -26,7 +26,7 @@ from signaling.telephony.sip.message import (
     read_request,
 )
 from signaling.telephony.sip.replies import ALLOWED, CAPABILITIES, KNOWN_OPTIONS, Identity, refusal
-from signaling.telephony.sip.transactions import LIFE_S
+from signaling.telephony.sip.transactions import LIFE_S, State
 from signaling.telephony.sip.vocabulary import Disconnect, Effect, Flow
 
 __all__ = ["UserAgent"]
@@ -164,7 +164,9 @@ class UserAgent:
         dialog = self._dialogs.find(request)
         if dialog is not None and request.cseq in dialog.unacked:
             self._dialogs.receive_ack(dialog, request, flow, now)
-        elif (transaction := self._desk.theirs.find(request, flow, "INVITE")) is not None:
+            return
+        transaction = self._desk.theirs.find(request, flow, "INVITE")
+        if transaction is not None and transaction.state is State.COMPLETED:
             self._desk.theirs.acknowledge(transaction, now)
 
     def _receive_cancel(self, request: Request, flow: Flow, now: float) -> None:

@@ -24,7 +24,6 @@ MODULES = Path("/usr/lib/baresip/modules")
 CONFIG = """\
 poll_method epoll
 sip_listen 127.0.0.1:{sip_port}
-net_interface lo
 call_local_timeout 10
 call_max_calls 2
 audio_source aufile,{wav}

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rtc_stt.audio import SAMPLE_RATE
-from rtc_stt.errors import TooMany, Unavailable
+from rtc_stt.errors import NotFound, TooMany, Unavailable
+from signaling.key_file import parse_keys
 from signaling.telephony import call as call_module
 from signaling.telephony.call import MAX_LEGS_EVER
 from tests.line import until
@@ -199,12 +200,39 @@ async def test_a_leg_without_a_place_leaves_nothing_behind():
         house.begin()[0].add_leg("caller")  # its place is free
 
 
+async def test_nor_does_one_that_comes_while_the_server_drains():
+    async with a_house() as house:
+        call, _ = house.begin()
+        house.registry.draining = True
+        with pytest.raises(Unavailable):
+            call.add_leg("caller")
+        assert (house.door.half_open, house.door.sessions, len(house.registry)) == (0, 0, 0)
+        assert not call.legs
+
+
 async def test_the_limit_of_a_key_is_that_of_its_phones_too():
     async with a_house(access={"max_sessions_per_key": 1}) as house:
         house.begin(owner="k")[0].add_leg("caller")
         with pytest.raises(TooMany):
             house.begin(owner="k")[0].add_leg("caller")
         house.begin(owner="other")[0].add_leg("caller")
+
+
+async def test_calls_are_still_of_an_account_whose_key_was_changed():
+    old, new = "first-key-of-acme-000", "second-key-of-acme-00"
+    async with a_house(
+        keys=parse_keys(f"{old} name=acme\nkey-of-somebody-else0 name=other", "keys")
+    ) as house:
+        owner, other = (house.authority.identify(f"Bearer {key}") for key in (old, "key-of-somebody-else0"))
+        before, _ = house.begin(owner=owner.key_id)
+        house.authority.replace(parse_keys(f"{new} name=acme\nkey-of-somebody-else0 name=other", "keys"))
+        after, _ = house.begin(owner=owner.key_id)
+        shown = house.authority.identify(f"Bearer {new}")
+        assert house.hub.calls_of(shown) == [after, before]
+        assert house.hub.find(before.id, shown) is before
+        assert house.hub.calls_of(other) == []
+        with pytest.raises(NotFound):
+            house.hub.find(before.id, other)
 
 
 async def test_there_is_a_limit_to_calls():
@@ -230,7 +258,7 @@ async def test_a_call_that_lasts_too_long_is_ended():
 
 
 async def test_a_session_that_does_not_end_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(call_module, "FINISH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(call_module, "FINISH_S", 0.2)
     async with a_house(delay_s=1.0) as house:
         call, source = house.begin()
         call.add_leg("caller").receive_audio(utterance(LOW)[: SAMPLE_RATE // 2])
@@ -339,7 +367,8 @@ async def test_no_task_and_no_timer_is_left(monkeypatch):
         await until(lambda: not house.registry._tasks)
         assert asyncio.all_tasks() == before
         timers = [t for t in asyncio.get_running_loop()._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
-        assert not [timer for timer in timers if "Call" in repr(timer) or "abort" in repr(timer)]
+        assert not [timer for timer in timers if "Call.end" in repr(timer) or "abort" in repr(timer)]
+        assert len([timer for timer in timers if "CallHub" in repr(timer)]) == 1  # what is to be forgotten
         assert house.door.sessions == 0
 
 

@@ -81,7 +81,7 @@ class Receiver:
 async def a_receiver() -> AsyncIterator[tuple[Receiver, str]]:
     receiver = Receiver()
     app = web.Application()
-    app.router.add_post("/{any:.*}", receiver.take)
+    app.router.add_route("*", "/{any:.*}", receiver.take)
     server = TestServer(app)
     await server.start_server()
     try:

@@ -32,6 +32,10 @@ class Message:
         return found[1]
 
 
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 class Caller(asyncio.DatagramProtocol):
     """One dialog, over UDP."""
 
@@ -40,7 +44,7 @@ class Caller(asyncio.DatagramProtocol):
         self.call_id = secrets.token_hex(8)
         self.tag, self.to_tag = secrets.token_hex(4), ""
         self.cseq = 0
-        self.target = f"sip:stt@{server[0]}:{server[1]}"
+        self.target = f"sip:stt@{bracketed(server[0])}:{server[1]}"
         self.told: list[Message] = []
         self.answers_bye = True
         self.branch = ""
@@ -60,7 +64,7 @@ class Caller(asyncio.DatagramProtocol):
     def own(self) -> str:
         assert self._transport
         host, port = self._transport.get_extra_info("sockname")[:2]
-        return f"{host}:{port}"
+        return f"{bracketed(host)}:{port}"
 
     # ── Out ──
 
@@ -81,7 +85,7 @@ class Caller(asyncio.DatagramProtocol):
             f"Via: SIP/2.0/UDP {self.own};branch={self.branch};rport",
             "Max-Forwards: 70",
             f"From: <sip:alice@{self.own}>;tag={self.tag}",
-            f"To: <sip:stt@{self.server[0]}>{to}",
+            f"To: <sip:stt@{bracketed(self.server[0])}>{to}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.cseq} {method}",
             f"Contact: <sip:alice@{self.own}>",

@@ -17,7 +17,7 @@ from signaling.telephony.settings import Sip
 from signaling.telephony.sip.vocabulary import Effect, Flow, Invited, Send
 from tests.signaling.telephony.sip.world import World
 
-__all__ = ["FILES", "replay"]
+__all__ = ["FILES", "play", "replay"]
 
 FILES = sorted((Path(__file__).parent / "golden").glob("*.txt"))
 STEP = re.compile(r"^--- (?P<at>[0-9.]+) (?P<what>\w+) ?(?P<rest>.*)$")
@@ -36,6 +36,7 @@ class Scene:
 
     def note(self, effects: list[Effect]) -> None:
         """Write down what was done."""
+        self.world.note(effects)
         at = f"{self.world.now - self.began:.3f}"
         for effect in effects:
             if isinstance(effect, Send):
@@ -108,6 +109,11 @@ def whole(text: str) -> bytes:
 
 def replay(text: str) -> str:
     """A conversation, with what is done in it today."""
+    return play(text)[0]
+
+
+def play(text: str) -> tuple[str, list[bytes]]:
+    """The same, and the messages that were sent."""
     said = [line for line in text.splitlines() if not re.match(r"[<!]( |$)", line)]
     scene = Scene(PASSWORDS if "# Nobody is listed." in said else LISTED)
     blocks: list[list[str]] = [[]]
@@ -115,18 +121,16 @@ def replay(text: str) -> str:
         if STEP.match(line):
             blocks.append([])
         blocks[-1].append(line)
-    scene.lines += blocks[0]
-    for block in blocks[1:]:
-        scene.lines += block
-        step = STEP.match(block[0])
-        body = "\n".join(block[1:]).rstrip("\n") + "\n" if any(block[1:]) else ""
-        before = len(scene.lines)
-        scene.step(float(step["at"]), step["what"], step["rest"], body)
-        if len(scene.lines) > before and scene.lines[before - 1]:
-            scene.lines.insert(before, "")
-        if scene.lines[-1]:
-            scene.lines.append("")
-    return "\n".join(scene.lines).rstrip("\n") + "\n"
+    parts = ["\n".join(blocks[0]).strip()]
+    for first, *rest in blocks[1:]:
+        text = "\n".join(rest).strip("\n")
+        parts.append(f"{first}\n{text}".rstrip())
+        step = STEP.match(first)
+        scene.lines = []
+        scene.step(float(step["at"]), step["what"], step["rest"], text + "\n" if text else "")
+        if scene.lines:
+            parts.append("\n".join(scene.lines))
+    return "\n\n".join(parts) + "\n", scene.world.sent()
 
 
 if __name__ == "__main__":

@@ -9,17 +9,21 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rtc_stt.audio import Origin
 from signaling.telephony.sip import media_stream as module
 from signaling.telephony.sip.digits import Press
+from signaling.telephony.sip.latch import Source
 from signaling.telephony.sip.media_stream import MediaStream
 from signaling.telephony.sip.rtp_ports import RtpPorts
 from signaling.telephony.sip.sdes import Crypto, write_crypto
 from signaling.telephony.sip.srtp import Srtp
 from tests.line import until
 from tests.rtp import rtp
-from tests.signaling.telephony.sip.media import FakeEar, Notes, Peer, offer
+from tests.signaling.telephony.sip.media import FakeEar, Notes, Peer, accepted, offer
+from tests.signaling.telephony.sip.test_sdp import only
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 THEIR_KEY = Crypto(1, SUITE, bytes(range(30)))
@@ -135,6 +139,55 @@ async def test_what_is_no_media_of_this_stream_is_counted() -> None:
         await settle()
         assert line.ear.begun == 0
         assert sum(line.counted().values()) == 6
+
+
+async def test_a_flood_of_others_does_not_keep_the_peer_out() -> None:
+    async with a_line() as line:
+        line.stream.negotiate(offer(line.peer.port))
+        for number in range(20):  # none of these is in a row
+            stranger = line.stranger(f"127.0.0.{number + 2}")
+            for _ in range(20):
+                stranger.sequence += 50
+                stranger.speak(1)
+            await asyncio.sleep(0)  # the socket holds some hundred
+        line.peer.speak(5)
+        await until(lambda: line.ear.ms >= 100)
+
+
+async def test_during_a_hold_without_an_address_nobody_slips_in() -> None:
+    async with a_line() as line:
+        line.stream.negotiate(offer(line.peer.port))
+        line.peer.speak(3)
+        await until(lambda: line.ear.ms >= 60)
+        nowhere = only(f"m=audio {line.peer.port} RTP/AVP 0", "c=IN IP4 0.0.0.0", "a=sendonly")
+        line.stream.negotiate(accepted(nowhere))
+        line.stranger().speak(10)
+        await settle()
+        assert line.ear.ms == 60
+        line.stream.negotiate(offer(line.peer.port))
+        line.peer.speak(3)
+        await until(lambda: line.ear.ms >= 120)
+
+
+ADDRESSES = st.sampled_from([("127.0.0.1", 4_000), ("127.0.0.1", 4_001), ("192.0.2.1", 9)])
+
+
+@given(st.lists(st.tuples(st.binary(max_size=60), ADDRESSES, st.booleans()), max_size=20), st.booleans())
+@settings(max_examples=60)
+def test_any_datagrams(datagrams: list[tuple[bytes, Source, bool]], secure: bool) -> None:
+    async def receive() -> None:
+        async with a_line() as line:
+            key = [f"a=crypto:{write_crypto(THEIR_KEY)}"] if secure else []
+            line.stream.negotiate(offer(4_000, *key, profile="RTP/SAVP" if secure else "RTP/AVP"))
+            for number, (data, source, is_rtcp) in enumerate(datagrams):
+                head = bytes([0x80, data[0] if data else 0]) if number % 2 else b""
+                if is_rtcp:
+                    line.stream._receive_rtcp(head + data, source, number * 0.02)
+                else:
+                    line.stream._receive_rtp(head + data, source, number * 0.02)
+            line.stream.flush()
+
+    asyncio.run(receive())
 
 
 async def test_a_flood_of_the_peer_is_bounded() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,6 +21,7 @@ from signaling.auth import OPEN
 from signaling.telephony.settings import Sip
 from signaling.telephony.sip.server import SipServer
 from tests.line import until
+from tests.rtp import rtp
 from tests.signaling.telephony.fakes import HIGH, LOW, House, a_house, silence, tone
 from tests.signaling.telephony.sip.caller import Caller, Message, describe, media_port
 from tests.signaling.telephony.sip.media import Peer
@@ -66,7 +68,7 @@ class Site:
 @contextlib.asynccontextmanager
 async def a_site(*, settings: dict[str, Any] | None = None, **house: Any) -> AsyncIterator[Site]:
     """One that leaves no socket, timer or task behind."""
-    sip = Sip(sip_allow=("127.0.0.1",), rtp_port_range="44000-44999", **settings or {})
+    sip = Sip(**{"sip_allow": ("127.0.0.1",), "rtp_port_range": "44000-44999"} | (settings or {}))
     before = len(os.listdir("/proc/self/fd"))
     async with a_house(**house) as running:
         server = SipServer(running.hub, sip, running.notes, owner=OPEN)
@@ -337,3 +339,104 @@ async def test_a_port_that_is_taken_is_said() -> None:
         taken = Sip(sip_port=site.server.port)
         with pytest.raises(ConfigError, match="choose another SIP_PORT"):
             await SipServer(site.house.hub, taken, site.house.notes, owner=OPEN).start()
+
+
+async def test_a_recorder_without_room_for_both_legs_is_refused_whole() -> None:
+    async with a_site(server={"max_sessions": 1}) as site:
+        caller = await site.caller()
+        sdp = describe(4_000, "a=sendonly", "m=audio 4002 RTP/AVP 0", "a=sendonly")
+        body = multipart(("application/sdp", sdp), ("application/rs-metadata+xml", METADATA))
+        answer = await caller.invite(body, kind="multipart/mixed;boundary=foobar")
+        assert answer.code == 503
+        await until(lambda: len(site.house.hub) == 0)
+        assert [e["reason"] for e in site.events() if e["type"] == "call.ended"] == ["no_room"]
+
+
+async def test_streams_of_a_recorder_come_and_go() -> None:
+    async with a_site() as site:
+        caller, one, two = await site.caller(), site.peer(0, ssrc=1), site.peer(0, ssrc=2)
+
+        def streams(first: int, second: int | None, metadata: bytes = METADATA) -> bytes:
+            sdp = describe(first, "a=sendonly", "a=label:97")
+            if second is not None:
+                sdp += f"m=audio {second} RTP/AVP 0\r\na=sendonly\r\na=label:96\r\n".encode()
+            return multipart(("application/sdp", sdp), ("application/rs-metadata+xml", metadata))
+
+        kind = "multipart/mixed;boundary=foobar"
+        first = await caller.invite(streams(one.port, None), kind=kind, headers=["Require: siprec"])
+        assert first.code == 200
+        both = await caller.invite(streams(one.port, two.port, b"<broken>"), kind=kind)
+        assert both.body.count("a=recvonly") == 2
+        assert media_port(both) == media_port(first)
+        two.to = ("127.0.0.1", media_port(both, 1))
+        await say(two, HIGH)
+        await until(lambda: site.texts())
+        assert site.texts() == [("caller", "high")]
+        last = await caller.invite(streams(0, two.port), kind=kind)
+        assert media_port(last) == 0
+        assert media_port(last, 1) == media_port(both, 1)
+        await until(lambda: "leg.ended" in site.types())
+        told = site.events()
+        assert [e["leg"] for e in told if e["type"] in ("leg.started", "leg.ended")] == [
+            "agent",
+            "caller",
+            "agent",
+        ]
+        assert [e["code"] for e in told if e["type"] == "warning"] == ["siprec_metadata"]
+        assert [e["type"] for e in told if e["type"] == "call.updated"] != []
+        assert len(site.house.hub) == 1
+
+
+async def test_metadata_alone_change_no_media() -> None:
+    async with a_site() as site:
+        caller, phone, _ = await site.call()
+        answer = await caller.invite(METADATA, kind="application/rs-metadata+xml")
+        assert (answer.code, answer.body) == (200, "")
+        await say(phone, LOW)
+        await until(lambda: site.texts())
+        (updated,) = [e for e in site.events() if e["type"] == "call.updated"]
+        assert updated["parameters"]["97.aor"] == "tel:+15550100"
+
+
+async def test_a_second_source_and_a_flood_harm_neither_this_call_nor_others() -> None:
+    async with a_site() as site:
+        _, phone, _ = await site.call()
+        _, other, _ = await site.call()
+        phone.speak(1)
+        await asyncio.sleep(0.05)
+        stranger = site.peer(phone.to[1], ssrc=9, address="127.0.0.3")
+
+        async def flood() -> None:
+            while True:
+                stranger.speak(20)
+                await asyncio.sleep(0.002)
+
+        flooding = asyncio.create_task(flood())
+        await asyncio.gather(say(phone, LOW), say(other, HIGH))
+        await until(lambda: len(site.texts()) == 2)
+        flooding.cancel()
+        assert {text for _, text in site.texts()} == {"low", "high"}
+
+
+async def test_behind_a_nat_the_public_address_is_told() -> None:
+    async with a_site(settings={"sip_public_ip": "203.0.113.9"}) as site:
+        caller = await site.caller()
+        answer = await caller.invite(describe(4_000))
+        assert "c=IN IP4 203.0.113.9" in answer.body
+        assert f"203.0.113.9:{site.server.port}" in answer.field("Contact")
+
+
+async def test_over_ipv6() -> None:
+    async with a_site(settings={"sip_host": "::1", "sip_allow": ("::1",)}) as site:
+        caller = await Caller(("::1", site.server.port)).open("::1")
+        site.open.append(caller)
+        sdp = describe(4_000).replace(b"IP4 127.0.0.1", b"IP6 ::1")
+        answer = await caller.invite(sdp)
+        assert answer.code == 200
+        assert "c=IN IP6 ::1" in answer.body
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as phone:
+            for number in range(50):
+                phone.sendto(
+                    rtp(number, number * 160, bytes(160), payload_type=0), ("::1", media_port(answer))
+                )
+            await until(lambda: site.house.hub.calls[0].legs["caller"].clock.at_ms > 500)
