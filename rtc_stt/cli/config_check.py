@@ -50,10 +50,15 @@ def run_check(options: argparse.Namespace) -> int:
         for field_name, spec in keys(group).items():
             value = getattr(made, field_name)
             if spec.secret:
-                value = f"({len(value)} set)"
+                value = _how_many(value)
             source = values.entries.get(spec.name, ("", "default"))[1]
             print(f"{spec.name}={'' if value is None else value}  # {source}")
     return 0
+
+
+def _how_many(secret: Any) -> str:
+    """Whether a secret is set, or how many are; how long one is would be a hint."""
+    return f"({len(secret)} set)" if isinstance(secret, tuple) else "(set)" if secret else "(not set)"
 
 
 def run_reference(_options: argparse.Namespace) -> int:

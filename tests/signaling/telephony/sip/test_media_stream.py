@@ -207,6 +207,7 @@ def test_any_datagrams(datagrams: list[tuple[bytes, Source, bool]], secure: bool
     asyncio.run(receive())
 
 
+@pytest.mark.alone
 async def test_a_flood_of_the_peer_is_bounded() -> None:
     async with a_line() as line:
         line.stream.negotiate(offer(line.peer.port))
