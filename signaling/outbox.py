@@ -34,7 +34,9 @@ class Outbox:
         self._bytes = 0
         self._news = asyncio.Event()
         self._is_over = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="outbox")
+        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(
+            self._run(), name="outbox"
+        )
 
     def put(self, message: str | bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
         """Send it, after what waits."""
@@ -60,11 +62,13 @@ class Outbox:
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:
-        """Send nothing more. A client that has not read what was sent is cut off."""
+        """Send nothing more. A client that has not read what was sent is cut off. May be called again."""
         self._is_over = True
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        del self._task  # that it was cancelled is told with frames that hold this
+        task, self._task = self._task, None  # that it was cancelled is told with frames that hold this
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait([task])
         if self._transport.get_write_buffer_size():
             self.abort()
 

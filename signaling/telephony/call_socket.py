@@ -96,7 +96,7 @@ class CallSocket:
         reader = asyncio.get_running_loop().create_task(self._read(), name="call-listener")
         self._ping_later()
         try:
-            if log:
+            if log is not None:
                 await self._replay(outbox, log)
             for text in self._early:
                 outbox.put(text)
@@ -109,9 +109,11 @@ class CallSocket:
             await self._close(outbox, reason)
         finally:
             self._is_live = False
+            self._outbox = None  # it refers back here: its buffers would wait for the collector
             if self._ping_timer:
                 self._ping_timer.cancel()
             await _cancel(reader)
+            await outbox.close()
 
     async def _replay(self, outbox: Outbox, log: CallLog) -> None:
         if not log.has_all_after(self._seq):
@@ -120,7 +122,9 @@ class CallSocket:
         while not self._has_left and (events := log.after(self._seq, EVENTS_A_GO)):
             for event in events:
                 outbox.put(event.text)
-            self._seq = events[-1].seq
+                self._seq = event.seq
+                if outbox.waiting_bytes > REPLAY_AHEAD_BYTES:
+                    break
             await asyncio.sleep(0)
             while outbox.waiting_bytes > REPLAY_AHEAD_BYTES and not self._has_left:
                 if time.monotonic() > deadline:

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
+from rtc_stt.audio import Samples
 from rtc_stt.bench.words import normalise
 from tests.e2e import support
 from tests.e2e.support import until
-from tests.e2e.test_asterisk import announce, events, free_port, narrow, of, pace, text
-from tests.signaling.telephony.asterisk.talk import frame, linear, name
+from tests.signaling.telephony.asterisk.talk import audio, frame, linear, name
 
 pytestmark = pytest.mark.e2e
 
@@ -53,7 +54,7 @@ class House:
 
 @contextlib.contextmanager
 def a_house(folder: Path, start: Callable[..., support.Process]) -> Iterator[House]:
-    keys, port, hook = folder / "keys.txt", free_port(), free_port()
+    keys, port, hook = folder / "keys.txt", support.free_port(), support.free_port()
     keys.write_text(f"{ACME} name=acme\n{SPARE} name=acme\n{OTHER} name=other\n", encoding="utf-8")
     keys.chmod(0o600)
     printed = folder / "receiver.log"
@@ -110,6 +111,36 @@ async def dialled(
         writer.transport.abort()
 
 
+async def announce(session: aiohttp.ClientSession, **more: Any) -> dict[str, Any]:
+    body = {"source": "audiosocket"} | more
+    async with session.post("/v1/calls", json=body, raise_for_status=True) as answer:
+        found: dict[str, Any] = await answer.json()
+    return found
+
+
+async def events(session: aiohttp.ClientSession, path: str) -> list[dict[str, Any]]:
+    """All that is told of a call, to its end."""
+    async with session.ws_connect(path) as ws:
+        return await gather(ws)
+
+
+async def talk(writer: asyncio.StreamWriter, speech: Samples, silence_s: float = 1.2) -> None:
+    """Say something in frames of 20 ms, twice as fast as it is spoken."""
+    whole = np.concatenate([support.silence(0.5), speech, support.silence(silence_s)])
+    data = linear(np.clip(support.resample(whole, 8_000), -1, 1))
+    for at in range(0, len(data), 320):
+        writer.write(audio(data[at : at + 320], 320, 0x10))
+        await asyncio.sleep(0.01)
+
+
+def of(told: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [event for event in told if event["type"] == kind]
+
+
+def text(told: list[dict[str, Any]]) -> list[str]:
+    return normalise(" ".join(event["text"] for event in of(told, "transcript.final")))
+
+
 def of_the_guide(beginning: str) -> dict[str, Any]:
     """What a piece of code in the guide defines."""
     guide = (support.ROOT / "docs/guides/calls.md").read_text(encoding="utf-8")
@@ -150,7 +181,7 @@ async def test_a_call_is_heard_in_every_way_by_those_who_may(
             other.ws_connect("/v1/calls/events") as no_calls,
         ):
             async with dialled(house, expected["uuid"]) as (reader, writer):
-                await pace(writer, linear(narrow(clip.audio)), 320)
+                await talk(writer, clip.audio)
                 writer.write(frame(0x03, b"7") + HANG_UP)
                 async with asyncio.timeout(20):
                     assert await reader.read() == HANG_UP
@@ -187,7 +218,7 @@ async def test_a_listener_that_is_cut_off_comes_back_and_misses_nothing(
         path = expected["events_url"]
         whole = asyncio.create_task(events(acme, path))
         async with dialled(house, expected["uuid"]) as (reader, writer):
-            talking = asyncio.create_task(pace(writer, linear(narrow(clip.audio)), 320))
+            talking = asyncio.create_task(talk(writer, clip.audio))
             for _ in range(4):
                 last = told[-1]["seq"] if told else 0
                 async with spare.ws_connect(f"{path}?last_seq={last}") as ws:
@@ -214,7 +245,7 @@ async def test_a_call_is_hung_up_from_here_and_its_last_words_are_told(
         expected = await announce(acme, options={"language": "en"})
         told = asyncio.create_task(events(acme, expected["events_url"]))
         async with dialled(house, expected["uuid"]) as (reader, writer):
-            await pace(writer, linear(narrow(clip.audio)[:-8_000]), 320)
+            await talk(writer, clip.audio, 0.2)
             call = f"/v1/calls/{expected['call_id']}"
             async with other.delete(call) as answer:
                 assert answer.status == 404
@@ -257,7 +288,7 @@ async def test_a_server_that_ends_tells_the_last_words_to_everyone(
             told = asyncio.create_task(events(acme, expected["events_url"]))
             async with acme.ws_connect("/v1/calls/events") as all_calls:
                 async with dialled(house, expected["uuid"]) as (reader, writer):
-                    await pace(writer, linear(narrow(clip.audio)[:-8_000]), 320)
+                    await talk(writer, clip.audio, 0.2)
                     started[0].terminate()
                     async with asyncio.timeout(10):
                         assert await reader.read() == HANG_UP
