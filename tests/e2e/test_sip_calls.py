@@ -45,6 +45,7 @@ class Site:
     def __init__(self, url: str, port: int) -> None:
         self.url, self.port = url, port
         self.events: list[dict[str, Any]] = []
+        self.open: list[Caller | Peer] = []
 
     async def listen(self) -> None:
         async with (
@@ -66,8 +67,20 @@ class Site:
         assert found, f"{count} × {kind} did not come; {[e['type'] for e in self.of(call)]}"
         return found
 
-    async def caller(self) -> Caller:
-        return await Caller(("127.0.0.1", self.port)).open()
+    async def caller(self, address: str = "127.0.0.1") -> Caller:
+        caller = await Caller(("127.0.0.1", self.port)).open(address)
+        self.open.append(caller)
+        return caller
+
+    def phone(self, **options: Any) -> Peer:
+        phone = Peer(0, **options)
+        self.open.append(phone)
+        return phone
+
+    def close(self) -> None:
+        for one in self.open:
+            one.close()
+        self.open.clear()
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +108,7 @@ async def site(server: Site) -> AsyncIterator[Site]:
     yield server
     task.cancel()
     await asyncio.wait([task])
+    server.close()
 
 
 def payloads(codec: str, audio: Samples) -> list[bytes]:
@@ -115,13 +129,13 @@ FORMATS = {
 
 
 async def play(
-    phone: Peer, answer: Message, codec: str, audio: Samples, *, line: int = 0, srtp: Srtp | None = None
+    phone: Peer, answer: Message, codec: str, said: list[bytes], *, line: int = 0, srtp: Srtp | None = None
 ) -> None:
-    """At the pace of a phone."""
+    """Payloads at the pace of a phone."""
     number, ticks, _ = FORMATS[codec]
     phone.to = ("127.0.0.1", media_port(answer, line))
     begun = time.monotonic()
-    for place, payload in enumerate(payloads(codec, audio)):
+    for place, payload in enumerate(said):
         packet = rtp(place, place * ticks, payload, payload_type=number, ssrc=phone.ssrc)
         phone.send((srtp.protect(packet) or b"") if srtp else packet)
         await asyncio.sleep(max(0.0, begun + (place + 1) * 0.02 - time.monotonic()))
@@ -132,9 +146,9 @@ def spoken(clip: Clip) -> Samples:
     return np.concatenate([support.silence(0.4), clip.audio, support.silence(1.2)])
 
 
-async def call(site: Site, codec: str, clip: Clip, *, secure: bool) -> None:
+async def call(site: Site, codec: str, clip: Clip, said: list[bytes], *, secure: bool) -> None:
     """One call with one string of digits, and a key pressed behind them."""
-    caller, phone = await site.caller(), Peer(0, ssrc=secrets.randbits(32))
+    caller, phone = await site.caller(), site.phone(ssrc=secrets.randbits(32))
     lines = [*FORMATS[codec][2], *([f"a=crypto:{write_crypto(KEY)}"] if secure else [])]
     profile = "RTP/SAVP" if secure else "RTP/AVP"
     answer = await caller.invite(
@@ -145,7 +159,7 @@ async def call(site: Site, codec: str, clip: Clip, *, secure: bool) -> None:
     if secure:
         (ours,) = parse_description(answer.body.encode()).streams[0].crypto
         srtp = Srtp(theirs=ours, ours=KEY)
-    await play(phone, answer, codec, spoken(clip), srtp=srtp)
+    await play(phone, answer, codec, said, srtp=srtp)
     if not secure:
         phone.dial(7)
     (final,) = await site.told(caller.call_id, "transcript.final")
@@ -158,20 +172,24 @@ async def call(site: Site, codec: str, clip: Clip, *, secure: bool) -> None:
     (leg,) = await site.told(caller.call_id, "leg.ended")
     assert leg["stats"]["codec"] == codec
     assert (leg["stats"]["packets_lost"], leg["stats"]["packets_refused"]) == (0, 0)
-    caller.close()
-    phone.close()
 
 
 async def test_digits_in_every_codec_with_and_without_keys(site: Site, digits: list[Clip]) -> None:
+    clip = digits[0]
+    said = {codec: payloads(codec, spoken(clip)) for codec in FORMATS}  # before anybody speaks
     await asyncio.gather(
-        *(call(site, codec, digits[0], secure=secure) for codec in FORMATS for secure in (False, True))
+        *(
+            call(site, codec, clip, said[codec], secure=secure)
+            for codec in FORMATS
+            for secure in (False, True)
+        )
     )
 
 
 async def test_a_recorder_brings_two_legs_that_are_not_mixed(
     site: Site, digits: list[Clip], sentences: list[Clip]
 ) -> None:
-    caller, one, two = await site.caller(), Peer(0, ssrc=1), Peer(0, ssrc=2)
+    caller, one, two = await site.caller(), site.phone(ssrc=1), site.phone(ssrc=2)
     sdp = describe(one.port, "a=sendonly", "a=label:96", f"m=audio {two.port} RTP/AVP 8")
     body = multipart(
         ("application/sdp", sdp + b"a=sendonly\r\na=label:97\r\n"), ("application/rs-metadata+xml", METADATA)
@@ -179,27 +197,26 @@ async def test_a_recorder_brings_two_legs_that_are_not_mixed(
     answer = await caller.invite(body, kind="multipart/mixed;boundary=foobar", headers=["Require: siprec"])
     assert answer.code == 200, answer
     assert answer.body.count("a=recvonly") == 2
+    said = payloads("PCMU", spoken(digits[0])), payloads("PCMA", spoken(sentences[0]))
     await asyncio.gather(
-        play(one, answer, "PCMU", spoken(digits[0])),
-        play(two, answer, "PCMA", spoken(sentences[0]), line=1),
+        play(one, answer, "PCMU", said[0]),
+        play(two, answer, "PCMA", said[1], line=1),
     )
     finals = await site.told(caller.call_id, "transcript.final", 2)
-    said = {final["leg"]: normalise(final["text"]) for final in finals}
-    assert said == {"caller": normalise(digits[0].text), "agent": normalise(sentences[0].text)}
+    heard = {final["leg"]: normalise(final["text"]) for final in finals}
+    assert heard == {"caller": normalise(digits[0].text), "agent": normalise(sentences[0].text)}
     await caller.bye()
-    for one_of_all in (caller, one, two):
-        one_of_all.close()
 
 
 async def test_after_a_hold_the_call_goes_on_where_it_is(site: Site, digits: list[Clip]) -> None:
-    caller, phone = await site.caller(), Peer(0)
+    caller, phone = await site.caller(), site.phone()
     answer = await caller.invite(describe(phone.port))
-    await play(phone, answer, "PCMU", support.silence(0.3))
+    await play(phone, answer, "PCMU", payloads("PCMU", support.silence(0.3)))
     assert "a=recvonly" in (await caller.invite(describe(phone.port, "a=sendonly"))).body
     await asyncio.sleep(1.0)
     back = await caller.invite(describe(phone.port))
     phone.ssrc += 1
-    await play(phone, back, "PCMU", spoken(digits[0]))
+    await play(phone, back, "PCMU", payloads("PCMU", spoken(digits[0])))
     (final,) = await site.told(caller.call_id, "transcript.final")
     assert normalise(final["text"]) == normalise(digits[0].text)
     assert final["audio_start_ms"] > 1_300, "the hold is part of the call's time"
@@ -209,17 +226,14 @@ async def test_after_a_hold_the_call_goes_on_where_it_is(site: Site, digits: lis
         "call.retrieved",
     ]
     await caller.bye()
-    caller.close()
-    phone.close()
 
 
 async def test_who_is_not_listed_gets_no_word(site: Site) -> None:
-    caller = await Caller(("127.0.0.1", site.port)).open("127.0.0.2")
+    caller = await site.caller("127.0.0.2")
     caller.request("OPTIONS")
     caller.request("INVITE", describe(4_000))
     await asyncio.sleep(0.5)
     assert caller.told == []
-    caller.close()
     async with aiohttp.ClientSession() as http, http.get(f"{site.url}/metrics") as response:
         assert 'rtc_stt_phone_refused_total{reason="unlisted"}' in await response.text()
 
@@ -238,9 +252,9 @@ async def test_a_server_that_drains_finishes_what_is_said_and_says_bye(
     try:
         site = Site(process.url(), port)
         listening = asyncio.create_task(site.listen())
-        caller, phone = await site.caller(), Peer(0)
+        caller, phone = await site.caller(), site.phone()
         answer = await caller.invite(describe(phone.port))
-        await play(phone, answer, "PCMU", spoken(digits[0])[:-16_000])
+        await play(phone, answer, "PCMU", payloads("PCMU", spoken(digits[0])[:-16_000]))
         process.terminate()
         await caller.hung_up(10.0)
         assert await asyncio.to_thread(process.wait) == 0
@@ -249,7 +263,6 @@ async def test_a_server_that_drains_finishes_what_is_said_and_says_bye(
         (final,) = [e for e in site.events if e["type"] == "transcript.final"]
         assert normalise(final["text"]) == normalise(digits[0].text)
         assert site.events[-1]["type"] == "call.ended"
-        caller.close()
-        phone.close()
+        site.close()
     finally:
         process.kill()

@@ -39,6 +39,9 @@ MAX_TURN = 16
 """Packets read in one turn of the loop: a burst does not keep others waiting, and what is left is read in
 the next."""
 
+MAX_DRAIN = 64
+"""Packets that a socket may hold unread when its call ends: a second and more."""
+
 MAX_PACKET = 2_048
 
 PACKET_RATE, PACKET_BURST = 500, 2_000
@@ -203,6 +206,12 @@ class MediaStream:
         if now >= self._alive_at + KEEPALIVE_S:
             self._alive_at = now
             self._send_silence()
+
+    def drain(self) -> None:
+        """Take what has arrived and was not read yet: the word of the end may overtake it."""
+        for _ in range(MAX_DRAIN // MAX_TURN):
+            if self._receiver and not self._is_closed:
+                self._read(self._pair.rtp, self._receive_rtp)
 
     def flush(self) -> None:
         """Hand over what waits: the call is about to end."""

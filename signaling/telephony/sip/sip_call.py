@@ -213,7 +213,10 @@ class SipCall:
 
     def end(self, reason: str) -> None:
         """The dialog has ended, or is to: finalise, then let go."""
-        if self._call:
+        if self._call and not self._call.is_over:
+            for line in self._lines:
+                if line:
+                    line.stream.drain()
             self._call.end(reason)
 
     def ended(self, reason: str) -> None:

@@ -127,6 +127,21 @@ async def test_a_call_is_heard_to_its_end() -> None:
         assert leg["stats"]["packets_refused"] == 0
 
 
+async def test_what_came_before_the_good_bye_is_heard() -> None:
+    """Both wait in their sockets when the loop has its turn."""
+    async with a_site() as site:
+        caller, phone, _ = await site.call()
+        phone.speak(2)
+        await until(lambda: site.house.hub.calls[0].legs["caller"].clock.at_ms)
+        caller.request("BYE")
+        phone.speak(10)
+        phone.dial(3)
+        time.sleep(0.05)  # noqa: ASYNC251 — nobody has a turn meanwhile
+        await until(lambda: "call.ended" in site.types())
+        assert [e["digit"] for e in site.events() if e["type"] == "dtmf"] == ["3"]
+        assert site.events()[-1]["legs"]["caller"] >= 240
+
+
 async def test_we_hang_up_after_the_last_final() -> None:
     async with a_site() as site:
         caller, phone, _ = await site.call()
