@@ -106,12 +106,13 @@ class Windower:
         """Take a chunk, shape ``(n,)``, all of one origin, and give the frames that it completes."""
         data = np.concatenate([self._rest, chunk]) if len(self._rest) else chunk
         whole = len(data) - len(data) % WINDOW
-        frames = []
+        frames, waited = [], len(self._rest)  # as many as the counts of the rest add up to
         for offset in range(0, whole, WINDOW):
-            self._rest_of[origin] += WINDOW - sum(self._rest_of.values())
+            self._rest_of[origin] += WINDOW - waited
             frames.append(self._frame(data[offset : offset + WINDOW]))
+            waited = 0
         self._rest = data[whole:].copy()
-        self._rest_of[origin] += len(self._rest) - sum(self._rest_of.values())
+        self._rest_of[origin] += len(self._rest) - waited
         return frames
 
     def skip(self, windows: int) -> int:

@@ -134,7 +134,7 @@ class Recording:
             judged = await self._wait([judging], ANSWER_S, DecodeFailed("the detector does not answer"))
         except RtcSttError:
             raise
-        except Exception as error:  # of onnxruntime, or whoever detects
+        except Exception as error:  # whoever detects
             log.error("the voice activity detector failed: %s", trace(error))
             raise DecodeFailed("the voice activity detector failed") from error
         for frame, probability in zip(frames, judged, strict=True):

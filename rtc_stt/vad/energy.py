@@ -1,4 +1,4 @@
-"""A detector by loudness alone: for tests and machines without onnxruntime, not for real rooms."""
+"""A detector by loudness alone: for tests and the poorest machines, not for real rooms."""
 
 from __future__ import annotations
 

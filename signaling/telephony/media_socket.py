@@ -206,15 +206,15 @@ class MediaSocket(LiveSocket):
         samples = heard.audio.decode(piece)
         if samples is None:
             return
-        if not heard.has_begun:
-            heard.leg.update_stats({"codec": heard.audio.codec})
         if act.at_ms is not None:
             heard.leg.receive_at(act.at_ms, samples, lost=act.lost)
         else:
             if not heard.has_begun:
                 heard.leg.begin_now()
             heard.leg.receive_audio(samples)
-        heard.has_begun = True
+        if not heard.has_begun:
+            heard.has_begun = True
+            heard.leg.update_stats({"codec": heard.audio.codec})
         heard.is_stamped |= act.at_ms is not None
 
     def _place(self, label: str) -> _Heard | None:

@@ -11,8 +11,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -24,9 +26,11 @@ from rtc_stt.errors import (
     Forbidden,
     Gone,
     NotFound,
+    TooMany,
     Unauthorized,
     Unavailable,
 )
+from rtc_stt.token_bucket import TokenBucket
 from signaling.auth import Pass
 from signaling.keys import GATE, Gate
 from signaling.live_socket import CLOSE_TIMEOUT_S
@@ -44,8 +48,23 @@ __all__ = ["PATH", "add_routes"]
 
 PATH = "/v1/media"
 
+CALL_RATE, CALL_BURST = 50.0, 200.0
+"""Calls of a key that begin in a second, for long; and at once, after a rest."""
+
+PROTOCOL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""A subprotocol that is sent back."""
+
 MAX_HALF_OPEN, MAX_HALF_OPEN_PER_ADDRESS = 128, 32
 """WebSockets whose other side has shown nothing yet. Carriers connect from few addresses."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A request that has no call yet."""
+
+    address: str | None
+    """Of who has shown nothing; None where a key was shown."""
+    socket: MediaSocket | None = None
 
 
 class MediaRoutes:
@@ -59,8 +78,8 @@ class MediaRoutes:
         self._hub = hub
         self._gate = gate
         self._access = MediaAccess(gate.authority, hub.settings, owner)
-        self._waiting: dict[MediaSocket, str | None] = {}
-        """By whose address each is half-open; None where a key was shown."""
+        self._rates: dict[str, TokenBucket] = {}  # by the id of the key: no more than there are
+        self._waiting: set[_Waiting] = set()
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """``GET /v1/media/{dialect}`` and ``GET /v1/media/{dialect}/{token}``."""
@@ -70,22 +89,24 @@ class MediaRoutes:
             raise NotFound(f"there is no such dialect; there are {', '.join(KINDS)}")
         shown = self._identify(request, kind)
         address = source_of(request).address
-        self._check_room(address if shown is None else None)
-        ws = await self._upgrade(request, kind)
-        if request.transport is None:  # it has gone already
-            return ws
-
-        def start(begin: Begin, socket: MediaSocket) -> Call:
-            return self._start(begin, socket, shown, name, address)
-
-        query = {key: value for key, value in request.query.items() if key != "access_token"}
-        dialect = kind.make(Opening(query, ws.ws_protocol or ""))
-        socket = MediaSocket(ws, request.transport, dialect, start, self._gate.instrument)
-        self._waiting[socket] = address if shown is None else None
+        waiting = self._let_in(address if shown is None else None)
         try:
-            await socket.run()
+            ws = await self._upgrade(request, kind)
+            if request.transport is None:  # it has gone already
+                return ws
+
+            def start(begin: Begin, socket: MediaSocket) -> Call:
+                call = self._start(begin, socket, shown, name, address)
+                self._waiting.discard(waiting)
+                return call
+
+            query = {key: value for key, value in request.query.items() if key != "access_token"}
+            dialect = kind.make(Opening(query, ws.ws_protocol or ""))
+            waiting.socket = MediaSocket(ws, request.transport, dialect, start, self._gate.instrument)
+            await waiting.socket.run()
         finally:
-            self._waiting.pop(socket, None)
+            waiting.socket = None
+            self._waiting.discard(waiting)
         return ws
 
     def _identify(self, request: web.Request, kind: Kind) -> Pass | None:
@@ -98,8 +119,8 @@ class MediaRoutes:
             self._gate.instrument.phone_refused("auth")
             raise
 
-    def _check_room(self, half_open: str | None) -> None:
-        """Whether one more may begin.
+    def _let_in(self, half_open: str | None) -> _Waiting:
+        """One more, if there is room.
 
         Args:
             half_open: the address of who has shown nothing.
@@ -111,7 +132,7 @@ class MediaRoutes:
         try:
             if len(self._hub) + len(self._waiting) >= self._hub.settings.max_calls + MAX_HALF_OPEN:
                 raise Unavailable("too many calls are about to begin; try again in a moment")
-            addresses = Counter(address for address in self._waiting.values() if address is not None)
+            addresses = Counter(each.address for each in self._waiting if each.address is not None)
             if half_open is not None and (
                 addresses.total() >= MAX_HALF_OPEN or addresses[half_open] >= MAX_HALF_OPEN_PER_ADDRESS
             ):
@@ -119,11 +140,14 @@ class MediaRoutes:
         except Unavailable:
             self._gate.instrument.phone_refused("full")
             raise
+        waiting = _Waiting(half_open)
+        self._waiting.add(waiting)
+        return waiting
 
     async def _upgrade(self, request: web.Request, kind: Kind) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(
             timeout=CLOSE_TIMEOUT_S,
-            protocols=kind.protocols,
+            protocols=_choose_protocol(request, kind),
             autoping=False,
             compress=False,
             max_msg_size=MAX_MESSAGE_BYTES + 1,
@@ -144,15 +168,17 @@ class MediaRoutes:
 
         Raises:
             Unauthorized: nothing was shown, or a token that is good for no session.
+            TooMany: the key's calls begin too fast.
             Unavailable: there is no room.
         """
         tokens = self._gate.authority.tokens
         try:
             shown = shown or self._access.read_token(begin.token)
+            self._check_rate(shown.key_id)
             if shown.token:
                 tokens.spend(shown.token, time.time())
-        except ClientError:
-            self._gate.instrument.phone_refused("auth")
+        except ClientError as error:
+            self._gate.instrument.phone_refused("rate" if isinstance(error, TooMany) else "auth")
             raise
         details = CallDetails(
             source=source,
@@ -165,18 +191,39 @@ class MediaRoutes:
             address=address,
         )
         try:
-            call = self._hub.begin(details, socket)
+            return self._hub.begin(details, socket)
         except Unavailable:
             if shown.token:
                 tokens.unspend(shown.token)
             raise
-        self._waiting.pop(socket, None)
-        return call
+
+    def _check_rate(self, key_id: str) -> None:
+        bucket = self._rates.setdefault(key_id, TokenBucket(CALL_RATE, CALL_BURST))
+        if not bucket.take(time.monotonic()):
+            raise TooMany(f"more than {CALL_RATE:g} calls begin in a second; slow down")
 
     async def close(self, _app: web.Application) -> None:
         """The server ends: who has not begun a call need not."""
-        for socket in list(self._waiting):
-            socket.leave("drained")
+        for waiting in self._waiting:
+            if waiting.socket:
+                waiting.socket.leave("drained")
+
+
+def _choose_protocol(request: web.Request, kind: Kind) -> tuple[str, ...]:
+    """The subprotocol, where any are offered: one of the dialect's, else the first, since some PBXs let it be
+    called otherwise, and the path says what is spoken.
+
+    Raises:
+        BadRequest: what is offered is none (RFC 6455 §4.1).
+    """
+    header = request.headers.get("Sec-WebSocket-Protocol")
+    if header is None:
+        return ()
+    offered = [name.strip() for name in header.split(",")]
+    chosen = next((name for name in offered if name in kind.protocols), offered[0])
+    if not PROTOCOL.fullmatch(chosen):
+        raise BadRequest("what is offered is no subprotocol")
+    return (chosen,)
 
 
 def add_routes(app: web.Application, hub: CallHub, owner: str) -> None:

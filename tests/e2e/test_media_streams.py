@@ -393,3 +393,41 @@ async def test_a_bad_signature_is_403(server):
                 assert response.status == 403
         async with http.get("/metrics", headers=AUTH) as response:
             assert 'rtc_stt_phone_refused_total{reason="signature"} 2.0' in await response.text()
+
+
+async def test_strangers_do_no_harm_to_a_call(server, number):
+    """Garbage, half-open sockets, wrong tokens, messages that are too long, lines that break off."""
+    draw = random.Random(7)
+    start = {"event": "start", "start": {"customParameters": {"token": "st_wrong"}}}
+
+    async def annoy(http: aiohttp.ClientSession, n: int) -> None:
+        name = ("telnyx", "vonage", "freeswitch", "jambonz", "jambonz-stt", "plivo")[n % 6]
+        async with http.ws_connect(f"/v1/media/{name}") as ws:
+            with contextlib.suppress(ConnectionError):
+                match n % 5:
+                    case 0:
+                        await ws.send_bytes(draw.randbytes(1_000))
+                    case 1:
+                        await ws.send_str("[" * 100_000)
+                    case 2:
+                        await ws.send_json(start)
+                    case 3:
+                        await ws.send_str(" " * 200_000)
+                    case 4:
+                        ws._response.connection.transport.abort()
+                async with asyncio.timeout(5):
+                    await ws.receive()
+
+    async with aiohttp.ClientSession(server) as http:
+        for _ in range(24):  # half-open, and left so
+            await http.ws_connect("/v1/media/telnyx")
+        calm = asyncio.create_task(hold(server, [twilio("PCMU", spoken(number), "audio/x-mulaw")]))
+        for n in range(0, 60, 6):
+            await asyncio.gather(*(annoy(http, n + k) for k in range(6)))
+            await asyncio.sleep(0.1)
+        (heard,) = await calm
+        assert_said(heard, number)
+        async with http.get("/metrics", headers=AUTH) as response:
+            figures = await response.text()
+    assert 'rtc_stt_phone_refused_total{reason="auth"}' in figures
+    assert "rtc_stt_messages_refused_total" in figures

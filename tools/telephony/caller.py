@@ -68,6 +68,8 @@ class Caller:
         self._rtp.setblocking(False)
         self.lags_s: list[float] = []
         """How late each turn of packets left."""
+        self.begun = 0.0
+        """When what was spoken last began, monotonic seconds: a packet leaves when it is full."""
 
     def close(self) -> None:
         """Give the ports back."""
@@ -163,6 +165,7 @@ class Caller:
         """
         turns = [range(slot, len(calls), SLOTS) for slot in range(SLOTS)]
         begun = time.monotonic() + 0.05
+        self.begun = begun - PACKET_S  # of its first sample
         for number in range(round(seconds / PACKET_S)):
             for slot, turn in enumerate(turns):
                 due = begun + (number + slot / SLOTS) * PACKET_S

@@ -260,6 +260,22 @@ async def test_stereo_is_two_parties():
         assert gateway.told[0]["parameters"] == {"uuid": "u1", "queue": "sales"}
 
 
+async def test_a_pause_of_a_stream_without_stamps_is_silence(monkeypatch):
+    monkeypatch.setattr(media_socket, "IDLE_S", 0.3)
+    monkeypatch.setattr(media_socket, "FILL_S", 0.1)
+    async with started("/v1/media/freeswitch") as gateway:
+        async with gateway.connect("?rate=8000") as ws:
+            begun = asyncio.get_running_loop().time()
+            for _ in range(2):
+                await ws.send_bytes(bytes(3_200))
+                await asyncio.sleep(0.6)
+            await ws.send_bytes(bytes(3_200))
+            lasted = asyncio.get_running_loop().time() - begun
+            await ws.close()
+        end = await ended(gateway)
+        assert 1_000 * lasted - 150 <= end["legs"]["caller"] <= 1_000 * lasted + 300
+
+
 async def test_an_option_that_is_wrong_is_told_and_the_call_goes_on(gateway):
     async with gateway.connect() as ws:
         await ws.send_json(start(language="xx-YY"))
@@ -287,6 +303,22 @@ async def test_calls_one_after_another_leave_nothing_behind(gateway):
     assert await until(lambda: not gateway.app[CALLS].calls and len(asyncio.all_tasks()) <= tasks + 1)
     gc.collect()
     assert len(sockets) <= 1, "but the last, which its connection may hold"
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        (("chat", "audio.drachtio.org"), "audio.drachtio.org"),
+        (("audio.of-ours.example",), "audio.of-ours.example"),
+    ],
+)
+async def test_what_a_subprotocol_is_called_may_be_changed(offered, chosen, caplog):
+    async with started("/v1/media/freeswitch") as gateway:
+        async with gateway.connect(protocols=offered) as ws:
+            assert ws.protocol == chosen
+        assert await gateway.refusal(**{"Sec-WebSocket-Protocol": "a b"}) == (400, "bad_request")
+        assert await gateway.refusal(**{"Sec-WebSocket-Protocol": "x" * 65}) == (400, "bad_request")
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 # ── Who may come in ──
@@ -441,6 +473,17 @@ async def test_a_full_server_refuses_before_the_upgrade():
         assert await until(lambda: of_type(gateway, "leg.started"))
         assert await gateway.refusal() == (503, "unavailable")
         assert gateway.count("rtc_stt_phone_refused_total", reason="full") == 1
+
+
+async def test_calls_that_begin_too_fast_are_refused(gateway, monkeypatch):
+    monkeypatch.setattr(stream_routes, "CALL_RATE", 0.001)
+    monkeypatch.setattr(stream_routes, "CALL_BURST", 2.0)
+    for code in (1000, 1000, 4429):
+        async with gateway.connect() as ws:
+            await ws.send_json(start())
+            await ws.send_json({"event": "stop"})
+            assert (await closed(ws))[0] == code
+    assert gateway.count("rtc_stt_phone_refused_total", reason="rate") == 1
 
 
 async def test_where_there_is_no_place_for_a_leg_there_is_no_call():

@@ -1,0 +1,192 @@
+"""How soon a final follows the end of speech: over a SIP call, and over WebRTC, the same clips by turns.
+
+Each clip is spoken twice, in a session of its own each time: into a call (SIP, PCMU), and as a browser does
+(WebRTC, Opus), both with what a telephone line leaves of it. One server, one caller at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from rtc_stt.audio import SAMPLE_RATE, Samples
+from rtc_stt.bench.clips import CLIPS, Clip, load
+from rtc_stt.bench.result import percentiles
+from rtc_stt.bench.server import running
+from rtc_stt.bench.words import word_error_rate
+from rtc_stt.events import SpeechStopped, TranscriptFinal
+from tools.live_line.client import LiveClient
+from tools.telephony.caller import Caller
+from tools.telephony.ear import CallEar, HeardCall
+from tools.telephony.line import heard_over, payloads
+from tools.telephony.sipp import free_sip_port
+
+__all__ = ["HELP", "add_arguments", "measure"]
+
+HELP = "end of speech to final over a SIP call and over WebRTC, the same clips by turns"
+
+BEFORE_S, AFTER_S = 0.5, 1.2
+"""Quiet around a clip: the hangover and the final fit into what follows."""
+
+PATIENCE_S = 10.0
+
+AT_MOST_MS = 10.0
+"""By so much the medians may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """Of one clip over one way, in ms."""
+
+    said: str
+    text: str
+    endpoint_to_final: float
+    """From the receipt of ``speech.stopped`` to that of the final."""
+    on_server: float
+    """The same as the final itself says it."""
+    end_of_speech_to_final: float
+    """From the true end of speech, as it left, to the receipt of the final."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--limit", type=int, default=20, help="clips of each set (default: 20)")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """See the top of this file."""
+    clips = load("clean", "digits", limit=options.limit)
+    port = free_sip_port()
+    settings = {"SIP_PORT": str(port), "SIP_ALLOW": "127.0.0.1/32", "RESUME_SECONDS": "1"}
+    with running(None, environment=settings) as server, tqdm(total=2 * len(clips), unit="clip") as bar:
+        finals = asyncio.run(_speak_all(server.url, port, clips, bar))
+    told = {way: _summary(of_way) for way, of_way in finals.items()}
+    medians = {way: figures["endpoint_to_final_ms"]["p50"] for way, figures in told.items()}
+    apart = round(medians["sip"] - medians["webrtc"], 1)
+    return {
+        "marks": {
+            "endpoint_to_final_p50_within_10_ms_of_webrtc": abs(apart) <= AT_MOST_MS,
+            "no_final_missing": all(figures["finals"] == len(clips) for figures in told.values()),
+        },
+        "clips": str(CLIPS.name),
+        "endpoint_to_final_p50_sip_less_webrtc_ms": apart,
+        "ways": told,
+    }
+
+
+async def _speak_all(url: str, port: int, clips: list[Clip], bar: Any) -> dict[str, list[Final]]:
+    finals: dict[str, list[Final]] = {"sip": [], "webrtc": []}
+    caller = Caller(("127.0.0.1", port))
+    try:
+        async with CallEar(url) as ear:
+            await _over_webrtc(url, clips[0])  # the first session of a process pays for imports
+            for number, clip in enumerate(clips):
+                # Who begins goes by turns, too.
+                ways = ("sip", "webrtc") if number % 2 else ("webrtc", "sip")
+                for way in ways:
+                    if way == "sip":
+                        found = await _over_sip(caller, ear, f"clip-{number}", clip)
+                    else:
+                        found = await _over_webrtc(url, clip)
+                    finals[way] += found
+                    bar.update()
+    finally:
+        caller.close()
+    return finals
+
+
+async def _over_sip(caller: Caller, ear: CallEar, name: str, clip: Clip) -> list[Final]:
+    audio = np.concatenate([_quiet(BEFORE_S), clip.audio(), _quiet(AFTER_S)])
+    script = payloads(audio)
+    call = await asyncio.to_thread(caller.call, name)
+    await asyncio.to_thread(caller.speak, [call], [script], len(script) * 0.02)
+    spoken_at = caller.begun + BEFORE_S + clip.speech_end_ms / 1000
+    try:
+        heard = await ear.until(name, _is_concluded, PATIENCE_S)
+    except TimeoutError:
+        return []
+    finally:
+        await asyncio.to_thread(caller.hang_up, call)
+    stopped = [at for event, at in zip(heard.events, heard.arrived, strict=True) if _is(event, SpeechStopped)]
+    finals = [
+        (event, at)
+        for event, at in zip(heard.events, heard.arrived, strict=True)
+        if _is(event, TranscriptFinal)
+    ]
+    if not finals:
+        return []
+    event, at = finals[-1]
+    return [
+        Final(
+            clip.text,
+            " ".join(event["text"] for event, _ in finals),
+            1000 * (at - stopped[-1]),
+            event["timing"]["endpoint_to_final_ms"],
+            1000 * (at - spoken_at),
+        )
+    ]
+
+
+async def _over_webrtc(url: str, clip: Clip) -> list[Final]:
+    audio = heard_over(np.concatenate([clip.audio(), _quiet(AFTER_S)]))
+    async with LiveClient(url) as client:
+        await client.say(_quiet(BEFORE_S))
+        begun_ms = await client.say(audio)
+        spoken_at = client.wall(begun_ms + clip.speech_end_ms)
+
+        def concluded() -> list[Any]:
+            finals, stops = client.events(TranscriptFinal.type), client.events(SpeechStopped.type)
+            dropped = client.events("utterance.dropped")
+            return finals if stops and len(stops) == len(finals) + len(dropped) else []
+
+        try:
+            await client.wait_until(concluded, PATIENCE_S)
+        except TimeoutError:
+            return []
+        stopped = [r.at for r in client.received if isinstance(r.event, SpeechStopped)]
+        finals = [(r.event, r.at) for r in client.received if isinstance(r.event, TranscriptFinal)]
+        event, at = finals[-1]
+        return [
+            Final(
+                clip.text,
+                " ".join(event.text for event, _ in finals),
+                1000 * (at - stopped[-1]),
+                event.timing.endpoint_to_final_ms,
+                1000 * (at - spoken_at),
+            )
+        ]
+
+
+def _is_concluded(call: HeardCall) -> bool:
+    stops, finals = call.of("speech.stopped"), call.of("transcript.final")
+    return bool(finals) and len(stops) == len(finals) + len(call.of("utterance.dropped"))
+
+
+def _is(event: dict[str, Any], kind: type[SpeechStopped] | type[TranscriptFinal]) -> bool:
+    return bool(event["type"] == kind.type)
+
+
+def _summary(finals: list[Final]) -> dict[str, Any]:
+    return {
+        "finals": len(finals),
+        "endpoint_to_final_ms": _percentiles(final.endpoint_to_final for final in finals),
+        "endpoint_to_final_on_server_ms": _percentiles(final.on_server for final in finals),
+        "end_of_speech_to_final_ms": _percentiles(final.end_of_speech_to_final for final in finals),
+        "word_error_rate_percent": round(
+            100 * word_error_rate((final.said, final.text) for final in finals), 2
+        ),
+    }
+
+
+def _percentiles(values: Iterable[float]) -> dict[str, float]:
+    return percentiles(values, digits=2)
+
+
+def _quiet(seconds: float) -> Samples:
+    return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
