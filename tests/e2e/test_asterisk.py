@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,30 @@ async def test_who_has_no_key_opens_no_stream(gateway: Gateway) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await session.ws_connect("/v1/media/asterisk", headers=headers, protocols=["media"])
         assert refused.value.status == 401
+
+
+async def test_a_server_that_is_told_to_stop_hangs_up_after_the_last_word(
+    start_server: Callable[..., support.Process], sentences: list[support.Clip]
+) -> None:
+    clip, port = sentences[0], support.free_port()
+    server = start_server("demo", "--port", "0", API_KEYS=KEY, AUDIOSOCKET_PORT=str(port))
+    running = Gateway(server.url(), port)
+    async with http(running) as session:
+        expected = await announce(session)
+        told = asyncio.create_task(events(session, expected["events_url"]))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(name(uuid.UUID(expected["uuid"])))
+        speech = linear(narrow(clip.audio))
+        await pace(
+            writer, speech[: len(speech) - 16_000 // 2], 320
+        )  # the end of its silence is still to come
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+        async with asyncio.timeout(20):
+            assert await reader.read() == HANG_UP
+            writer.close()
+            assert text(await told) == normalise(clip.text)
+            assert (await told)[-1]["reason"] == "drained"
+            await stopping
 
 
 def test_the_example_plays_a_recording_and_prints_what_it_says(gateway: Gateway) -> None:
