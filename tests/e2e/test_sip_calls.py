@@ -91,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         *("demo", "--port", "0", "--log-level", "info"),
         SIP_PORT=str(port),
         SIP_ALLOW="127.0.0.1/32",
-        RTP_PORT_RANGE="45000-45999",
+        RTP_PORT_RANGE="27000-27499",
     )
     try:
         yield Site(process.url(), port)
@@ -247,7 +247,7 @@ async def test_a_server_that_drains_finishes_what_is_said_and_says_bye(
         *("demo", "--port", "0"),
         SIP_PORT=str(port),
         SIP_ALLOW="127.0.0.1",
-        RTP_PORT_RANGE="46000-46099",
+        RTP_PORT_RANGE="27500-27599",
     )
     try:
         site = Site(process.url(), port)

@@ -33,7 +33,7 @@ class Line:
     """A stream, and a peer that has described itself to it."""
 
     def __init__(self) -> None:
-        pair = RtpPorts("127.0.0.1", range(43_000, 43_100)).take()
+        pair = RtpPorts("127.0.0.1", range(28_200, 28_400)).take()
         self.ear, self.notes = FakeEar(), Notes()
         self.stream = MediaStream(pair, self.ear, self.notes)
         self.peer = Peer(self.stream.port)

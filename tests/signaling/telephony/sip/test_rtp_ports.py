@@ -11,10 +11,10 @@ from signaling.telephony.sip.rtp_ports import RtpPorts
 
 
 def test_pairs_are_even_and_odd_and_all_are_used() -> None:
-    ports = RtpPorts("127.0.0.1", range(42_101, 42_110))
+    ports = RtpPorts("127.0.0.1", range(28_101, 28_110))
     pairs = [ports.take() for _ in range(4)]
     try:
-        assert sorted(pair.port for pair in pairs) == [42_102, 42_104, 42_106, 42_108]
+        assert sorted(pair.port for pair in pairs) == [28_102, 28_104, 28_106, 28_108]
         assert all(pair.rtcp.getsockname()[1] == pair.port + 1 for pair in pairs)
         with pytest.raises(Unavailable):
             ports.take()
@@ -27,7 +27,7 @@ def test_pairs_are_even_and_odd_and_all_are_used() -> None:
 
 
 def test_a_port_that_was_given_up_is_not_the_next_one() -> None:
-    ports = RtpPorts("127.0.0.1", range(42_120, 42_130))
+    ports = RtpPorts("127.0.0.1", range(28_120, 28_130))
     seen = []
     for _ in range(5):
         pair = ports.take()
@@ -38,13 +38,13 @@ def test_a_port_that_was_given_up_is_not_the_next_one() -> None:
 
 def test_ports_of_others_are_left_out() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(("127.0.0.1", 42_143))
-        ports = RtpPorts("127.0.0.1", range(42_142, 42_146))
+        other.bind(("127.0.0.1", 28_143))
+        ports = RtpPorts("127.0.0.1", range(28_142, 28_146))
         pair = ports.take()
         pair.close()
-        assert pair.port == 42_144
+        assert pair.port == 28_144
 
 
 def test_an_address_that_is_not_ours_is_no_crash() -> None:
     with pytest.raises(Unavailable):
-        RtpPorts("192.0.2.77", range(42_150, 42_154)).take()
+        RtpPorts("192.0.2.77", range(28_150, 28_154)).take()

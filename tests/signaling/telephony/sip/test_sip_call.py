@@ -49,7 +49,7 @@ class Released:
 def exchange(house: House) -> Exchange:
     return Exchange(
         hub=house.hub,
-        ports=RtpPorts("127.0.0.1", range(48_000, 48_200)),
+        ports=RtpPorts("127.0.0.1", range(27_700, 27_900)),
         settings=Sip(),
         instrument=house.notes,
         address="127.0.0.1",
