@@ -60,6 +60,8 @@ clients:
 
 phones:
 	@tools/ensure_phone_peers.sh
+	@tools/ensure_asterisk.sh || echo "without Asterisk: its tests are skipped"
+	@tools/ensure_border.sh || echo "without Kamailio and rtpengine: their tests are skipped"
 
 pipecat:
 	@tools/ensure_pipecat_client.sh

@@ -209,7 +209,12 @@ def reference(groups: Iterable[type]) -> str:
         out.append(f"# ── {group.__name__}: {title}\n")
         for spec in keys(group).values():
             limits = "" if spec.low is None else f" [{spec.low:g} … {spec.high:g}]"
-            default = "" if spec.default in (None, ()) else spec.default
-            value = str(default).lower() if isinstance(default, bool) else default
-            out.append(f"# {spec.help}{limits}\n#{spec.name}={value}\n")
+            out.append(f"# {spec.help}{limits}\n#{spec.name}={_written(spec.default)}\n")
     return "\n".join(out)
+
+
+def _written(value: object) -> str:
+    """As it stands in a file."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str("" if value is None else value)

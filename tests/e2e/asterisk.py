@@ -17,10 +17,12 @@ MODULES = """
     app_dial app_playback app_senddtmf app_chanspy app_originate app_stack bridge_simple bridge_softmix
     func_shell func_callerid func_channel func_global func_logic func_strings
     codec_ulaw codec_alaw codec_g722 codec_resample format_wav
+    res_pjproject res_rtp_asterisk res_srtp res_pjsip res_pjsip_session res_pjsip_pubsub res_pjsip_sdp_rtp
+    res_pjsip_outbound_authenticator_digest res_pjsip_caller_id chan_pjsip
     res_audiosocket app_audiosocket chan_audiosocket res_http_websocket res_websocket_client chan_websocket
 """
 
-EMPTY = ("chan_websocket", "websocket_client")
+EMPTY = ("chan_websocket", "pjproject", "pjsip", "websocket_client")
 """Files without which modules do not load."""
 
 

@@ -74,6 +74,8 @@ class Conversation:
         self._reader = FrameReader(limit=ID_BYTES)
         self._label = LabelCheck()
         self._is_named = False
+        self.frames = 0
+        """So many have come."""
         self.is_over = False
         """Whether :class:`Over` has been said."""
 
@@ -84,6 +86,7 @@ class Conversation:
             return acts
         self._reader.receive(data)
         while not self.is_over and (frame := self._reader.next_frame()):
+            self.frames += 1
             if self._is_named:
                 self._take(frame, acts)
             else:
@@ -124,6 +127,8 @@ class Conversation:
 
     def _hear(self, frame: Frame, acts: list[Act]) -> None:
         rate = RATES[frame.kind]
+        if not frame.payload:
+            return
         if rate == NARROW:
             known = self._label.encoding
             self._hear_narrow(self._label.take(frame.payload), acts, was_known=known is not None)

@@ -41,8 +41,8 @@ __all__ = ["AudioSocketServer"]
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 4_096
-"""What is worked off in one go: a millisecond or two of the loop's time, whatever is in it."""
+READ_BYTES = 2_048
+"""What is worked off in one go: 3 ms of the loop's time at most, whatever is in it."""
 
 MAX_BACKLOG_S = 4.0
 """Audio that waits for the detector; while there is more, nothing is read. Live audio never gets there."""
@@ -148,6 +148,7 @@ class _Connection:
         self._reader, self._writer = reader, writer
         self._talk = Conversation()
         self._flow = Flow()
+        self._counted = 0  # frames that have been held against its pace
         self._early: list[Act] = []  # what came together with the name
         self._audio: StreamAudio | None = None
         self._call: Call | None = None
@@ -222,6 +223,7 @@ class _Connection:
         try:
             await self._do(self._early)
             while not self._call.is_over:
+                await self._hold_back()
                 self._idle_since = time.monotonic()
                 data = await self._reader.read(READ_BYTES)
                 self._idle_since = None
@@ -232,6 +234,12 @@ class _Connection:
             self._call.end(reason)
         await self._call.ended
         await self._ignore()
+
+    async def _hold_back(self) -> None:
+        """Where frames come too fast, whatever is in them, the next are not read for a while."""
+        fresh, self._counted = self._talk.frames - self._counted, self._talk.frames
+        if wait_s := self._flow.wait_s(0.0, time.monotonic(), messages=fresh):
+            await asyncio.sleep(wait_s)
 
     async def _ignore(self) -> None:
         """What still comes, until the other side closes or the time for it is up."""
@@ -267,9 +275,7 @@ class _Connection:
     async def _hear(self, act: Hear) -> None:
         assert self._call
         assert self._leg
-        if wait_s := self._flow.wait_s(
-            len(act.data) / act.form.bytes_per_second, time.monotonic(), messages=1
-        ):
+        if wait_s := self._flow.wait_s(len(act.data) / act.form.bytes_per_second, time.monotonic()):
             await asyncio.sleep(wait_s)
         while self._leg.backlog_s > MAX_BACKLOG_S and not self._call.is_over:
             await asyncio.sleep(LOOK_S)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rtc_stt.audio import Samples
 from rtc_stt.companding import compress
 from rtc_stt.media import read_audio
-from signaling.telephony.asterisk.label_check import MAX_HELD_BYTES, LabelCheck, vote
+from signaling.telephony.asterisk.label_check import MAX_HELD, MAX_HELD_BYTES, LabelCheck, vote
 from tests.signaling.telephony.asterisk.talk import linear, voice
 
 CLIPS = Path(__file__).parents[3] / "clips"
@@ -91,12 +91,14 @@ def test_a_call_that_begins_in_the_silence_of_mu_law_is_told_by_its_first_words(
     assert given_back[0] == b"\xff" * 160
 
 
-def test_silence_is_not_held_for_ever() -> None:
+@pytest.mark.parametrize("size", [8, 160, 2_000])
+def test_silence_is_not_held_for_ever(size: int) -> None:
     check = LabelCheck()
     held = 0
-    while not check.take(b"\xff" * 160):
-        held += 160
-        assert held <= MAX_HELD_BYTES
+    while not check.take(b"\xff" * size):
+        held += 1
+        assert held <= MAX_HELD
+        assert held * size <= MAX_HELD_BYTES
     assert check.encoding == "pcm_s16le"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 import uuid
@@ -17,6 +18,7 @@ from rtc_stt.companding import compress
 from rtc_stt.errors import ConfigError
 from signaling.keys import GATE
 from signaling.telephony.asterisk import server as module
+from signaling.telephony.asterisk.conversation import Conversation
 from signaling.telephony.asterisk.frames import HANG_UP
 from signaling.telephony.asterisk.server import AudioSocketServer
 from signaling.telephony.asterisk.waiting_room import MAX_WAITING_OF_ONE
@@ -265,6 +267,18 @@ async def test_audio_that_comes_faster_than_it_may_stays_with_its_sender() -> No
         assert exchange.hub.calls[0].legs["caller"].clock.at_ms < 20_000
         exchange.hub.calls[0].end("deleted")
         await exchange.over()
+        writer.transport.abort()
+
+
+async def test_frames_with_nothing_in_them_are_not_read_for_ever() -> None:
+    async with an_exchange() as exchange:
+        _, writer = await exchange.connect()
+        writer.write(name(exchange.expect()) + frame(0x10) * 100_000)
+        await until(lambda: len(exchange.hub))
+        await asyncio.sleep(0.3)
+        assert max(one.frames for one in gc.get_objects() if isinstance(one, Conversation)) < 5_000
+        exchange.hub.calls[0].end("deleted")
+        await until(lambda: exchange.of("call.ended"))
         writer.transport.abort()
 
 
