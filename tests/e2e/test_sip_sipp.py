@@ -32,12 +32,15 @@ ELSEWHERE = "127.0.0.2"
 """An address that is not listed: who calls from there is asked for a password."""
 
 KEYS = "147*#"
+RTP_TIMEOUT_S = 5
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(sipp: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PhoneServer]:
     folder = tmp_path_factory.mktemp("sipp")
-    async with phone_server(folder, SIP_USERS=f"{USER}:{PASSWORD}", SIP_SESSION_EXPIRES="90") as running:
+    async with phone_server(
+        folder, SIP_USERS=f"{USER}:{PASSWORD}", SIP_SESSION_EXPIRES="90", RTP_TIMEOUT_S=str(RTP_TIMEOUT_S)
+    ) as running:
         yield running
 
 
@@ -108,19 +111,24 @@ async def runs(server: PhoneServer, numbers: Words, sentence: Words) -> AsyncIte
         "reinvite", "reinvite", media=once | {"more.pcap": other},
         values=said(numbers, more_ms=sentence.ms), options=("-mp", str(free_port())),
     )  # fmt: skip
-    hold_ms = 700
-    later = sentence.packets(
-        sequence=65_530 + len(numbers.packets()),
-        timestamp=2**32 - 4_000 + (numbers.ms + 2 * hold_ms) * RATE // 1000,
-    )
+    hold_ms = RTP_TIMEOUT_S * 1000 // 2 + 200  # twice, and longer than a call may be silent
+
+    def later(pause_ms: int) -> list[Timed]:
+        return sentence.packets(
+            sequence=65_530 + len(numbers.packets()),
+            timestamp=2**32 - 4_000 + (numbers.ms + pause_ms) * RATE // 1000,
+        )
+
     playing.begin(
-        "hold", "hold", media={"speech.pcap": numbers.packets(), "more.pcap": later},
+        "hold", "hold", media={"speech.pcap": numbers.packets(), "more.pcap": later(2 * hold_ms)},
         values=said(numbers, more_ms=sentence.ms, hold_ms=hold_ms),
     )  # fmt: skip
     playing.begin(
-        "refresh", "refresh", media={"speech.pcap": numbers.packets(), "more.pcap": later},
-        values=said(numbers, more_ms=sentence.ms, between_ms=hold_ms, expires=90),
+        "refresh", "refresh", media={"speech.pcap": numbers.packets(), "more.pcap": later(2 * 700)},
+        values=said(numbers, more_ms=sentence.ms, between_ms=700, expires=90),
     )  # fmt: skip
+    patience = {"patience_ms": 1000 * RTP_TIMEOUT_S + 5_000, "expires": 90}
+    playing.begin("silent", "expires", media=once, values=patience)
     playing.begin("small_timer", "small_timer")
     playing.begin("options", "options")
     playing.begin("late_cancel", "late_cancel")
@@ -181,6 +189,7 @@ async def test_a_call_on_hold_stays_up_and_is_heard_again(
     call = await runs.done("hold")
     assert_heard(call, numbers, sentence)
     kinds = [event["type"] for event in call.events]
+    assert call.of("call.ended")[0]["duration_ms"] > numbers.ms + RTP_TIMEOUT_S * 1000
     assert kinds.count("call.held") == kinds.count("call.retrieved") == 1
     held, retrieved = call.of("call.held")[0], call.of("call.retrieved")[0]
     (_, after) = call.of("transcript.final")
@@ -189,6 +198,14 @@ async def test_a_call_on_hold_stays_up_and_is_heard_again(
 
 async def test_a_call_that_refreshes_its_session(runs: Runs, numbers: Words, sentence: Words) -> None:
     assert_heard(await runs.done("refresh"), numbers, sentence)
+
+
+async def test_a_call_that_has_become_silent_is_hung_up_on(runs: Runs, numbers: Words) -> None:
+    call = await runs.done("silent")
+    assert call.reason == "media_timeout"
+    assert normalise(call.text()) == normalise(numbers.clip.text)
+    silent_ms = call.of("call.ended")[0]["duration_ms"] - numbers.ms
+    assert RTP_TIMEOUT_S * 1000 - 500 < silent_ms < RTP_TIMEOUT_S * 1000 + 3_000
 
 
 async def test_a_session_timer_that_is_too_short_is_refused_with_the_least(runs: Runs) -> None:
