@@ -194,8 +194,8 @@ class Transactions:
     def _step(self, transaction: Transaction, happening: Happening, now: float) -> None:
         table = INVITE if transaction.is_invite else OTHER
         found = table.get((transaction.state, happening))
-        if found is None:
-            return
+        if found is None or self._all.get(transaction.key) is not transaction:
+            return  # nothing of what has ended comes to life again
         was, (transaction.state, act) = transaction.state, found
         key, is_udp = transaction.key, transaction.flow.transport == "udp"
         if act is not Act.STOP:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signaling.telephony.sip.client_transactions import ClientTransaction, ClientTransactions
@@ -206,6 +206,7 @@ def test_what_is_forgotten_is_not_repeated():
         st.tuples(st.sampled_from([100, 180, 200, 302, 486, "ack", "again"]), st.floats(0, 3)), max_size=12
     ),
 )
+@example("tcp", "INVITE", [(302, 2.0), (100, 3.0), ("ack", 0.0)])
 def test_nothing_outlives_its_answer_by_more_than_its_timers(transport, method, steps):
     line = Line(transport)
     opened = line.open(method)
