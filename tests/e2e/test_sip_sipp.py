@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,18 @@ def said(words: Words, **more: object) -> dict[str, object]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def runs(server: PhoneServer, numbers: Words, sentence: Words) -> AsyncIterator[Runs]:
     playing = Runs(server)
-    once: Mapping[str, Sequence[Timed]] = {"speech.pcap": numbers.packets(frame_ms=30)}
+    _begin_plain(playing, numbers)
+    _begin_changing(playing, numbers, sentence)
+    _begin_asking(playing)
+    try:
+        yield playing
+    finally:
+        await playing.close()
+
+
+def _begin_plain(playing: Runs, numbers: Words) -> None:
+    """Calls that say one thing."""
+    once = {"speech.pcap": numbers.packets(frame_ms=30)}
     keys = press(KEYS, at_s=0.1, frame_ms=30)
     playing.begin(
         "basic", "call", media={"speech.pcap": [*once["speech.pcap"], *keys]},
@@ -105,41 +116,45 @@ async def runs(server: PhoneServer, numbers: Words, sentence: Words) -> AsyncIte
         playing.begin(name, name, media=once, values=said(numbers))
     playing.begin("tcp", "call", media=once, values=said(numbers), transport="t1")
     playing.begin("stock", "-uac_pcap", options=("-d", "500"), timeout=20)
-    # After a change of its codec a phone begins a new stream; after hold it goes on with the old one.
-    other = sentence.packets(law="alaw", ssrc=0x0A1A)
-    playing.begin(
-        "reinvite", "reinvite", media=once | {"more.pcap": other},
-        values=said(numbers, more_ms=sentence.ms), options=("-mp", str(free_port())),
-    )  # fmt: skip
-    hold_ms = RTP_TIMEOUT_S * 1000 // 2 + 200  # twice, and longer than a call may be silent
+    patience = {"patience_ms": 1000 * RTP_TIMEOUT_S + 5_000, "expires": 90}
+    playing.begin("silent", "expires", media=once, values=patience)
+    who = {"user": USER, "password": PASSWORD}
+    playing.begin("digest", "digest", media=once, values=said(numbers, **who), address=ELSEWHERE)
+
+
+def _begin_changing(playing: Runs, numbers: Words, sentence: Words) -> None:
+    """Calls that agree on something else on their way, and go on."""
 
     def later(pause_ms: int) -> list[Timed]:
+        """After hold a phone goes on with its stream; after a change of its codec it begins another."""
         return sentence.packets(
             sequence=65_530 + len(numbers.packets()),
             timestamp=2**32 - 4_000 + (numbers.ms + pause_ms) * RATE // 1000,
         )
 
+    both = said(numbers, more_ms=sentence.ms)
+    other = sentence.packets(law="alaw", ssrc=0x0A1A)
+    playing.begin(
+        "reinvite", "reinvite", media={"speech.pcap": numbers.packets(frame_ms=30), "more.pcap": other},
+        values=both, options=("-mp", str(free_port())),
+    )  # fmt: skip
+    hold_ms = RTP_TIMEOUT_S * 1000 // 2 + 200  # twice, and longer than a call may be silent
     playing.begin(
         "hold", "hold", media={"speech.pcap": numbers.packets(), "more.pcap": later(2 * hold_ms)},
-        values=said(numbers, more_ms=sentence.ms, hold_ms=hold_ms),
+        values=both | {"hold_ms": hold_ms},
     )  # fmt: skip
     playing.begin(
         "refresh", "refresh", media={"speech.pcap": numbers.packets(), "more.pcap": later(2 * 700)},
-        values=said(numbers, more_ms=sentence.ms, between_ms=700, expires=90),
+        values=both | {"between_ms": 700, "expires": 90},
     )  # fmt: skip
-    patience = {"patience_ms": 1000 * RTP_TIMEOUT_S + 5_000, "expires": 90}
-    playing.begin("silent", "expires", media=once, values=patience)
-    playing.begin("small_timer", "small_timer")
-    playing.begin("options", "options")
-    playing.begin("late_cancel", "late_cancel")
-    who = {"user": USER, "password": PASSWORD}
-    playing.begin("digest", "digest", media=once, values=said(numbers, **who), address=ELSEWHERE)
+
+
+def _begin_asking(playing: Runs) -> None:
+    """What comes to no call, or to none for long."""
+    for name in ("small_timer", "options", "late_cancel"):
+        playing.begin(name, name)
     wrong = {"user": USER, "password": "guessed", "refused": 401}
     playing.begin("wrong", "wrong_password", values=wrong, address=ELSEWHERE)
-    try:
-        yield playing
-    finally:
-        await playing.close()
 
 
 def assert_heard(call: HeardCall, *words: Words) -> None:
