@@ -25,17 +25,16 @@ DELAYS = array("f")
 
 def note_delays(path: Path) -> None:
     """From now on."""
-    from signaling.rtp import RtpPacket
     from signaling.telephony.sip.media_stream import MediaStream
 
-    take = MediaStream._take
+    receive = MediaStream._receive_rtp
 
-    def noted(self: MediaStream, plain: bytes, packet: RtpPacket, now: float) -> None:
-        take(self, plain, packet, now)
-        if (left := left_at(plain)) is not None:
+    def noted(self: MediaStream, data: bytes, source: tuple[str, int], now: float) -> None:
+        receive(self, data, source, now)
+        if (left := left_at(data)) is not None:
             DELAYS.append((time.monotonic() - left) * 1000)
 
-    patch.object(MediaStream, "_take", noted).start()
+    patch.object(MediaStream, "_receive_rtp", noted).start()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
         told = sorted(DELAYS)
