@@ -31,6 +31,7 @@ def note_delays(path: Path) -> None:
     receive = MediaStream._receive_rtp
 
     def noted(self: MediaStream, data: bytes, source: Source, now: float) -> None:
+    def noted(self: MediaStream, data: bytes, source: tuple[str, int], now: float) -> None:
         receive(self, data, source, now)
         if (left := left_at(data)) is not None:
             DELAYS.append((time.monotonic() - left) * 1000)

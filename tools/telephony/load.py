@@ -118,7 +118,7 @@ def _run(server: _Server, options: argparse.Namespace, scripts: list[list[bytes]
         "packets_noted": len(delays),
         "packets_late": sum(ms > LATE_MS for ms in delays),
         "packets_lost": sent - len(delays),
-        "delay_ms": percentiles(delays, digits=2) | {"max": round(max(delays), 1)},
+        "delay_ms": percentiles(delays, digits=2) | {"max": round(max(delays, default=0.0), 1)},
         "sender_late_ms": percentiles([1000 * s for s in caller.lags_s], digits=2),
         "cpu_percent_of_a_core": {
             name: round(100 * seconds / options.seconds, 1) for name, seconds in used.items()
