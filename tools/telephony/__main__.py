@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-COMMANDS = ("flood", "latency", "load", "resample", "sequence", "stream", "timers", "vad")
+COMMANDS = ("flood", "latency", "load", "resample", "sequence", "timers", "vad")
 
 
 def main() -> int:

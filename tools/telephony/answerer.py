@@ -25,12 +25,10 @@ DELAYS = array("f")
 
 def note_delays(path: Path) -> None:
     """From now on."""
-    from signaling.telephony.sip.latch import Source
     from signaling.telephony.sip.media_stream import MediaStream
 
     receive = MediaStream._receive_rtp
 
-    def noted(self: MediaStream, data: bytes, source: Source, now: float) -> None:
     def noted(self: MediaStream, data: bytes, source: tuple[str, int], now: float) -> None:
         receive(self, data, source, now)
         if (left := left_at(data)) is not None:
