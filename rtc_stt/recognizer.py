@@ -180,6 +180,10 @@ class Recognizer:
         """
         self._stall_s, self._last_audio_at = within_s, now
 
+    def audio_waits(self, now: float) -> None:
+        """Audio has come that is yet to be judged: however late the detector is, the stream goes on."""
+        self._last_audio_at = now
+
     def configure(self, options: StreamOptions) -> None:
         """Use other options from here on; requests already made keep theirs."""
         self._options = options

@@ -394,7 +394,10 @@ class Session:
 
     def _ring(self) -> None:
         self._timer = None
-        self._recognizer.handle_timer(self._clock())
+        now = self._clock()
+        if self._judging is not None or self._inbox:
+            self._recognizer.audio_waits(now)
+        self._recognizer.handle_timer(now)
         self._advance()
 
     # ── Telling ────────────────────────────────────────────────────────────

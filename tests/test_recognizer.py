@@ -428,6 +428,15 @@ def test_a_stalled_track_is_finalised_after_a_second():
     assert WORDS.startswith(final.text)
 
 
+def test_a_track_whose_audio_waits_for_the_detector_has_not_stalled():
+    heard = line()
+    heard.hear(1_500)
+    assert heard.wait(0.9) == []
+    heard.recognizer.audio_waits(heard.now)
+    assert heard.wait(0.9) == []
+    assert types(heard.wait(0.2)) == ["speech.stopped"]
+
+
 def test_audio_that_is_sent_again_may_be_waited_for():
     heard = line()
     heard.hear(1_500)

@@ -18,6 +18,7 @@ from rtc_stt.events import (
     SessionError,
     SessionStarted,
     SessionWarning,
+    SpeechStopped,
     TranscriptFinal,
     UtteranceDropped,
 )
@@ -320,6 +321,24 @@ async def test_the_backlog_is_what_waits_for_the_detector(call):
     call.session.finish("done")
     await call.end()
     assert call.session.backlog_s == 0
+
+
+async def test_audio_that_waits_for_the_detector_has_not_stopped(call):
+    """Where a machine has too much to do the detector is late; nobody is cut off for that."""
+    call.session._recognizer.expect_audio(0.05, asyncio.get_running_loop().time())
+    call.say(1_536)
+    async with asyncio.timeout(TIMEOUT_S):
+        while "speech.started" not in types(call.told):
+            await asyncio.sleep(0.001)
+        call.vad.gate.clear()
+        call.say(2_048)
+        await asyncio.sleep(0.2)
+        assert "speech.stopped" not in types(call.told)
+        call.vad.gate.set()
+        while "speech.stopped" not in types(call.told):  # for now it has
+            await asyncio.sleep(0.001)
+    [stopped] = only(call.told, SpeechStopped)
+    assert stopped.at_ms == 2_048
 
 
 async def test_a_detector_that_fails_is_a_fatal_error(call):

@@ -16,7 +16,7 @@ from tools.telephony.sipp import run_sipp
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio]
 
 MANY = 200
-MAY_STALL = 20
+MAY_STALL = 5
 """Two hundred callers in one process, on the cores of the server, stop in mid-word now and then."""
 
 
