@@ -11,7 +11,7 @@ import pytest
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 from rtc_stt.bench.clips import load
 from rtc_stt.vad.detector import DetectorState
-from rtc_stt.vad.silero import SETTLED_WINDOWS, SileroDetector
+from rtc_stt.vad.silero import CALM_WINDOWS, SileroDetector
 from tools.live_line.speak import surroundings
 from tools.telephony.line import heard_over
 
@@ -115,20 +115,49 @@ def test_digital_silence_is_not_judged_once_all_has_settled(detector, monkeypatc
     idle = np.full(200 * WINDOW, 8 / 32768, np.float32)  # of A-law
     state = detector.new_state()
     told = hear(detector, idle, state)
-    assert len(judged) == SETTLED_WINDOWS
+    assert len(judged) == CALM_WINDOWS
     assert max(told) < 0.35
 
 
 def test_a_word_after_long_silence_is_heard_as_if_all_of_it_had_been_judged(detector, monkeypatch):
     for clip in load("clean", limit=4):
         begins = []
-        for settled in (SETTLED_WINDOWS, 1_000):
-            monkeypatch.setattr("rtc_stt.vad.silero.SETTLED_WINDOWS", settled)
+        for settled in (CALM_WINDOWS, 1_000):
+            monkeypatch.setattr("rtc_stt.vad.silero.CALM_WINDOWS", settled)
             state = detector.new_state()
-            hear(detector, np.zeros(7 * SETTLED_WINDOWS * WINDOW, np.float32), state)
+            hear(detector, np.zeros(7 * CALM_WINDOWS * WINDOW, np.float32), state)
             told = hear(detector, clip.audio(), state)
             begins.append(next(i for i, p in enumerate(told) if p >= 0.5))
         assert abs(begins[0] - begins[1]) <= 1
+
+
+@pytest.mark.parametrize("level_db", [-58, -70])
+def test_the_noise_of_a_quiet_line_is_not_judged_and_a_word_over_it_is(detector, monkeypatch, level_db):
+    judged = []
+    spectra = detector._network.spectra
+    monkeypatch.setattr(
+        detector._network, "spectra", lambda heard: judged.append(len(heard)) or spectra(heard)
+    )
+    random = np.random.default_rng(3)
+    noise = np.asarray(random.standard_normal(300 * WINDOW) * 10 ** (level_db / 20), np.float32)
+    state = detector.new_state()
+    hear(detector, noise, state)
+    assert len(judged) < CALM_WINDOWS + 100, "of three hundred: until its floor is known"
+    (clip,) = load("clean", limit=1)
+    told = hear(detector, clip.audio() + noise[: len(clip.audio())], state)
+    begins = next(i for i, p in enumerate(told) if p >= 0.5) * 32
+    assert begins - clip.speech_start_ms < 400, "later than the pre-roll"
+
+
+def test_louder_noise_is_judged_however_steady(detector, monkeypatch):
+    judged = []
+    spectra = detector._network.spectra
+    monkeypatch.setattr(
+        detector._network, "spectra", lambda heard: judged.append(len(heard)) or spectra(heard)
+    )
+    noise = np.asarray(np.random.default_rng(3).standard_normal(200 * WINDOW) * 10 ** (-40 / 20), np.float32)
+    hear(detector, noise, detector.new_state())
+    assert len(judged) >= 200, "somebody may speak in it"
 
 
 def test_a_telephone_line_is_known_by_what_it_lacks(detector):
