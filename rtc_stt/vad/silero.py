@@ -91,6 +91,11 @@ class StreamState(DetectorState):
         network then gets its second one."""
         self.context = np.zeros(context, np.float32)
 
+    def widen(self) -> None:
+        """This is no telephone line: one network is asked, with both memories."""
+        self.narrow = None
+        self.hidden = np.concatenate([self.hidden, np.zeros_like(self.hidden)], axis=1)
+
 
 class SileroDetector:
     """One for all streams.
@@ -174,8 +179,7 @@ class SileroDetector:
             if state.high < HIGH_WINDOWS:
                 state.narrow = memories[:, number].copy()
             else:
-                state.narrow = None
-                state.hidden = np.concatenate([state.hidden, np.zeros_like(state.hidden)], axis=1)
+                state.widen()
         return other[:, 0]
 
 

@@ -48,7 +48,7 @@ class _Wide(SileroDetector):
     def new_state(self) -> DetectorState:
         state = super().new_state()
         assert isinstance(state, StreamState)
-        state.narrow = None
+        state.widen()
         return state
 
 
