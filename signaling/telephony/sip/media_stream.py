@@ -250,8 +250,8 @@ class MediaStream:
 
     def _read(self, sock: socket.socket, take: Callable[[bytes, Source, float], None]) -> None:
         now = time.monotonic()
-        # A socket with more rings again. To look whether there is costs as much as a packet, and lets go of the
-        # interpreter's lock, which another thread may then hold for a while.
+        # A socket with more rings again. To look whether there is costs as much as a packet, and lets go of
+        # the interpreter's lock, which another thread may then hold for a while.
         is_burst, self._read_at = now - self._read_at < BURST_S, now
         try:
             for _ in range(MAX_TURN if is_burst else 1):
