@@ -7,7 +7,7 @@ the same whatever the stream remembers; an LSTM cell joins it with each memory, 
                                                      └─ cell(memory 1) ─ probability
 
 A runtime of graphs cannot know that, and computes all of it for each memory; nor does it know that the
-first convolution of that file is a Fourier transform. So this takes a fifth of its time (``python -m
+first convolution of that file is a Fourier transform. So this takes a quarter of its time (``python -m
 tools.telephony vad``). A test holds it against the file as onnxruntime runs it.
 
 Weights are taken from the file by their names. The file has two networks: one for 16 kHz and one for 8 kHz.
