@@ -94,25 +94,31 @@ class Windower:
 
     def __init__(self) -> None:
         self._position = 0
-        self._rest: Samples = np.empty(0, np.float32)
-        self._rest_of = dict.fromkeys(Origin, 0)  # how many samples of the rest are of each origin
+        # One window is filled in place: most chunks are shorter than one, and there are many of them.
+        self._window: Samples = np.empty(WINDOW, np.float32)
+        self._filled = 0
+        self._concealed = self._lost = 0  # of those that are filled
 
     @property
     def received(self) -> int:
         """Samples received so far, those still waiting for their window included."""
-        return self._position + len(self._rest)
+        return self._position + self._filled
 
     def push(self, chunk: Samples, origin: Origin = Origin.RECEIVED) -> list[AudioFrame]:
         """Take a chunk, shape ``(n,)``, all of one origin, and give the frames that it completes."""
-        data = np.concatenate([self._rest, chunk]) if len(self._rest) else chunk
-        whole = len(data) - len(data) % WINDOW
-        frames, waited = [], len(self._rest)  # as many as the counts of the rest add up to
-        for offset in range(0, whole, WINDOW):
-            self._rest_of[origin] += WINDOW - waited
-            frames.append(self._frame(data[offset : offset + WINDOW]))
-            waited = 0
-        self._rest = data[whole:].copy()
-        self._rest_of[origin] += len(self._rest) - waited
+        frames: list[AudioFrame] = []
+        taken, size = 0, len(chunk)
+        while taken < size:
+            count = min(WINDOW - self._filled, size - taken)
+            self._window[self._filled : self._filled + count] = chunk[taken : taken + count]
+            self._filled += count
+            taken += count
+            if origin is Origin.CONCEALED:
+                self._concealed += count
+            elif origin is Origin.LOST:
+                self._lost += count
+            if self._filled == WINDOW:
+                frames.append(self._frame())
         return frames
 
     def skip(self, windows: int) -> int:
@@ -120,36 +126,35 @@ class Windower:
 
         Only where no samples wait for their window.
         """
-        assert not len(self._rest), "a frame is whole before others are left out"
+        assert not self._filled, "a frame is whole before others are left out"
         start = self._position
         self._position += windows * WINDOW
         return start
 
     def flush(self) -> AudioFrame | None:
         """The samples that no full window holds, as a short last frame."""
-        if not len(self._rest):
-            return None
-        frame = self._frame(self._rest)
-        self._rest = np.empty(0, np.float32)
-        return frame
+        return self._frame() if self._filled else None
 
-    def _frame(self, samples: Samples) -> AudioFrame:
-        of = self._rest_of
-        frame = AudioFrame(self._position, samples, of[Origin.CONCEALED], of[Origin.LOST])
-        self._position += len(samples)
-        self._rest_of = dict.fromkeys(Origin, 0)
+    def _frame(self) -> AudioFrame:
+        """What is filled; the next one gets memory of its own."""
+        frame = AudioFrame(self._position, self._window[: self._filled], self._concealed, self._lost)
+        self._position += self._filled
+        self._window = np.empty(WINDOW, np.float32)
+        self._filled = self._concealed = self._lost = 0
         return frame
 
 
 class AudioBuffer:
     """The part of a stream that may still be decoded, addressed by media position.
 
-    Owned by one recognizer. Appending is amortised O(1); ``trim`` forgets the front.
+    Owned by one recognizer. Appending and trimming are amortised O(1): what is forgotten at the front is
+    made room of only where the end is reached.
     """
 
     def __init__(self) -> None:
         self._data: Samples = np.empty(SAMPLE_RATE * 4, np.float32)
-        self._start = 0  # media position of self._data[0]
+        self._start = 0  # media position of the oldest sample held …
+        self._first = 0  # … and where it is in the data
         self._length = 0
 
     @property
@@ -165,18 +170,17 @@ class AudioBuffer:
     def append(self, frame: AudioFrame) -> None:
         """Add the frame that follows what is held."""
         assert frame.start == self.end, "frames come in order and without a gap"
-        needed = self._length + len(frame.samples)
-        if needed > len(self._data):
-            grown = np.empty(max(needed, 2 * len(self._data)), np.float32)
-            grown[: self._length] = self._data[: self._length]
-            self._data = grown
-        self._data[self._length : needed] = frame.samples
-        self._length = needed
+        size = len(frame.samples)
+        if self._first + self._length + size > len(self._data):
+            self._move(size)
+        at = self._first + self._length
+        self._data[at : at + size] = frame.samples
+        self._length += size
 
     def slice(self, start: int, end: int) -> Samples:
         """A copy of ``[start, end)``, clipped to what is held."""
-        first = max(start, self._start) - self._start
-        last = min(end, self.end) - self._start
+        first = max(start, self._start) - self._start + self._first
+        last = min(end, self.end) - self._start + self._first
         return self._data[first : max(first, last)].copy()
 
     def trim(self, start: int) -> None:
@@ -184,12 +188,17 @@ class AudioBuffer:
         drop = min(max(0, start - self._start), self._length)
         if not drop:
             return
-        kept = self._length - drop
-        if len(self._data) > 8 * max(kept, SAMPLE_RATE):
-            self._data = np.concatenate(
-                [self._data[drop : self._length], np.empty(2 * SAMPLE_RATE, np.float32)]
-            )
-        else:
-            self._data[:kept] = self._data[drop : self._length]
         self._start += drop
-        self._length = kept
+        self._first += drop
+        self._length -= drop
+        if len(self._data) > 8 * max(self._length, SAMPLE_RATE):
+            self._move(2 * SAMPLE_RATE)
+
+    def _move(self, room: int) -> None:
+        """To the front: of memory that is as large as it has to be with ``room`` behind, and twice that."""
+        held = self._data[self._first : self._first + self._length]
+        wanted = 2 * (self._length + room)
+        if wanted > len(self._data) or len(self._data) > 8 * max(self._length, SAMPLE_RATE):
+            self._data = np.empty(max(wanted, 4 * SAMPLE_RATE), np.float32)
+        self._data[: self._length] = held
+        self._first = 0

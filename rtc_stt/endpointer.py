@@ -154,15 +154,16 @@ class Endpointer:
             if self._state in (_State.ONSET, _State.SPEECH)
             else self.options.start_threshold
         )
+        is_speech = probability >= threshold
+        self._position = frame.end
+        if self._state is _State.SILENCE and not is_speech:
+            return []
         rms = (
             math.sqrt(np.dot(frame.samples, frame.samples) / len(frame.samples))
             if len(frame.samples)
             else 0.0
         )
-        window = _Window(frame.start, frame.end, probability, rms, probability >= threshold)
-        self._position = frame.end
-        if self._state is _State.SILENCE and not window.is_speech:
-            return []
+        window = _Window(frame.start, frame.end, probability, rms, is_speech)
         self._windows.append(window)
         if window.is_speech:
             self._speech_end = window.end

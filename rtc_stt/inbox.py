@@ -99,8 +99,9 @@ class Inbox:
         return 0.0 if self._last_audio_at is None else max(0.0, now - self._last_audio_at)
 
     def _put(self, frames: list[AudioFrame]) -> None:
-        self._items.extend(frames)
-        self._backlog += sum(len(frame.samples) for frame in frames)
+        for frame in frames:
+            self._items.append(frame)
+            self._backlog += len(frame.samples)
 
     def _leave_gap(self, missing: int, origin: Origin) -> None:
         first = min(missing, -self._windower.received % WINDOW)

@@ -114,6 +114,7 @@ class Session:
         self._ending: str | None = None  # the reason, once it is to end
         self._started_at = clock()
         self._heard = 0  # samples
+        self._uncounted = 0  # of them, not yet told the instrument
         self._stats = SessionStats(speech.instrument)
 
     # ── What comes in ────────────────────────────────────────────────────────────
@@ -142,12 +143,13 @@ class Session:
             return
         if origin is not Origin.LOST:
             self._heard += len(samples)
-            self._speech.instrument.audio_received(len(samples) / SAMPLE_RATE)
+            self._uncounted += len(samples)
         self._inbox.put_audio(samples, origin, self._clock())
         if self._inbox.backlog_s > MAX_BACKLOG_S:
             self.fail("overloaded", "the server cannot keep up with this stream; try again later")
             return
         if self._inbox:  # two packets of 20 ms in five complete no window
+            self._count_audio()
             self._advance(changed=False)
 
     def receive_silence(self, samples: int, origin: Origin) -> None:
@@ -402,6 +404,10 @@ class Session:
 
     # ── Telling ────────────────────────────────────────────────────────────
 
+    def _count_audio(self) -> None:
+        self._speech.instrument.audio_received(self._uncounted / SAMPLE_RATE)
+        self._uncounted = 0
+
     def _tell(self, event: Event) -> None:
         """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
         event = replace(event, seq=self._event_log.told + 1)
@@ -417,6 +423,7 @@ class Session:
         if self._timer:
             self._timer.cancel()
             self._timer = None
+        self._count_audio()
         audio_ms = samples_to_ms(self._inbox.received)
         assert self._ending is not None
         self._tell(

@@ -217,6 +217,12 @@ class JitterBuffer:
         if len(self._waiting) >= MAX_WAITING:
             self.refused += 1
             return []
+        if not (ahead or self._waiting or self._plan) and self._is_expected(packet, now):
+            self._next, self._came = sequence + 1, (self._came << 1 | 1) & _DUPLICATES
+            self._due = (self._due + packet.duration) & 0xFFFFFFFF
+            self._concealed, self.usual = 0, packet.duration
+            self._decided += packet.duration
+            return [packet]
         if ahead:
             if not self._waiting:
                 self._gap_at = now
@@ -225,6 +231,15 @@ class JitterBuffer:
             self._remember_reordering(now - self._gap_at, now)
         self._waiting[sequence] = packet
         return self._take(now)
+
+    def _is_expected(self, packet: Packet, now: float) -> bool:
+        """Whether the next packet goes on where the last one ended, as nearly all do: nothing is to be
+        planned then."""
+        return (
+            packet.timestamp == self._due
+            and 0 < packet.duration <= self._room(now, MEDIA_SLACK_S)
+            and not (packet.broken or self._missing)
+        )
 
     def handle_timer(self, now: float) -> list[Decision]:
         """What is decided because time has passed."""

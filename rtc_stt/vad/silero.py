@@ -6,6 +6,7 @@ Only the ONNX file of the ``silero-vad`` package is used, and its network comput
 
 from __future__ import annotations
 
+import enum
 import importlib.util
 import math
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from rtc_stt.vad.detector import DetectorState
 from rtc_stt.vad.leveller import TARGET_RMS, level
 from rtc_stt.vad.network import MEMORY, Floats, load_networks
 
-__all__ = ["SileroDetector", "StreamState", "model_path"]
+__all__ = ["Line", "SileroDetector", "StreamState", "model_path"]
 
 MEMORIES = 2
 """Of each stream. The model's memory goes stale: after a loud speaker, or a minute of noise, it no longer
@@ -44,6 +45,14 @@ within their first word."""
 HIGH_WINDOWS = 3
 """So many of them in a row: a hole in the stream makes a click, which is high too, but short."""
 
+LOW_WINDOWS = 32
+"""After so many windows of speech (1 s) with nothing high it is a telephone line …"""
+
+SPEECH_PROBABILITY = 0.5
+
+DOUBT_WINDOWS = 16
+"""… and of so many windows one is looked at again: a call may be handed to somebody who is on none."""
+
 CALM_PROBABILITY = 0.15
 CALM_WINDOWS = 64
 """After so many windows in a row (2 s) below that probability nobody is about to go on, and both memories
@@ -63,6 +72,17 @@ LOWEST_FLOOR = 1e-4
 """So that digital silence is below it, the idle code of A-law (ITU-T G.711: 2.4e-4) near it."""
 
 
+class Line(enum.Enum):
+    """What a stream comes over, as far as it was heard. It decides which networks are asked."""
+
+    UNKNOWN = enum.auto()
+    """Both, a memory each."""
+    WIDE = enum.auto()
+    """That for 16 kHz, with both memories."""
+    TELEPHONE = enum.auto()
+    """That for 8 kHz, with both memories."""
+
+
 class StreamState(DetectorState):
     """What is known of one stream."""
 
@@ -70,12 +90,15 @@ class StreamState(DetectorState):
         "calm",
         "context",
         "floor",
-        "hidden",
         "high",
+        "line",
         "loudness",
+        "low",
         "narrow",
         "oldest",
         "quiet",
+        "unseen",
+        "wide",
     )
 
     def __init__(self, context: int) -> None:
@@ -83,26 +106,52 @@ class StreamState(DetectorState):
         self.quiet = 0
         self.calm = 0
         self.floor = 1.0
-        self.high = 0
-        self.oldest = 0  # which memory is emptied next
-        self.hidden = np.zeros((2, 1, MEMORY), np.float32)
-        self.narrow: Floats | None = np.zeros((2, 1, MEMORY), np.float32)
-        """That of the network for telephone lines; None once it was heard that this is none. The other
-        network then gets its second one."""
+        self.line = Line.UNKNOWN
+        self.high = 0  # windows in a row
+        self.low = 0  # of speech, since the last that was high
+        self.unseen = 0  # windows since the last that was looked at for what is high
+        # Memories of the network for 16 kHz, and of that for 8 kHz, two in all: shape (2, n, MEMORY).
+        self.wide: Floats = _fresh()
+        self.narrow: Floats = _fresh()
+        self.oldest = 0  # which of them, counted through, is emptied next
         self.context = np.zeros(context, np.float32)
 
     def widen(self) -> None:
-        """This is no telephone line: one network is asked, with both memories."""
-        self.narrow = None
-        self.hidden = np.concatenate([self.hidden, np.zeros_like(self.hidden)], axis=1)
+        """This is no telephone line."""
+        self.line, self.narrow = Line.WIDE, self.narrow[:, :0]
+        self.wide = np.concatenate([self.wide, _fresh()], axis=1)
+
+    def doubt(self) -> None:
+        """It was taken for a telephone line, and perhaps is none (any more)."""
+        self.line, self.high, self.low = Line.UNKNOWN, 1, 0
+        self.narrow = self.narrow[:, 1 - self.oldest, None].copy()
+        self.wide, self.oldest = _fresh(), 1
+
+    def empty(self) -> None:
+        """Forget what the older memory holds."""
+        if self.line is Line.UNKNOWN and self.low >= LOW_WINDOWS and self.oldest == 0:
+            # The memory that is emptied is the other network's from here on.
+            self.line, self.wide = Line.TELEPHONE, self.wide[:, :0]
+            self.narrow = np.concatenate([self.narrow, _fresh()], axis=1)
+            return
+        of_wide = self.wide.shape[1]
+        if self.oldest < of_wide:
+            self.wide[:, self.oldest] = 0
+        else:
+            self.narrow[:, self.oldest - of_wide] = 0
+        self.oldest = (self.oldest + 1) % MEMORIES
+
+
+def _fresh() -> Floats:
+    return np.zeros((2, 1, MEMORY), np.float32)
 
 
 class SileroDetector:
     """One for all streams.
 
-    The file has a network for 8 kHz too. On a telephone line it finds starts sooner, but takes a busy tone
-    for speech; the mean of both does neither (``python -m tools.telephony vad``). So as long as nothing
-    above :data:`HIGH_HZ` was heard, both are asked, the other one for every second sample.
+    The file has a network for 8 kHz too. On a telephone line it finds starts sooner, and costs three quarters
+    (``python -m tools.telephony vad``). So until it was heard what a stream comes over, both are asked, the
+    other one for every second sample, and their mean is believed.
 
     Raises:
         ModelError: the package or its model file is missing.
@@ -138,64 +187,82 @@ class SileroDetector:
             else:
                 state.context = levelled[number, -len(state.context) :].copy()
         told = [0.0] * len(mine)
-        for is_narrow in (True, False):
-            rows = [number for number in asked if (mine[number].narrow is not None) is is_narrow]
+        # Sorted before any is judged: by that a stream may become one of another line.
+        lines = {line: [number for number in asked if mine[number].line is line] for line in Line}
+        for line, rows in lines.items():
             if rows:
-                judged = self._judge([mine[number] for number in rows], levelled[rows], is_narrow=is_narrow)
-                for number, probability in zip(rows, judged, strict=True):
-                    told[number] = float(probability)
+                judged = self._judge([mine[number] for number in rows], levelled[rows], line)
+                for number, probability in zip(rows, judged.tolist(), strict=True):
+                    told[number] = probability
         return told
 
-    def _judge(self, states: list[StreamState], levelled: Floats, *, is_narrow: bool) -> Floats:
-        """The probabilities of these windows, shape ``(B,)``."""
+    def _judge(self, states: list[StreamState], levelled: Floats, line: Line) -> Floats:
+        """The probabilities of these windows, shape ``(B,)``; all of streams over such a line."""
         heard = np.concatenate([np.stack([state.context for state in states]), levelled], axis=1)
-        spectra = self._network.spectra(heard)
-        of_memories, memories = self._network.run(
-            spectra, np.stack([state.hidden for state in states], axis=1)
-        )
-        judged: Floats = np.asarray(of_memories.mean(axis=1), np.float32)
-        for number, state in enumerate(states):
-            state.hidden = memories[:, number].copy()
+        opinions, high = list[Floats](), np.zeros(len(states), bool)
+        if line is not Line.TELEPHONE:
+            spectra = self._network.spectra(heard)
+            memories = np.stack([state.wide for state in states], axis=1)
+            told, memories = self._network.run(spectra, memories)
+            opinions.append(told)
+            for number, state in enumerate(states):
+                state.wide = memories[:, number].copy()
+            if line is Line.UNKNOWN:
+                high = self._is_high(spectra)
+        if line is not Line.WIDE:
+            memories = np.stack([state.narrow for state in states], axis=1)
+            told, memories = self._narrow.run(self._narrow.spectra(heard[:, 1::2]), memories)
+            opinions.append(told)
+            for number, state in enumerate(states):
+                state.narrow = memories[:, number].copy()
+        if line is Line.TELEPHONE:
+            self._look_again(states, heard)
+        judged = np.asarray(np.concatenate(opinions, axis=1).mean(axis=1), np.float32)
+        for number, (state, probability) in enumerate(zip(states, judged.tolist(), strict=True)):
             state.context = levelled[number, -len(state.context) :].copy()
-        if is_narrow:
-            judged = np.asarray((judged + self._judge_narrow(states, heard, spectra)) / 2, np.float32)
-        for state, probability in zip(states, judged, strict=True):
+            if line is Line.UNKNOWN:
+                _hear_line(state, probability, is_high=bool(high[number]))
             state.quiet = state.quiet + 1 if probability < QUIET_PROBABILITY else 0
             state.calm = state.calm + 1 if probability < CALM_PROBABILITY else 0
             if state.quiet >= QUIET_WINDOWS:
                 state.quiet = 0
-                _empty(state)
+                state.empty()
         return judged
 
-    def _judge_narrow(self, states: list[StreamState], heard: Floats, spectra: Floats) -> Floats:
-        """What the other network says, shape ``(B,)``; and see who needs none of it any more."""
-        memories = np.stack([state.narrow for state in states if state.narrow is not None], axis=1)
-        other, memories = self._narrow.run(self._narrow.spectra(heard[:, 1::2]), memories)
-        # Of the spectra those of the window alone: before it may be a hole, behind it is a mirror.
-        high = np.square(spectra[:, 1:3, self._high :]).sum(axis=2).mean(axis=1)
+    def _look_again(self, states: list[StreamState], heard: Floats) -> None:
+        """Whether there is something high where there was none."""
+        due = list[int]()
         for number, state in enumerate(states):
-            is_high = high[number] * self._network.full_scale > HIGH_POWER
-            state.high = state.high + 1 if is_high else 0
-            if state.high < HIGH_WINDOWS:
-                state.narrow = memories[:, number].copy()
-            else:
-                state.widen()
-        return other[:, 0]
+            state.unseen = (state.unseen + 1) % DOUBT_WINDOWS
+            if not state.unseen:
+                due.append(number)
+        if due:
+            for number, is_high in zip(due, self._is_high(self._network.spectra(heard[due])), strict=True):
+                if is_high:
+                    states[number].doubt()
+
+    def _is_high(self, spectra: Floats) -> npt.NDArray[np.bool_]:
+        """Of which windows something is above :data:`HIGH_HZ`, shape ``(B,)``."""
+        # Of the spectra those of the window alone: before it may be a hole, behind it is a mirror.
+        power = np.square(spectra[:, 1:3, self._high :]).sum(axis=2).mean(axis=1)
+        return np.asarray(power * self._network.full_scale > HIGH_POWER)
+
+
+def _hear_line(state: StreamState, probability: float, *, is_high: bool) -> None:
+    """What a window tells of the line of its stream."""
+    if not is_high:
+        state.high = 0
+        state.low += probability >= SPEECH_PROBABILITY
+        return
+    state.high, state.low = state.high + 1, 0
+    if state.high >= HIGH_WINDOWS:
+        state.widen()
 
 
 def _may_be_speech(state: StreamState, rms: float) -> bool:
     """Whether a window is worth the network's time."""
     state.floor = max(LOWEST_FLOOR, min(rms, state.floor * FLOOR_RISES))
     return state.calm < CALM_WINDOWS or rms > FAINT or rms > NEAR * state.floor
-
-
-def _empty(state: StreamState) -> None:
-    """Let it forget what its older memory holds."""
-    if state.narrow is None:
-        state.hidden[:, state.oldest] = 0
-    else:
-        (state.hidden, state.narrow)[state.oldest][:] = 0
-    state.oldest = (state.oldest + 1) % MEMORIES
 
 
 def model_path() -> Path:

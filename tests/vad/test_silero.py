@@ -11,7 +11,7 @@ import pytest
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 from rtc_stt.bench.clips import load
 from rtc_stt.vad.detector import DetectorState
-from rtc_stt.vad.silero import CALM_WINDOWS, SileroDetector
+from rtc_stt.vad.silero import CALM_WINDOWS, Line, SileroDetector
 from tools.live_line.speak import surroundings
 from tools.telephony.line import heard_over
 
@@ -167,9 +167,34 @@ def test_a_telephone_line_is_known_by_what_it_lacks(detector):
     heard = heard_over(clip.audio())
     hole = np.concatenate([heard, np.zeros(3 * WINDOW + 77, np.float32), heard])  # a click at each edge
     told = hear(detector, hole, line)
-    assert wide.narrow is None
-    assert line.narrow is not None
+    assert wide.line is Line.WIDE
+    assert line.line is not Line.WIDE
     assert max(told) > 0.9
+
+
+def test_after_some_speech_a_telephone_line_is_asked_of_one_network_alone(detector):
+    clips = load("clean", limit=4)
+    pause = np.zeros(SAMPLE_RATE, np.float32)
+    speech = np.concatenate([part for clip in clips for part in (clip.audio(), pause)])
+    state = detector.new_state()
+    hear(detector, heard_over(speech), state)
+    assert state.line is Line.TELEPHONE
+    assert (state.wide.shape, state.narrow.shape) == ((2, 0, 128), (2, 2, 128))
+    told = hear(detector, heard_over(clips[0].audio()), state)
+    begins = next(i for i, p in enumerate(told) if p >= 0.5) * 32
+    assert begins - clips[0].speech_start_ms < 400, "later than the pre-roll"
+
+
+def test_a_call_that_is_handed_to_somebody_without_a_telephone_is_heard_as_such(detector):
+    clips = load("clean", limit=4)
+    speech = np.concatenate([clip.audio() for clip in clips])
+    state = detector.new_state()
+    hear(detector, np.concatenate([heard_over(speech), np.zeros(SAMPLE_RATE, np.float32)]), state)
+    assert state.line is Line.TELEPHONE
+    told = hear(detector, speech, state)
+    assert state.line is Line.WIDE
+    assert (state.wide.shape, state.narrow.shape) == ((2, 2, 128), (2, 0, 128))
+    assert np.mean(np.array(told) > 0.5) > 0.4
 
 
 def test_lines_and_others_share_a_call(detector):

@@ -1,7 +1,8 @@
 """When the machine itself stood still: virtual ones are put aside by their host for tens of milliseconds.
 
-A process of the highest priority that is allowed asks to be woken every few milliseconds, on a core of the
-server's. When even that one is late, no loop on that core could have been in time.
+A process of the highest priority that is allowed, a real-time one if it may, asks to be woken every few
+milliseconds, on a core of the server's. When even that one is late, no loop on that core could have been in
+time.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ class Stalls:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def over(self, bound_s: float, since: float) -> int:
-        """How many stalls of at least so long ended after ``since`` (monotonic)."""
+    def spans(self) -> list[tuple[float, float]]:
+        """Begin and end of each, monotonic seconds."""
         with open(self._path, encoding="ascii") as file:
             noted = [line.split() for line in file if line.endswith("\n")]
-        return sum(float(end) > since and float(late) >= bound_s for end, late in noted)
+        return [(float(end) - float(late), float(end)) for end, late in noted]
+
+    def over(self, bound_s: float, since: float) -> int:
+        """How many stalls of at least so long ended after ``since`` (monotonic)."""
+        return sum(end > since and end - begin >= bound_s for begin, end in self.spans())
 
 
 @contextlib.contextmanager
@@ -51,6 +56,7 @@ def _watch(core: int) -> None:
     os.sched_setaffinity(0, {core})
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -20)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     due = time.monotonic() + INTERVAL_S
     while True:
         time.sleep(max(0.0, due - time.monotonic()))

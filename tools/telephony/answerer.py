@@ -1,14 +1,13 @@
 """The command line as it is, in a process that notes how long each packet of RTP was on its way to a session.
 
 From when it left its sender (see :mod:`.caller`) to when it was decoded and handed on, or laid aside for one
-before it. SIGUSR1 writes the delays so far, in ms and sorted, into a file, and forgets them.
+before it. SIGUSR1 writes the delays so far into a file, and forgets them.
 
 ``python -m tools.telephony.answerer FILE demo --port 0``
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -20,7 +19,8 @@ from unittest.mock import patch
 
 from tools.telephony.caller import left_at
 
-DELAYS = array("f")
+DELAYS = array("d")
+"""By turns: when a packet was there, and how long it had been on its way, in seconds."""
 
 
 def note_delays(path: Path) -> None:
@@ -32,15 +32,16 @@ def note_delays(path: Path) -> None:
     def noted(self: MediaStream, data: bytes, source: tuple[str, int], now: float) -> None:
         receive(self, data, source, now)
         if (left := left_at(data)) is not None:
-            DELAYS.append((time.monotonic() - left) * 1000)
+            there = time.monotonic()
+            DELAYS.append(there)
+            DELAYS.append(there - left)
 
     patch.object(MediaStream, "_receive_rtp", noted).start()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
-        told = sorted(DELAYS)
-        del DELAYS[:]
         draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(told), encoding="ascii")
+        draft.write_bytes(DELAYS.tobytes())
+        del DELAYS[:]
         draft.rename(path)
 
     signal.signal(signal.SIGUSR1, tell)

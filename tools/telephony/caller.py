@@ -25,6 +25,8 @@ EXTENSION = 0x7173
 """The profile of our extension: two words of 32 bits, a float of seconds."""
 
 _HEAD = struct.Struct("!BBHIIHHd")
+_OURS = struct.pack("!HH", EXTENSION, 2)
+_LEFT = struct.Struct("!d")
 
 ANSWER_S = 5.0
 RETRANSMIT_S = 0.5
@@ -194,10 +196,10 @@ class Caller:
 
 def left_at(packet: bytes) -> float | None:
     """When a packet left, on this machine's monotonic clock; None where it does not say."""
-    if len(packet) < _HEAD.size or not packet[0] & 0x10:
+    if len(packet) < _HEAD.size or packet[12:16] != _OURS or not packet[0] & 0x10:
         return None
-    *_, profile, words, at = _HEAD.unpack_from(packet)
-    return float(at) if (profile, words) == (EXTENSION, 2) else None
+    at: float = _LEFT.unpack_from(packet, 16)[0]
+    return at
 
 
 def _bound(server: tuple[str, int] = ("127.0.0.1", 0)) -> socket.socket:
