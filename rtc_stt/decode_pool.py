@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,9 +16,10 @@ from typing import Any
 from rtc_stt.config import Fallback
 from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
 from rtc_stt.decode_queue import DecodeQueue, Ticket
+from rtc_stt.dispatch import OBSERVE_S, Gauge, batch_size
 from rtc_stt.errors import trace
 from rtc_stt.failover_lane import FailoverLane
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Effort, Ladder, Pressure, Step, effort_at
 from rtc_stt.places import make_places
@@ -27,9 +27,6 @@ from rtc_stt.places import make_places
 __all__ = ["Answer", "DecodePool", "Engine"]
 
 log = logging.getLogger(__name__)
-
-OBSERVE_S = 0.125
-"""Between two looks at the load: some for each time that the ladder waits."""
 
 CLOSE_TIMEOUT_S = 5.0
 """For running decodes to end. The longest takes less, and one that hangs never ends."""
@@ -93,7 +90,7 @@ class DecodePool:
         self._drop_listeners: dict[str, Callable[[DecodeRequest], None]] = {}
         self._watchers: list[Callable[[], None]] = []
         self._watch: asyncio.TimerHandle | None = None
-        self._longest_wait = {Urgency.FINAL: 0.0, Urgency.PARTIAL: 0.0}  # of what began since the last look
+        self._gauge = Gauge()
         self._is_dispatching = False  # in the loop's next turn
         self._closed = False
         for tier in self._lanes:
@@ -255,19 +252,12 @@ class DecodePool:
         return self._queue.pop(lane.tier, self._share(lane), recordings=recordings)
 
     def _share(self, lane: DecodeLane) -> int:
-        """How many a free slot takes: side by side they are done sooner than all in one."""
-        return (
-            min(self._max_batch, math.ceil(self._queue.ready(lane.tier) / lane.free)) if lane.can_batch else 1
-        )
+        return batch_size(self._queue.ready(lane.tier), lane.free, self._max_batch) if lane.can_batch else 1
 
     def _start(self, lane: DecodeLane, batch: list[Ticket]) -> None:
         now = self._clock()
         for ticket in batch:
-            queued_s = max(0.0, now - ticket.since)
-            self._instrument.decode_started(ticket.request, queued_s)
-            if lane.tier is Tier.FAST and ticket.request.urgency is not Urgency.RECORDING:
-                kind = _kind(ticket.request)
-                self._longest_wait[kind] = max(self._longest_wait[kind], queued_s)
+            self._instrument.decode_started(ticket.request, self._gauge.begin(ticket, now))
         self._instrument.batch_started(lane.tier, len(batch))
         lane.start(batch)
 
@@ -363,18 +353,7 @@ class DecodePool:
 
     def _look(self, now: float) -> Pressure:
         """How the fast tier has fared since the last look."""
-        finals = self._queue.oldest(Tier.FAST, Urgency.FINAL, Urgency.EAGER)
-        partials = self._queue.oldest(Tier.FAST, Urgency.PARTIAL)
-        pressure = Pressure(
-            utilisation=self._fast_lane.utilisation(now),
-            final_wait_s=max(self._longest_wait[Urgency.FINAL], 0.0 if finals is None else now - finals),
-            partial_wait_s=max(
-                self._longest_wait[Urgency.PARTIAL], 0.0 if partials is None else now - partials
-            ),
-            fill=self._queue.fill,
-        )
-        self._longest_wait = dict.fromkeys(self._longest_wait, 0.0)
-        return pressure
+        return self._gauge.look(now, self._queue, self._fast_lane.utilisation(now))
 
     def _receive_health(self, lane: DecodeLane) -> None:
         self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
@@ -384,7 +363,3 @@ class DecodePool:
     def _tell_load(self) -> None:
         for tier, lane in self._lanes.items():
             self._instrument.queue_changed(tier, self._queue.waiting(tier), lane.running)
-
-
-def _kind(request: DecodeRequest) -> Urgency:
-    return Urgency.PARTIAL if request.urgency is Urgency.PARTIAL else Urgency.FINAL

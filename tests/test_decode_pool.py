@@ -461,7 +461,7 @@ async def test_without_a_ladder_nothing_is_left_out(benches):
     bench = benches(adaptive=False)
     assert bench.pool.step is Step.NORMAL
     bench.submit(request("a"), request("b"))
-    bench.pool._longest_wait[Urgency.FINAL] = 9.0
+    bench.pool._gauge._longest[Urgency.FINAL] = 9.0
     for _ in range(20):
         bench.pool._climb(bench.pool._clock())
     assert bench.pool.accepts_sessions
@@ -684,7 +684,7 @@ async def test_watchers_are_called_at_each_change_of_step_and_health(benches):
     seen: list[tuple[Step, bool]] = []
     bench.pool.watch(lambda: seen.append((bench.pool.step, bench.pool.is_ready)))
     for now in (10.0, 10.2, 10.4, 10.6):
-        bench.pool._longest_wait[Urgency.FINAL] = 9.0
+        bench.pool._gauge._longest[Urgency.FINAL] = 9.0
         bench.pool._climb(now)
     assert seen == [(Step.SLOW_PARTIALS, True)]
     bench.pool._lanes[Tier.FAST]._break()

@@ -1,156 +1,66 @@
-"""Queue and ladder together, on a machine of our own: what becomes of speakers when they are far too many."""
+"""Queue and ladder together, on a machine that is simulated: what becomes of speakers who are too many."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import math
-from collections.abc import Callable
-
-import numpy as np
 import pytest
 
-from rtc_stt.audio import SAMPLE_RATE
-from rtc_stt.decode_queue import DecodeQueue, Ticket
-from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
-from rtc_stt.load import Ladder, Pressure, Step, effort_at
-from tests.harness import request
+from rtc_stt.hypothesis import Tier
+from rtc_stt.load import Step
+from rtc_stt.simulation import Manner, Node, Setting
+from rtc_stt.simulation.service_times import MachineTimes, ServiceTimes
+from rtc_stt.simulation.timeline import Timeline
 
-SLOTS, MAX_BATCH, LIMIT = 2, 8, 200
-TICK = 0.125
-SPEECH_S, PAUSE_S, INTERVAL_S = 3.0, 1.5, 0.25
-AUDIO = np.zeros(round(SPEECH_S * SAMPLE_RATE), np.float32)
+LIMIT = 200
 
 
-def cost_s(batch: list[Ticket]) -> float:
-    """As a small model on a core: the encoder by audio, the decoder nearly once a batch."""
-    longest = max(len(t.request.audio) for t in batch) / SAMPLE_RATE
-    return 0.02 * longest * len(batch) + 0.03 * longest * (1 + 0.1 * len(batch))
+def machine() -> MachineTimes:
+    """As a small model on two cores: the encoder by audio, the decoder nearly once a batch."""
+    lengths = (0.5, 1.0, 2.0, 4.0)
+    rows = [tuple(0.02 * s * n + 0.03 * s * (1 + 0.1 * n) for s in lengths) for n in (1, 8)]
+    return MachineTimes("made up", 2, {Tier.FAST: ServiceTimes((1, 8), lengths, tuple(rows))})
 
 
 class Town:
-    """Speakers, the queue, the threads and the ladder on one clock that only events move."""
+    """A machine and those who speak into it, three seconds at a time."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.queue = DecodeQueue(max_batch=MAX_BATCH, limit=LIMIT)
-        self.ladder = Ladder()
-        self.free = SLOTS
-        self.finals: dict[tuple[str, int], float] = {}  # when each was asked for
-        self.final_waits: list[float] = []
-        self.partials = {"done": 0, "shed": 0}
-        self.steps: list[tuple[float, Step]] = []
+    def __init__(self, speakers: int) -> None:
+        manner = Manner(turn_s=(3.0,), silence_s=(1.5,), doubted=0.0)
+        self.time = Timeline()
+        self.node = Node(self.time, Setting(times=machine(), manner=manner, queue_limit=LIMIT))
+        for _ in range(speakers):
+            self.node.add_speaker()
         self.most_waiting = 0
-        self.leaving_at = math.inf
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = itertools.count()
-        self._busy_s = self._longest_final = self._longest_partial = 0.0
-        self._after(TICK, self._look)
 
-    def _after(self, seconds: float, call: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (self.now + seconds, next(self._count), call))
+    def run(self, until: int) -> None:
+        for tenth in range(round(self.time.now * 10) + 1, until * 10 + 1):
+            self.time.run(tenth / 10)
+            self.most_waiting = max(self.most_waiting, self.node.waiting)
 
-    def run(self, until: float) -> None:
-        while self._events[0][0] <= until:
-            self.now, _, call = heapq.heappop(self._events)
-            call()
-        self.now = until
-
-    def add_speakers(self, count: int) -> None:
-        for number in range(count):
-            self._after(number * 4.5 / count, lambda name=f"s{number}": self._begin(name, 1))
-
-    def _begin(self, name: str, utterance: int) -> None:
-        if self.now < self.leaving_at:
-            self._after(INTERVAL_S, lambda: self._speak(name, utterance, 1, self.now))
-
-    def _speak(self, name: str, utterance: int, revision: int, asked_at: float) -> None:
-        heard_s = revision * INTERVAL_S
-        if heard_s < SPEECH_S:
-            stretch = effort_at(self.ladder.step).partial_stretch
-            if revision % stretch == 0:
-                audio = AUDIO[: round(heard_s * SAMPLE_RATE)]
-                self._push(request(name, utterance, revision, urgency=Urgency.PARTIAL, audio=audio))
-            self._after(INTERVAL_S, lambda: self._speak(name, utterance, revision + 1, asked_at))
-            return
-        self.finals[name, utterance] = self.now
-        self._push(request(name, utterance, revision, urgency=Urgency.FINAL, audio=AUDIO))
-        self._after(PAUSE_S, lambda: self._begin(name, utterance + 1))
-
-    def _push(self, asked: DecodeRequest) -> None:
-        pushed = self.queue.push(asked, self.now)
-        self.partials["shed"] += len(pushed.shed)
-        assert not any(r.urgency is Urgency.FINAL for r in (*pushed.stale, *pushed.shed))
-        self.most_waiting = max(self.most_waiting, self.queue.waiting(Tier.FAST))
-        self._dispatch()
-
-    def _dispatch(self) -> None:
-        while self.free:
-            batch = self.queue.pop(Tier.FAST, math.ceil(self.queue.ready(Tier.FAST) / self.free))
-            if not batch:
-                return
-            self.free -= 1
-            for ticket in batch:
-                wait = self.now - ticket.since
-                if ticket.request.urgency is Urgency.FINAL:
-                    self._longest_final = max(self._longest_final, wait)
-                else:
-                    self._longest_partial = max(self._longest_partial, wait)
-            seconds = cost_s(batch)
-            self._busy_s += seconds  # near enough
-            self._after(seconds, lambda batch=batch: self._finish(batch))
-
-    def _finish(self, batch: list[Ticket]) -> None:
-        self.free += 1
-        for ticket in batch:
-            self.queue.done(ticket.request)
-            if ticket.request.urgency is Urgency.FINAL:
-                name = ticket.request.stream_id, ticket.request.utterance_id
-                self.final_waits.append(self.now - self.finals.pop(name))
-            else:
-                self.partials["done"] += 1
-        self._dispatch()
-
-    def _look(self) -> None:
-        waits = [
-            max(longest, 0.0 if since is None else self.now - since)
-            for longest, since in (
-                (self._longest_final, self.queue.oldest(Tier.FAST, Urgency.FINAL, Urgency.EAGER)),
-                (self._longest_partial, self.queue.oldest(Tier.FAST, Urgency.PARTIAL)),
-            )
-        ]
-        utilisation = min(1.0, self._busy_s / (SLOTS * TICK))
-        self._busy_s = self._longest_final = self._longest_partial = 0.0
-        before = self.ladder.step
-        step = self.ladder.observe(self.now, Pressure(utilisation, *waits, self.queue.fill))
-        self.queue.few_partials = step >= Step.FEW_PARTIALS
-        if step is not before:
-            self.steps.append((self.now, step))
-        self._after(TICK, self._look)
+    @property
+    def finals_p95_s(self) -> float:
+        waits = sorted(self.node.waits.final_decodes)
+        return waits[int(0.95 * len(waits))]
 
 
 def test_few_speakers_get_all_they_ask_for():
-    town = Town()
-    town.add_speakers(6)
+    town = Town(4)
     town.run(60)
-    assert town.steps == []
-    assert town.partials["shed"] == 0
-    assert sorted(town.final_waits)[int(0.95 * len(town.final_waits))] < 0.5
+    assert set(town.node.steps) == {Step.NORMAL}
+    assert town.finals_p95_s < 0.5
+    # Four in a second of speech, but for the first and the last bits of a turn.
+    assert len(town.node.waits.partials) > 3 * 4 * 60 * 3.0 / 4.5
 
 
-@pytest.mark.parametrize("speakers", [24, 48, 96])
+@pytest.mark.parametrize("speakers", [24, 48, 72])
 def test_far_too_many_speakers_all_get_their_finals_and_peace_returns(speakers):
-    town = Town()
-    town.add_speakers(speakers)
+    town = Town(speakers)
     town.run(60)
-    assert len(town.final_waits) > speakers * 9, "nobody is left behind"
-    p95 = sorted(town.final_waits)[int(0.95 * len(town.final_waits))]
-    assert p95 < 1.0
-    assert town.steps, "something was left out"
-    assert town.partials["done"] > 0
+    assert len(town.node.waits.finals) > speakers * 9, "nobody is left behind"
+    assert town.finals_p95_s < 1.5
+    assert max(town.node.steps) > Step.NORMAL, "something was left out"
+    assert town.node.waits.partials
     assert town.most_waiting <= LIMIT
-    town.leaving_at = town.now
-    town.run(75)
-    assert town.finals == {}, "every final came"
-    assert town.ladder.step is Step.NORMAL
-    assert town.steps[-1][0] < 60 + PAUSE_S + SPEECH_S + 10
+    town.node.leave()
+    town.run(80)
+    assert town.node.waits_for == 0, "every final came"
+    assert town.node.step is Step.NORMAL

@@ -15,11 +15,11 @@ from typing import Any
 from rtc_stt.bench.limits import Figures, Limits, exceeded
 from rtc_stt.bench.live import Spoken, speak_for
 from rtc_stt.bench.result import percentiles
-from rtc_stt.bench.search import Trial, Verdict, found, next_sessions
 from rtc_stt.bench.voice import latencies
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step
+from rtc_stt.search import Trial, Verdict, found, next_sessions
 from rtc_stt.session import Speech
 
 __all__ = ["PROBES", "Search", "Watch", "in_bounds", "is_calm", "until_calm"]

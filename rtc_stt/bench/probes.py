@@ -11,12 +11,12 @@ from rtc_stt.bench.limits import Figures, Limits, backlog, exceeded
 from rtc_stt.bench.pacing import FRAME, MAX_SEND_LAG_MS
 from rtc_stt.bench.plot import Chart, Line, write
 from rtc_stt.bench.result import percentiles
-from rtc_stt.bench.search import Trial, Verdict, found
 from rtc_stt.bench.turns.measure import measure
 from rtc_stt.bench.turns.observation import Observation
 from rtc_stt.bench.turns.rows import TurnRow
 from rtc_stt.bench.turns.summary import summarise
 from rtc_stt.bench.turns.told import Dropped
+from rtc_stt.search import Trial, Verdict, found
 
 __all__ = ["Held", "Look", "Probe", "Ramp", "answer", "figures", "picture"]
 

@@ -1,6 +1,6 @@
 """How many sessions does a server carry within limits? Speakers are added until they are not kept.
 
-What is tried next is decided in :mod:`rtc_stt.bench.search`, what a try came to in
+What is tried next is decided in :mod:`rtc_stt.search`, what a try came to in
 :mod:`rtc_stt.bench.probes`; here they speak.
 """
 
@@ -17,7 +17,6 @@ from rtc_stt.bench.limits import Limits
 from rtc_stt.bench.meter import Meter
 from rtc_stt.bench.probes import Look, Probe, Ramp, answer, figures
 from rtc_stt.bench.result import provenance
-from rtc_stt.bench.search import next_sessions
 from rtc_stt.bench.turns import manifest
 from rtc_stt.bench.turns.conditions import CLEAN, Sound, apply
 from rtc_stt.bench.turns.observation import Observation
@@ -26,6 +25,7 @@ from rtc_stt.bench.turns.settling import PATIENCE_S, SETTLE_S
 from rtc_stt.bench.turns.speaking import Manner, Speaker
 from rtc_stt.bench.turns.target import Target
 from rtc_stt.errors import TargetFailed
+from rtc_stt.search import next_sessions
 
 __all__ = ["FORM", "Plan", "run"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.bench.search import NEAR, TRIES, Found, Trial, Verdict, found, next_sessions
+from rtc_stt.search import NEAR, TRIES, Found, Trial, Verdict, found, next_sessions
 
 C, T, V = Verdict.CARRIED, Verdict.TOO_MANY, Verdict.VOID
 
