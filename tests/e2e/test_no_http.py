@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-
 pytestmark = pytest.mark.e2e
 
 SECRET = b"a-secret-of-tests"
