@@ -40,7 +40,6 @@ async def test_what_is_no_http_is_refused_in_the_form_of_the_contract(service, w
     assert answer.status == 400
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Connection"] == "close"
     error = answer.json["error"]
     assert set(error) == {"type", "message", "request_id"}
     assert (error["type"], answer.headers["X-Error-Type"]) == ("bad_request", "bad_request")
