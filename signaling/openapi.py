@@ -89,6 +89,13 @@ LIMIT = {
     "description": "How many are told of.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 }
+MODEL = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "An `id` of the list.",
+    "schema": {"type": "string", "pattern": "^[^/]+$"},
+}
 LAST_SEQ = {
     "name": "last_seq",
     "in": "query",
@@ -309,6 +316,12 @@ def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
             parameters=LIVE_PARAMETERS,
         ),
         **_calls(json_of),
+        ("GET", "/v1/models"): _operation(
+            "Models, as OpenAI lists them", json_of["OpenAIModels"], error="OpenAIError"
+        ),
+        ("GET", "/v1/models/{model}"): _operation(
+            "One of them", json_of["OpenAIModel"], 404, error="OpenAIError", parameters=[MODEL]
+        ),
         ("GET", "/v1/health"): _operation("Alive?", json_of["Health"], key=False),
         ("GET", "/v1/ready"): _operation("Ready for more?", json_of["Ready"], 503, key=False),
         ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),

@@ -144,10 +144,6 @@ class Leg:
 
     # ── What its owner does (see line.Carrier) ───────────────────────────────────────────
 
-    def take_over(self, last_seq: int) -> None:
-        """See :class:`~signaling.line.Carrier`: nobody is told the token with which this could be asked."""
-        raise NotImplementedError
-
     def send(self, event: Event) -> None:
         """See :class:`~signaling.line.Carrier`."""
         self._call.tell_of_leg(self, event)
