@@ -6,10 +6,11 @@ decoded is speech: how much a decoder has to say is a good part of what it takes
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles
 from typing import Any
 
@@ -19,7 +20,7 @@ from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.decode_pool import Engine
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 
-__all__ = ["BATCHES", "LENGTHS_S", "measure", "steps"]
+__all__ = ["BATCHES", "LENGTHS_S", "as_text", "measure", "steps"]
 
 BATCHES = (1, 2, 4, 8)
 LENGTHS_S = (0.6, 1.0, 2.0, 4.0, 8.0)
@@ -32,6 +33,11 @@ QUANTILES = 20
 def steps(tiers: int) -> int:
     """How often ``tick`` is called."""
     return tiers * len(BATCHES) * len(LENGTHS_S)
+
+
+def as_text(told: Mapping[str, Any]) -> str:
+    """As a file."""
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
 def measure(
@@ -58,7 +64,7 @@ def _table(
         for length_s in LENGTHS_S:
             taken = _calls(engine, tier, concurrency, speech, batch, length_s)
             typical = median(taken)
-            row.append(round(typical, 5))
+            row.append(max(1e-5, round(typical, 5)))
             ratios += [one / typical for one in taken]
             tick()
         rows.append(row)

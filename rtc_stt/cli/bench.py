@@ -18,6 +18,7 @@ from rtc_stt.cli import (
     bench_compare,
     bench_load,
     bench_requests,
+    bench_times,
     bench_turns,
     bench_wer,
     common,
@@ -37,7 +38,7 @@ def add_parser(commands: Any) -> None:
         example="rtc-stt bench decode --only cost,live --out result.json",
     )
     parts = bench.add_subparsers(
-        required=True, metavar="turns|compare|page|wer|load|requests|check|decode|models"
+        required=True, metavar="turns|compare|page|wer|load|requests|times|check|decode|models"
     )
     decode = common.add_parser(
         parts,
@@ -64,6 +65,7 @@ def add_parser(commands: Any) -> None:
     bench_load.add_parser(parts, demo_speech)
     bench_check.add_parser(parts, demo_speech)
     bench_requests.add_parser(parts)
+    bench_times.add_parser(parts)
     models = common.add_parser(
         parts,
         "models",

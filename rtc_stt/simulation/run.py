@@ -10,7 +10,7 @@ from rtc_stt.simulation.node import Node, Setting
 from rtc_stt.simulation.speaker import Waits
 from rtc_stt.simulation.timeline import Timeline
 
-__all__ = ["Figures", "simulate"]
+__all__ = ["Figures", "simulate", "speak"]
 
 WARM_UP_S = 10.0
 """Does not count: at first nobody waits."""
@@ -38,6 +38,12 @@ class Figures:
 
 def simulate(setting: Setting, sessions: int, *, seconds: float = 120.0, seed: int = 0) -> Figures:
     """Let so many speak for so long, and some seconds before that."""
+    node = speak(setting, sessions, seconds, seed)
+    return _figures(node, node.waits, sessions, seconds)
+
+
+def speak(setting: Setting, sessions: int, seconds: float, seed: int) -> Node:
+    """The same; gives the node, with all that it has noted in these seconds."""
     timeline = Timeline()
     node = Node(timeline, setting, seed)
     for _ in range(sessions):
@@ -47,7 +53,7 @@ def simulate(setting: Setting, sessions: int, *, seconds: float = 120.0, seed: i
     node.utilisations.clear()
     node.steps.clear()
     timeline.run(WARM_UP_S + seconds)
-    return _figures(node, node.waits, sessions, seconds)
+    return node
 
 
 def _figures(node: Node, waits: Waits, sessions: int, seconds: float) -> Figures:

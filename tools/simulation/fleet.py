@@ -1,0 +1,99 @@
+"""p95 against load, up to as many sessions as no machine here could carry: every node is simulated by itself.
+
+Sessions are dealt out evenly; who speaks when is chance, and so is which node has a bad minute. The figure
+of a fleet is that of all its finals and partials together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from rtc_stt.bench.plot import Chart, Line, write
+from rtc_stt.percentiles import nearest_rank
+from rtc_stt.simulation import Manner, Setting, read_times
+from rtc_stt.simulation.run import speak
+
+__all__ = ["HELP", "add_arguments", "measure"]
+
+HELP = "p95 against load for fleets of up to 100,000 sessions"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--times", type=Path, required=True, help="of one node, from rtc-stt bench times")
+    parser.add_argument("--per-node", type=int, default=50, help="sessions of each node (default: 50)")
+    parser.add_argument(
+        "--sessions", default="100,1000,10000,100000", help="of the fleets (default: 100,1000,10000,100000)"
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="that count (default: 60)")
+    parser.add_argument("--talk", type=float, default=0.4, help="share of time with speech (default: 0.4)")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw it here")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """See the top of this file."""
+    setting = Setting(
+        times=read_times(options.times.read_text(encoding="utf-8")), manner=Manner().talking(options.talk)
+    )
+    rows = []
+    with ProcessPoolExecutor() as pool:
+        for sessions in map(int, options.sessions.split(",")):
+            begun = time.perf_counter()
+            nodes = -(-sessions // options.per_node)
+            tasks = [
+                pool.submit(
+                    _node, setting, sessions * (n + 1) // nodes - sessions * n // nodes, n, options.seconds
+                )
+                for n in range(nodes)
+            ]
+            rows.append(_row(sessions, nodes, [task.result() for task in tasks], time.perf_counter() - begun))
+    if options.plot:
+        options.plot.write_text(_picture(rows), encoding="utf-8")
+    return {"per_node": options.per_node, "talk": options.talk, "seconds": options.seconds, "fleets": rows}
+
+
+def _node(setting: Setting, sessions: int, seed: int, seconds: float) -> dict[str, list[float]]:
+    node = speak(setting, sessions, seconds, seed)
+    return {
+        "finals": node.waits.finals,
+        "decodes": node.waits.final_decodes,
+        "partials": node.waits.partials,
+        "busy": [sum(node.utilisations) / len(node.utilisations)],
+        "highest": [float(max(node.steps))],
+    }
+
+
+def _row(sessions: int, nodes: int, told: list[dict[str, list[float]]], took_s: float) -> dict[str, Any]:
+    def p95_ms(name: str) -> float:
+        values = sorted(value for one in told for value in one[name])
+        return round(1000 * nearest_rank(values, 95), 1) if values else 0.0
+
+    busy = [one["busy"][0] for one in told]
+    return {
+        "sessions": sessions,
+        "nodes": nodes,
+        "finals": sum(len(one["finals"]) for one in told),
+        "final_p95_ms": p95_ms("finals"),
+        "final_decode_p95_ms": p95_ms("decodes"),
+        "partial_p95_ms": p95_ms("partials"),
+        "busy_mean": round(sum(busy) / nodes, 3),
+        "busy_most": round(max(busy), 3),
+        "nodes_that_left_something_out": sum(one["highest"][0] > 0 for one in told),
+        "took_s": round(took_s, 1),
+    }
+
+
+def _picture(rows: list[dict[str, Any]]) -> str:
+    def line(name: str) -> list[Line]:
+        return [Line("p95", [(row["sessions"], row[name]) for row in rows])]
+
+    return write(
+        [
+            Chart("A final's decode", "sessions", "ms", line("final_decode_p95_ms")),
+            Chart("A partial", "sessions", "ms", line("partial_p95_ms")),
+        ]
+    )
