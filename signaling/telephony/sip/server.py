@@ -39,7 +39,8 @@ from signaling.telephony.hub import CallHub
 from signaling.telephony.settings import Sip
 from signaling.telephony.sip.connections import SipConnections
 from signaling.telephony.sip.rtp_ports import RtpPorts
-from signaling.telephony.sip.sip_call import BY_INFO, Exchange, SipCall
+from signaling.telephony.sip.sip_call import Exchange, SipCall
+from signaling.telephony.sip.sip_line import BY_INFO
 from signaling.telephony.sip.user_agent import UserAgent
 from signaling.telephony.sip.vocabulary import (
     Confirmed,
