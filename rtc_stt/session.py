@@ -240,6 +240,17 @@ class Session:
         """Seconds of audio that wait for the detector; a file reader waits until there is little."""
         return self._inbox.backlog_s
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it ends, or has ended."""
+        return self._ending is not None
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it could end now and cut nothing in two: all audio is judged, no utterance is open or waits
+        for its final."""
+        return not self._inbox and self._judging is None and self._recognizer.is_idle
+
     # ── The connection ────────────────────────────────────────────────────────────
 
     @property
