@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aiohttp.web import RequestHandler
+
 from rtc_stt.instrument import Instrument
 from signaling.forwarding import Network, is_loopback, is_one_of
 
@@ -63,7 +65,14 @@ class Connections:
     def heard(self, transport: asyncio.BaseTransport | None) -> None:
         """A request has come in on a connection, as a whole head."""
         if transport is not None and (connection := self._open.get(transport)):
-            connection.stop_timer()
+            connection.note_head()
+
+    def close_idle(self) -> None:
+        """Close those that wait for a further request, and the others after the one that they are about. Who
+        has only just connected may still say what for.
+        """
+        for connection in list(self._open.values()):
+            connection.close_idle()
 
     def _admit(self, transport: asyncio.Transport, connection: _Connection) -> bool:
         address = _address(transport)
@@ -93,6 +102,7 @@ class _Connection(asyncio.Protocol):
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._is_heard = False  # a whole head has come
         self._sending: asyncio.TimerHandle | None = None  # while there is much to be read
         self._unsent = 0
 
@@ -138,8 +148,18 @@ class _Connection(asyncio.Protocol):
             self._owner._part(self._transport)
             self._inner.connection_lost(error)
 
-    def stop_timer(self) -> None:
+    def note_head(self) -> None:
         """A request has come."""
+        self._is_heard = True
+        self.stop_timer()
+
+    def close_idle(self) -> None:
+        """See :meth:`Connections.close_idle`."""
+        if self._is_heard and isinstance(self._inner, RequestHandler):
+            self._inner.close()
+
+    def stop_timer(self) -> None:
+        """The first request need not be waited for."""
         if self._timer:
             self._timer.cancel()
 
