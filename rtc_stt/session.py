@@ -246,10 +246,9 @@ class Session:
         return self._ending is not None
 
     @property
-    def is_between(self) -> bool:
-        """Whether it could end now and cut nothing in two: all audio is judged, no utterance is open or waits
-        for its final."""
-        return not self._inbox and self._judging is None and self._recognizer.is_idle
+    def is_silent(self) -> bool:
+        """Whether nobody speaks: to end now cuts no word in two."""
+        return self._recognizer.is_silent
 
     # ── The connection ────────────────────────────────────────────────────────────
 

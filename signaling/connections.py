@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiohttp.web import RequestHandler
-
 from rtc_stt.instrument import Instrument
 from signaling.forwarding import Network, is_loopback, is_one_of
 
@@ -45,8 +43,9 @@ class Connections:
     def __init__(self, proxies: Sequence[Network], instrument: Instrument) -> None:
         self._proxies = proxies
         self._instrument = instrument
-        self._open: dict[asyncio.BaseTransport, _Connection] = {}
+        self._open: dict[asyncio.Transport, _Connection] = {}
         self._by_address: Counter[str] = Counter()
+        self._closing = False
         self._more = 0  # than the constants say
 
     def make_room(self, requests: int) -> None:
@@ -64,15 +63,24 @@ class Connections:
 
     def heard(self, transport: asyncio.BaseTransport | None) -> None:
         """A request has come in on a connection, as a whole head."""
-        if transport is not None and (connection := self._open.get(transport)):
-            connection.note_head()
+        if isinstance(transport, asyncio.Transport) and (connection := self._open.get(transport)):
+            connection.stop_timer()
+            connection.is_idle = False
+
+    def answered(self, transport: asyncio.BaseTransport | None) -> bool:
+        """A request has its answer; whether its connection is to be closed behind that."""
+        if isinstance(transport, asyncio.Transport) and (connection := self._open.get(transport)):
+            connection.is_idle = True
+        return self._closing
 
     def close_idle(self) -> None:
-        """Close those that wait for a further request, and the others after the one that they are about. Who
-        has only just connected may still say what for.
+        """Close those that wait for a further request now, and the others behind the answer that they wait
+        for. Who has only just connected may still say what for.
         """
-        for connection in list(self._open.values()):
-            connection.close_idle()
+        self._closing = True
+        for transport, connection in list(self._open.items()):
+            if connection.is_idle:
+                transport.close()
 
     def _admit(self, transport: asyncio.Transport, connection: _Connection) -> bool:
         address = _address(transport)
@@ -102,7 +110,7 @@ class _Connection(asyncio.Protocol):
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._is_heard = False  # a whole head has come
+        self.is_idle = False  # between two requests
         self._sending: asyncio.TimerHandle | None = None  # while there is much to be read
         self._unsent = 0
 
@@ -148,18 +156,8 @@ class _Connection(asyncio.Protocol):
             self._owner._part(self._transport)
             self._inner.connection_lost(error)
 
-    def note_head(self) -> None:
-        """A request has come."""
-        self._is_heard = True
-        self.stop_timer()
-
-    def close_idle(self) -> None:
-        """See :meth:`Connections.close_idle`."""
-        if self._is_heard and isinstance(self._inner, RequestHandler):
-            self._inner.close()
-
     def stop_timer(self) -> None:
-        """The first request need not be waited for."""
+        """A request has come."""
         if self._timer:
             self._timer.cancel()
 

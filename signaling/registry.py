@@ -323,7 +323,7 @@ class Registry:
         self.draining = True
         lines = list(self._lines.values())
         deadline = time.monotonic() + seconds
-        await self._finish_between(lines, seconds * SPEAKING_SHARE)
+        await self._finish_in_silence(lines, seconds * SPEAKING_SHARE)
         await self._wait_for([line.session.ended for line in lines], deadline - time.monotonic())
         late = [line for line in lines if not line.session.ended.done()]
         if late:
@@ -333,7 +333,7 @@ class Registry:
         # What the sessions have told is now on its way; that takes the peers a moment, also when time is up.
         await self._wait_for(list(self._tasks.values()), max(5.0, deadline - time.monotonic()))
 
-    async def _finish_between(self, lines: list[Line], seconds: float) -> None:
+    async def _finish_in_silence(self, lines: list[Line], seconds: float) -> None:
         """Let each end when its speaker has come to the end of an utterance, so that no word is cut in two;
         all when the time is up. Where nobody is there to speak on, there is nothing to wait for.
         """
@@ -343,7 +343,7 @@ class Registry:
         speaking = lines
         while speaking and time.monotonic() < deadline:
             for line in speaking:
-                if line.peer is None or line.session.is_between:
+                if line.peer is None or line.session.is_silent:
                     line.finish("drained")
             speaking = [line for line in speaking if not line.session.is_ending]
             if speaking:
