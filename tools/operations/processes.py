@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import aiohttp
-
-from rtc_stt import demo_models
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import keys
+from rtc_stt.loading import DEMO_VALUES
 
 __all__ = ["DRAIN_S", "KEY", "ROOT", "Service", "free_port", "gateway_of_demo_models"]
 
@@ -45,8 +43,8 @@ def free_port() -> int:
 
 def gateway_of_demo_models(fallbacks: str) -> dict[str, str]:
     """The environment of a gateway whose accurate tier is elsewhere."""
-    return {
-        "CT2_SMALL_PATH": str(demo_models.FAST.path),
+    demo = {name: value for name, (value, _) in DEMO_VALUES.entries.items() if name != "CT2_MEDIUM_PATH"}
+    return demo | {
         "FALLBACK_URL": fallbacks,
         "FALLBACK_API_KEY": KEY,
         "TRUSTED_PROXIES": "127.0.0.1",
@@ -147,12 +145,3 @@ class Service:
         if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.wait(10)
-
-    async def figure(self, name: str) -> float:
-        """The sum of a metric over its labels."""
-        headers = {"Authorization": f"Bearer {KEY}"}
-        async with aiohttp.ClientSession(headers=headers) as http, http.get(self.url + "/metrics") as answer:
-            lines = (await answer.text()).splitlines()
-        return sum(
-            float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name
-        )

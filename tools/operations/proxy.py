@@ -28,6 +28,7 @@ class Proxy:
         self._folder = folder
         port, inside = free_port(), free_port()
         self.url, self.recordings_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{inside}"
+        self.port = port
         self._upstreams = folder / "upstreams.conf"
         self._write_upstreams(gateways, primaries, inside)
         self._write_server(port)
