@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fallback,
         models,
         plan,
+        health,
         primary,
         serve,
         transcribe,
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"rtc-stt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (demo, serve, primary, fallback, transcribe, bench, plan, models, doctor, config_check):
+    for command in (
+        demo, serve, primary, fallback, transcribe, bench, models, doctor, health, config_check,
+    ):  # fmt: skip
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
