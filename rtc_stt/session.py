@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, samples_to_ms
+from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, ms_to_samples, samples_to_ms
 from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Routing, StreamOptions, change_stream_options
 from rtc_stt.decoding import Answer, Decoder
@@ -28,12 +28,20 @@ from rtc_stt.events import (
     SessionResumed,
     SessionStarted,
     SessionWarning,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptFinal,
+    UtteranceDropped,
 )
+from rtc_stt.hypothesis import DecodeRequest, Tier
 from rtc_stt.inbox import EndOfAudio, Inbox
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import LOAD_WARNINGS, Step, effort_at
+from rtc_stt.logs import IdLog, bound
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.session_stats import SessionStats
+from rtc_stt.spans import SpanSink, TurnTimes
+from rtc_stt.trace_context import read_traceparent
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
@@ -56,16 +64,17 @@ class Speech:
     options: StreamOptions = field(default_factory=StreamOptions)
     routing: Routing = field(default_factory=Routing)
     instrument: Instrument = field(default_factory=Instrument)
+    sink: SpanSink | None = None
+    """Where spans of turns and recordings go."""
+    log_transcripts: bool = False
+    """Whether texts of finals are written to the log."""
 
     async def aclose(self) -> None:
         """Stop the threads; running decodes are waited for, though not for ever."""
         self.vad.close()
         await self.pool.aclose()
-
-
-class _SessionLog(logging.LoggerAdapter[logging.Logger]):
-    def process(self, msg: object, kwargs: object) -> tuple[object, object]:  # type: ignore[override]
-        return f"[{(self.extra or {}).get('session')}] {msg}", kwargs
+        if self.sink:
+            await self.sink.aclose()
 
 
 class Session:
@@ -95,7 +104,9 @@ class Session:
         self.resume_token = resume_token or secrets.token_urlsafe(24)
         self.ended = asyncio.get_running_loop().create_future()
         """Done when ``session.ended`` has been told."""
-        self.log = _SessionLog(logging.getLogger(__name__), {"session": self.id})
+        self.log = IdLog(logging.getLogger(__name__), session_id=self.id)
+        self._ids = bound()
+        self._turns = self._make_turns(speech.sink)
         self._speech = speech
         self._deliver: Callable[[Event], None] | None = deliver  # None while the client is lost
         self._event_log = EventLog()
@@ -344,7 +355,10 @@ class Session:
 
     def _receive_answer(self, answer: Answer) -> None:
         if not self.ended.done():
-            self._recognizer.receive_hypothesis(answer, self._clock())
+            now = self._clock()
+            if self._turns:
+                self._turns.answer(answer, now)
+            self._recognizer.receive_hypothesis(answer, now)
             self._advance()
 
     def _receive_load(self, step: Step) -> None:
@@ -376,7 +390,7 @@ class Session:
         for event in self._recognizer.events():
             self._tell(event)
         for request in self._recognizer.requests_to_decode():
-            self._speech.pool.submit(request)
+            self._speech.pool.submit(self._with_trail(request))
         self._stats.count_speculations(self._recognizer.speculations)
         self._set_timer()
 
@@ -411,11 +425,53 @@ class Session:
     def _tell(self, event: Event) -> None:
         """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
         event = replace(event, seq=self._event_log.told + 1)
+        decided = self._clock() if self._turns else 0.0
         self._event_log.add(event)
         self._stats.count(event)
         self._speech.instrument.event_sent(event)
         if self._deliver is not None:
             self._deliver(event)
+        if self._speech.log_transcripts and isinstance(event, TranscriptFinal):
+            self.log.info("final %d: %s", event.utterance_id, event.text)
+        if self._turns:
+            self._note(event, decided)
+
+    # ── What is told of it elsewhere ────────────────────────────────────────────────────────────
+
+    def _make_turns(self, sink: SpanSink | None) -> TurnTimes | None:
+        """Where somebody wants spans: a trace that its client began goes on, else each turn is one."""
+        if sink is None:
+            return None
+        return TurnTimes(self.id, read_traceparent(self._ids.get("traceparent")), sink.is_sampled)
+
+    def _with_trail(self, request: DecodeRequest) -> DecodeRequest:
+        """A request that may be decoded by another service tells it what it is for."""
+        if self._turns:
+            self._turns.ask(request, self._clock())
+        if request.tier is not Tier.ACCURATE:
+            return request
+        span = self._turns.context_of(request) if self._turns else None
+        traceparent = span.traceparent if span else self._ids.get("traceparent", "")
+        return replace(request, request_id=self._ids.get("request_id", ""), traceparent=traceparent)
+
+    def _note(self, event: Event, decided: float) -> None:
+        """A moment of a turn, and at its end its spans."""
+        assert self._turns
+        assert self._speech.sink
+        match event:
+            case SpeechStarted():
+                self._turns.begin(event.utterance_id, event.audio_start_ms, self._came(event.audio_start_ms))
+            case SpeechStopped():
+                last_known = self._came(self._recognizer.at_ms)
+                self._turns.stop(event, self._came(event.audio_end_ms), last_known, decided)
+            case TranscriptFinal() | UtteranceDropped():
+                self._speech.sink.export(self._turns.finish(event, decided, self._clock()))
+
+    def _came(self, at_ms: int) -> float:
+        """When audio came, as media time has it."""
+        return max(self._started_at, self._inbox.arrived_at(ms_to_samples(at_ms)))
+
+    # ── The end ────────────────────────────────────────────────────────────
 
     def _end(self) -> None:
         if self.ended.done():

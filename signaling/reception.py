@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from rtc_stt.errors import ClientError, NotFound, SessionGone, Unavailable, Unprocessable
+from rtc_stt.logs import bound
 from signaling.auth import OPEN, Pass
 from signaling.calls import Call, Caller, Connected, Fragment, Resume
 from signaling.dialects.dialect import Beginning
@@ -101,7 +102,7 @@ async def answer_call(
     beginning = Beginning(id_of(request), time.time(), text)
     try:
         offer = _clean(front, sdp, reject_video=reject_video)
-        connected = await _connect(front, ticket, shown, Call(offer.sdp, resume, beginning))
+        connected = await _connect(front, ticket, shown, Call(offer.sdp, resume, beginning, bound()))
     except BaseException:
         front.gate.door.release(ticket)
         raise
