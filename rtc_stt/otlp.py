@@ -1,4 +1,8 @@
-"""A sink of spans made of the SDK of OpenTelemetry. Imported by :mod:`~rtc_stt.tracing` where there is one."""
+"""Spans on their way to a collector, by the SDK of OpenTelemetry: nothing here waits.
+
+They are put into a bounded queue, a thread of the SDK sends them, and what finds no room is dropped and
+counted. Imported by :mod:`~rtc_stt.tracing` where there is a collector.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -99,7 +104,7 @@ class OtlpSink:
     def is_sampled(self, trace_id: str) -> bool:
         """See :class:`~rtc_stt.spans.SpanSink`; ``OTEL_TRACES_SAMPLER`` decides."""
         result = self._provider.sampler.should_sample(None, int(trace_id, 16), "turn")
-        return result.decision.is_sampled()
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
     async def aclose(self) -> None:
         """See :class:`~rtc_stt.spans.SpanSink`."""

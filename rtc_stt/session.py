@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, ms_to_samples, samples_to_ms
+from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, samples_to_ms
 from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Routing, StreamOptions, change_stream_options
 from rtc_stt.decoding import Answer, Decoder
@@ -28,20 +28,16 @@ from rtc_stt.events import (
     SessionResumed,
     SessionStarted,
     SessionWarning,
-    SpeechStarted,
-    SpeechStopped,
     TranscriptFinal,
-    UtteranceDropped,
 )
-from rtc_stt.hypothesis import DecodeRequest, Tier
 from rtc_stt.inbox import EndOfAudio, Inbox
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import LOAD_WARNINGS, Step, effort_at
 from rtc_stt.logs import IdLog, bound
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.session_stats import SessionStats
-from rtc_stt.spans import SpanSink, TurnTimes
-from rtc_stt.trace_context import read_traceparent
+from rtc_stt.session_trail import SessionTrail
+from rtc_stt.spans import SpanSink
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
@@ -105,8 +101,6 @@ class Session:
         self.ended = asyncio.get_running_loop().create_future()
         """Done when ``session.ended`` has been told."""
         self.log = IdLog(logging.getLogger(__name__), session_id=self.id)
-        self._ids = bound()
-        self._turns = self._make_turns(speech.sink)
         self._speech = speech
         self._deliver: Callable[[Event], None] | None = deliver  # None while the client is lost
         self._event_log = EventLog()
@@ -118,6 +112,7 @@ class Session:
         )
         self._vad_state = speech.vad.new_state()
         self._inbox = Inbox()
+        self._trail = SessionTrail(self.id, bound(), speech.sink, self._inbox.arrived_at, clock)
         self._turn: asyncio.Handle | None = None  # to go on with the inbox
         self._judging: asyncio.Future[list[float]] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -356,8 +351,7 @@ class Session:
     def _receive_answer(self, answer: Answer) -> None:
         if not self.ended.done():
             now = self._clock()
-            if self._turns:
-                self._turns.answer(answer, now)
+            self._trail.answer(answer, now)
             self._recognizer.receive_hypothesis(answer, now)
             self._advance()
 
@@ -390,7 +384,7 @@ class Session:
         for event in self._recognizer.events():
             self._tell(event)
         for request in self._recognizer.requests_to_decode():
-            self._speech.pool.submit(self._with_trail(request))
+            self._speech.pool.submit(self._trail.ask(request))
         self._stats.count_speculations(self._recognizer.speculations)
         self._set_timer()
 
@@ -425,7 +419,7 @@ class Session:
     def _tell(self, event: Event) -> None:
         """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
         event = replace(event, seq=self._event_log.told + 1)
-        decided = self._clock() if self._turns else 0.0
+        decided = self._trail.now
         self._event_log.add(event)
         self._stats.count(event)
         self._speech.instrument.event_sent(event)
@@ -433,43 +427,7 @@ class Session:
             self._deliver(event)
         if self._speech.log_transcripts and isinstance(event, TranscriptFinal):
             self.log.info("final %d: %s", event.utterance_id, event.text)
-        if self._turns:
-            self._note(event, decided)
-
-    # ── What is told of it elsewhere ────────────────────────────────────────────────────────────
-
-    def _make_turns(self, sink: SpanSink | None) -> TurnTimes | None:
-        """Where somebody wants spans: a trace that its client began goes on, else each turn is one."""
-        if sink is None:
-            return None
-        return TurnTimes(self.id, read_traceparent(self._ids.get("traceparent")), sink.is_sampled)
-
-    def _with_trail(self, request: DecodeRequest) -> DecodeRequest:
-        """A request that may be decoded by another service tells it what it is for."""
-        if self._turns:
-            self._turns.ask(request, self._clock())
-        if request.tier is not Tier.ACCURATE:
-            return request
-        span = self._turns.context_of(request) if self._turns else None
-        traceparent = span.traceparent if span else self._ids.get("traceparent", "")
-        return replace(request, request_id=self._ids.get("request_id", ""), traceparent=traceparent)
-
-    def _note(self, event: Event, decided: float) -> None:
-        """A moment of a turn, and at its end its spans."""
-        assert self._turns
-        assert self._speech.sink
-        match event:
-            case SpeechStarted():
-                self._turns.begin(event.utterance_id, event.audio_start_ms, self._came(event.audio_start_ms))
-            case SpeechStopped():
-                last_known = self._came(self._recognizer.at_ms)
-                self._turns.stop(event, self._came(event.audio_end_ms), last_known, decided)
-            case TranscriptFinal() | UtteranceDropped():
-                self._speech.sink.export(self._turns.finish(event, decided, self._clock()))
-
-    def _came(self, at_ms: int) -> float:
-        """When audio came, as media time has it."""
-        return max(self._started_at, self._inbox.arrived_at(ms_to_samples(at_ms)))
+        self._trail.note(event, decided, self._recognizer.at_ms)
 
     # ── The end ────────────────────────────────────────────────────────────
 

@@ -16,7 +16,7 @@ from signaling.calls import Call, Caller, Connected, Fragment, Resume
 from signaling.dialects.dialect import Beginning
 from signaling.door import Redirect, Ticket
 from signaling.keys import FRONT, GATE, Front
-from signaling.request import id_of, source_of
+from signaling.request import id_of, note_key, source_of
 from signaling.resources import Resource
 from signaling.sanitiser import Offer, clean_offer
 from signaling.sdp import complete_answer, rewrite_candidates
@@ -51,8 +51,10 @@ def identify(request: web.Request, authorization: str | None = None) -> Pass:
         authorization: what stands for the header ``Authorization``, where another protocol says it elsewhere
             or otherwise.
     """
-    return request.app[GATE].authority.identify(
-        authorization or request.headers.get("Authorization"), request.query.get("access_token")
+    authorization = authorization or request.headers.get("Authorization")
+    return note_key(
+        request,
+        request.app[GATE].authority.identify(authorization, request.query.get("access_token")),
     )
 
 
