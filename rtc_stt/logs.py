@@ -93,6 +93,12 @@ class IdLog(logging.LoggerAdapter[logging.Logger]):
     def __init__(self, logger: logging.Logger, **ids: str) -> None:
         super().__init__(logger, bound() | ids)
 
+    def at(self, name: str) -> IdLog:
+        """The same for another module's lines."""
+        made = IdLog(logging.getLogger(name))
+        made.extra = self.extra
+        return made
+
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """See :class:`logging.LoggerAdapter`."""
         kwargs["extra"] = {**kwargs.get("extra", {}), "ids": self.extra}

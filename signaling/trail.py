@@ -105,7 +105,7 @@ def read_request_id(header: str | None) -> str | None:
 def route_of(request: web.BaseRequest) -> str:
     """The pattern of a request's path; empty where it is of none. The path itself may hold a secret."""
     match = getattr(request, "match_info", None)
-    resource = match.route.resource if match else None
+    resource = None if match is None else match.route.resource  # a match is an empty dictionary
     return resource.canonical if resource else ""
 
 
