@@ -269,7 +269,8 @@ class DecodePool:
             self._instrument.decode_finished(answer, infer_s)
             if isinstance(answer, Hypothesis):
                 queue_ms = round(max(0.0, run.began - ticket.since) * 1000)
-                answer = dataclasses.replace(answer, queue_ms=queue_ms, infer_ms=round(infer_s * 1000))
+                infer_ms, batch = round(infer_s * 1000), len(run.batch)
+                answer = dataclasses.replace(answer, queue_ms=queue_ms, infer_ms=infer_ms, batch=batch)
             self._deliver(answer)
         self._dispatch_soon()
 

@@ -163,7 +163,7 @@ class RemoteLane:
             aiohttp.ClientError, TimeoutError: there is none.
         """
         async with self._session().post(
-            self._url, data=_form(request), headers=self._headers, allow_redirects=False
+            self._url, data=_form(request), headers=self._headers | _trail(request), allow_redirects=False
         ) as response:
             if response.status != 200:
                 return read_status(response.status, response.headers.get("Retry-After"))
@@ -185,6 +185,12 @@ class RemoteLane:
                 headers={"Accept-Encoding": "identity", "User-Agent": "rtc-stt"},
             )
         return self._http
+
+
+def _trail(request: DecodeRequest) -> dict[str, str]:
+    """By what the request is found again in the log and the trace over there."""
+    told = {"X-Request-Id": request.request_id, "traceparent": request.traceparent}
+    return {name: value for name, value in told.items() if value}
 
 
 def _form(request: DecodeRequest) -> aiohttp.FormData:

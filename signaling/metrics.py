@@ -22,6 +22,7 @@ from rtc_stt.gpu import GpuMonitor
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import Step
 from signaling.http_metrics import HttpMetrics
+from signaling.log_metrics import LogLines
 from signaling.telephony.call_source import REASONS
 from signaling.workers import figures
 from signaling.workers.figures import Figures
@@ -46,7 +47,13 @@ class Metrics(HttpMetrics):
         self._make_phone_metrics()
         self._make_worker_metrics()
         self._make_http_metrics()
+        self._spans = self._counter(
+            "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
+        )
+        for result in ("exported", "failed", "dropped"):
+            self._spans.labels(result)
         ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
+        self.registry.register(LogLines())
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
         """Asks other processes for theirs; ``/metrics`` tells the sum."""
 
@@ -329,6 +336,10 @@ class Metrics(HttpMetrics):
     def dead_letter_lost(self) -> None:
         """See :class:`Instrument`."""
         self._dead_letters_lost.inc()
+
+    def spans_settled(self, result: str, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._spans.labels(result).inc(count)
 
     def workers_changed(self, states: Mapping[str, int]) -> None:
         """See :class:`Instrument`."""

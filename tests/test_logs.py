@@ -20,9 +20,16 @@ def root_logger() -> Iterator[None]:
     root.setLevel(level)
 
 
+def flush() -> None:
+    """Lines are written in a thread."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def line(options: LogOptions, capsys: pytest.CaptureFixture[str]) -> str:
     set_up(options)
     logging.getLogger("some.room").warning("it is %s", "late")
+    flush()
     return capsys.readouterr().err
 
 
