@@ -26,6 +26,9 @@
 {{- if and $gateway.usage.claim $many -}}
 {{- fail "gateway.usage.claim is for one gateway: each writes a USAGE_DB of its own" -}}
 {{- end -}}
+{{- if and $many .Values.secrets.data (not .Values.secrets.data.TOKEN_SECRET) -}}
+{{- fail "secrets.data.TOKEN_SECRET: without it a token of one gateway is none at the others" -}}
+{{- end -}}
 {{- if eq $gateway.media.mode "service" -}}
 {{- if $many -}}{{- fail "gateway.media.mode service is for one gateway: a Service would mix their packets" -}}{{- end -}}
 {{- if gt $count 200 -}}{{- fail "gateway.media.ports: a Service of more than 200 ports is too much" -}}{{- end -}}

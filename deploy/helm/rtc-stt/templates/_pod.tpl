@@ -135,7 +135,6 @@ volumeMounts:
 - topologyKey: {{ $key }}
   maxSkew: 1
   whenUnsatisfiable: {{ $when }}
-  # Pods of the version before do not count, or a rolling update would make it uneven.
   matchLabelKeys: [pod-template-hash]
   labelSelector:
     matchLabels: {{- include "rtc-stt.selector" $ | nindent 6 }}
@@ -153,7 +152,7 @@ enableServiceLinks: false
 hostNetwork: true
 dnsPolicy: ClusterFirstWithHostNet
 {{- end }}
-# What is to be done before the end, and 20 s.
+# The sleep before the end, the drain, and 20 s.
 terminationGracePeriodSeconds: {{ add (int $values.preStopSeconds) (int (ceil $values.drainSeconds)) 20 }}
 securityContext:
   runAsNonRoot: true
@@ -176,7 +175,7 @@ initContainers:
   {{- . | nindent 2 }}
 {{- end }}
 containers:
-  - {{- include "rtc-stt.container" . | nindent 4 }}
+  - {{ include "rtc-stt.container" . | nindent 4 | trim }}
 volumes: {{- include "rtc-stt.volumes" . | nindent 2 }}
 {{- with $it.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -187,5 +186,6 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- with $it.affinity }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
-topologySpreadConstraints: {{- include "rtc-stt.spread" . | nindent 2 }}
+# Pods of the version before do not count, or a rolling update would make it uneven.
+topologySpreadConstraints: {{- include "rtc-stt.spread" . | trim | nindent 2 }}
 {{- end }}
