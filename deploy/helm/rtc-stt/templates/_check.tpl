@@ -26,6 +26,10 @@
 {{- if and $gateway.usage.claim $many -}}
 {{- fail "gateway.usage.claim is for one gateway: each writes a USAGE_DB of its own" -}}
 {{- end -}}
+{{- $turn := or (get $gateway.config "TURN_URL") (get .Values.config "TURN_URL") -}}
+{{- if and $turn .Values.secrets.data (not .Values.secrets.data.TURN_SECRET) -}}
+{{- fail "secrets.data.TURN_SECRET: TURN_URL needs it" -}}
+{{- end -}}
 {{- if and $many .Values.secrets.data (not .Values.secrets.data.TOKEN_SECRET) -}}
 {{- fail "secrets.data.TOKEN_SECRET: without it a token of one gateway is none at the others" -}}
 {{- end -}}
