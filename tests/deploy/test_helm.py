@@ -52,6 +52,7 @@ REFUSED: dict[str, tuple[Values, str]] = {
     "two GPUs": ({"fallback": {"gpu": 2}}, "boolean"),
     "a drain that is too long": ({"drainSeconds": 601}, "600"),
     "a model that there is not": ({"gateway": {"models": ["large"]}}, "models"),
+    "a fallback without its model": ({"fallback": {"models": ["small"]}}, "models"),
     "ports that are none": ({"gateway": {"media": {"ports": "50000"}}}, "ports"),
     "a digest that is too short": ({"models": {"small": {"source": "https://a/s/#sha256=12"}}}, "source"),
     "a mode that there is not": ({"gateway": {"media": {"mode": "magic"}}}, "mode"),

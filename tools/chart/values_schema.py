@@ -71,8 +71,8 @@ CIDR = matching("[0-9a-fA-F:.]+/[0-9]{1,3}")
 AUTOSCALING = fields(enabled=FLAG, min=whole(1, 1000), max=whole(1, 1000), queueDepth=whole(1, 10_000))
 
 
-def role(**more: Schema) -> Schema:
-    """What each role has, and what this one has besides."""
+def role(model: str, **more: Schema) -> Schema:
+    """What each role has, the model that it cannot be without, and what it has besides."""
     return fields(
         **{
             "enabled": FLAG,
@@ -80,7 +80,7 @@ def role(**more: Schema) -> Schema:
             "models": {
                 "type": "array",
                 "items": one_of("small", "medium"),
-                "minItems": 1,
+                "contains": {"const": model},
                 "uniqueItems": True,
             },
             "gpu": FLAG,
@@ -121,7 +121,7 @@ def gateway() -> Schema:
         "service": fields(**SERVICE["properties"], affinitySeconds=whole(1, 86_400)),
         "autoscaling": fields(**AUTOSCALING["properties"], sessions=whole(1, 100_000)),
     }
-    return role(**more)
+    return role("small", **more)
 
 
 def values_schema() -> Schema:
@@ -164,8 +164,8 @@ def values_schema() -> Schema:
             resource=matching("[-a-z0-9.]+/[-a-z0-9.]+"), runtimeClassName=RESOURCE_NAME, tolerations=MAPS
         ),
         gateway=gateway(),
-        primary=role(),
-        fallback=role(externalUrl=matching("|https?://\\S+")),
+        primary=role("small"),
+        fallback=role("medium", externalUrl=matching("|https?://\\S+")),
         probes=fields(
             startupSeconds=whole(10, 7200),
             readinessPeriodSeconds=whole(1, 60),
