@@ -243,6 +243,15 @@ def test_secrets_of_values_are_in_a_secret_only(answers: dict[str, Rendered]) ->
     (secret,) = of_kind(documents, "Secret")
     assert secret["stringData"] == IN_VALUES["secrets"]["data"]
     assert "no keys" not in answers["secrets in values"].texts["rtc-stt/templates/NOTES.txt"]
+
+
+def test_without_keys_it_is_said_aloud(answers: dict[str, Rendered]) -> None:
+    documents = answers["open"].documents
+    document = deployment(documents, "gateway")
+    config = config_of(documents, document)
+    assert config["ALLOW_OPEN"] == "true"
+    assert "API_KEYS_FILE" not in config
+    assert "keys" not in {volume["name"] for volume in pod(document)["volumes"]}
     assert "WARNING: there are no keys" in answers["open"].texts["rtc-stt/templates/NOTES.txt"]
 
 

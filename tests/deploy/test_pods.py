@@ -23,7 +23,18 @@ import pytest
 import rtc_stt.demo_models
 from rtc_stt.engines.fetch import locate
 from rtc_stt.engines.store import make_sums
-from tests.deploy.manifests import ROOT, config_of, container, deployment, load, pod
+from signaling.key_file import parse_keys
+from tests.deploy.manifests import (
+    ROOT,
+    SECRETS,
+    config_of,
+    container,
+    deployment,
+    load,
+    of_kind,
+    pod,
+    role_of,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -86,6 +97,35 @@ def test_a_model_that_is_another_stops_the_pod(models: str, tmp_path: Path) -> N
     done = fetch(f"{models[:-8]}00000000", tmp_path)
     assert done.returncode != 0
     assert not (tmp_path / "models" / "small").exists()
+
+
+def test_the_secret_of_the_page_has_what_pods_look_for(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operate" / "kubernetes.md").read_text(encoding="utf-8")
+    block = page.partition("```sh\n")[2].partition("```")[0]
+    subprocess.run(
+        ["bash", "-euc", block],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        timeout=30,
+        check=True,
+    )
+    made = {path.name: path.read_text() for path in (tmp_path / "rtc-stt-secret").iterdir()}
+    documents = load("zones")
+    (monitor,) = of_kind(documents, "ServiceMonitor")
+    wanted = {monitor["spec"]["endpoints"][0]["authorization"]["credentials"]["key"]}
+    good = {}
+    for document in of_kind(documents, "Deployment"):
+        (volume,) = (it for it in pod(document)["volumes"] if it["name"] == "keys")
+        (item,) = volume["secret"]["items"]
+        good[role_of(document)] = {
+            key.text: key.account.name for key in parse_keys(made[item["key"]], item["key"], [])
+        }
+        named = {it["name"] for it in container(document).get("env", []) if it["name"] in SECRETS}
+        wanted |= {item["key"]} | (named & {"FALLBACK_API_KEY", "TOKEN_SECRET", "TURN_SECRET"})
+    assert wanted == set(made)
+    assert good["fallback"] == {made["FALLBACK_API_KEY"]: "internal", made["metrics-key"]: "prometheus"}
+    assert made["metrics-key"] in good["gateway"]
+    assert made["FALLBACK_API_KEY"] not in good["gateway"]
+    assert good["gateway"] == good["primary"]
 
 
 def test_the_gateway_starts_and_ends_as_its_pod_does(volume: Path, tmp_path: Path) -> None:
