@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limit_arenas()
     from rtc_stt.cli import (
         bench,
+        canary,
         config_check,
         demo,
         doctor,
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (
         demo, serve, primary, fallback, transcribe, bench, models, doctor, health, config_check,
     ):  # fmt: skip
+    known = (demo, serve, primary, fallback, transcribe, bench, models, doctor, config_check, canary)
+    for command in known:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
