@@ -24,7 +24,7 @@ folder=$1 checkout=$2 python=$3 site=$4
 ip link set lo up
 hostname box
 mount -t tmpfs -o mode=755 tmpfs /mnt
-for place in pages python site checkout; do mkdir "/mnt/$place"; done
+for place in pages python site checkout dev; do mkdir "/mnt/$place"; done
 mount --bind "$folder" /mnt/pages
 mount --bind "$python" /mnt/python
 mount --bind "$site" /mnt/site
@@ -41,6 +41,17 @@ mkdir /run/pages
 mount --bind /mnt/pages /run/pages
 mount -t sysfs -o ro sysfs /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
+mount -t tmpfs -o mode=755 tmpfs /mnt/dev
+for node in null zero full random urandom tty; do cp -a "/dev/$node" /mnt/dev/; done
+mkdir /mnt/dev/shm /mnt/dev/pts
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts /mnt/dev/pts
+ln -s pts/ptmx /mnt/dev/ptmx
+for link in fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
+    ln -s "/proc/self/$(echo "$link" | sed 's/.*://')" "/mnt/dev/${link%%:*}"
+done
+mount --move /mnt/dev /dev
 
 # As the pages have it after what they fetch.
 rm -f /mnt/checkout/.venv 2>/dev/null || true
@@ -51,13 +62,16 @@ program() { # program NAME COMMAND
     printf '#!/bin/sh\nexec %s "$@"\n' "$2" > "/mnt/checkout/.venv/bin/$1"
     chmod 755 "/mnt/checkout/.venv/bin/$1"
 }
-program python 'env PYTHONPATH=/opt/rtc-stt:/mnt/site PYTHONDONTWRITEBYTECODE=1 /mnt/python/bin/python3'
+program python 'env PYTHONPATH=/opt/rtc-stt:/mnt/site LD_LIBRARY_PATH=/mnt/python/lib /mnt/python/bin/python3'
 program rtc-stt '/opt/rtc-stt/.venv/bin/python -m rtc_stt'
 program pip '/opt/rtc-stt/.venv/bin/python -m pip'
 rm -rf /opt/rtc-stt*
 for release in 0.1.0 0.2.0; do ln -s /mnt/checkout "/opt/rtc-stt-$release"; done
 
 rm -f /etc/systemd/system/*.wants/* /etc/systemd/system/*.service
+for unit in binfmt modules-load remount-fs sysctl tmpfiles-setup-dev udevd update-utmp; do # the real machine's business
+    ln -sf /dev/null "/etc/systemd/system/systemd-$unit.service"
+done
 cat > /etc/systemd/system/pages.service <<'UNIT'
 [Unit]
 After=basic.target

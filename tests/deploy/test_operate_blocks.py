@@ -38,8 +38,9 @@ for page in {pages}; do
     PATH=/opt/rtc-stt/.venv/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
         timeout 60 bash $page.sh >$page.out 2>$page.err </dev/null || status=$?
     echo $status >$page.status
-    [ $page != one-box ] || [ $status = 0 ] || exit 1
+    [ $page != one-box ] || [ $status = 0 ] || break
 done
+journalctl --no-pager --output cat --lines 60 >journal
 """
 
 
@@ -50,7 +51,7 @@ class Ran:
     status: int
     out: dict[int, str]
     said: str
-    """Its last words, and those of the services."""
+    """Its last words, and those of the machine."""
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         timeout=110,
         check=False,
     )
-    return {name: _ran(folder, name, done.stdout + done.stderr) for name in RUNNABLE}
+    journal = folder / "journal"
+    machine = done.stdout + done.stderr + (journal.read_text() if journal.is_file() else "")
+    return {name: _ran(folder, name, machine) for name in RUNNABLE}
 
 
 def _ran(folder: Path, name: str, machine: str) -> Ran:
@@ -80,7 +83,9 @@ def _ran(folder: Path, name: str, machine: str) -> Ran:
     if not status.is_file():
         return Ran(-1, {}, f"it was not run\n{machine}")
     out, err = ((folder / f"{name}.{kind}").read_text() for kind in ("out", "err"))
-    return Ran(int(status.read_text()), split_output(out), f"{out[-3000:]}\n---\n{err[-3000:]}")
+    return Ran(
+        int(status.read_text()), split_output(out), "\n---\n".join((out[-3000:], err[-3000:], machine))
+    )
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
