@@ -1,8 +1,8 @@
 """The shell blocks of docs/operate: what they are, why some do not run here, and what they should print.
 
 A block is a fence ``sh``. It runs, or its info string says what this machine lacks: ``sh needs=docker``. A
-fence ``text output`` that follows is what it prints, where ``…`` stands for anything in a line, and for any lines
-where it stands alone.
+fence ``text output`` that follows is what it prints, where ``…`` stands for anything in a line, and for any
+lines where it stands alone.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ __all__ = ["NEEDS", "Block", "matches", "read", "script", "split_output"]
 
 NEEDS = {
     "cluster": "a Kubernetes cluster with Helm",
-    "docker": "an engine that builds and runs images",
     "gpu": "a GPU",
-    "machines": "more than one machine",
     "minutes": "more time than a test has",
     "name": "a name in the public DNS",
     "network": "something from outside: packages, models of true size",

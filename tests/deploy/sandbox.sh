@@ -3,7 +3,7 @@
 # gone afterwards. What a network would have brought is there: the checkout as two releases below /opt, with a Python that
 # has its packages. Needs root.
 #
-#   sandbox.sh FOLDER CHECKOUT PYTHON SITE-PACKAGES
+#   SECONDS_AT_MOST=100 sandbox.sh FOLDER CHECKOUT PYTHON SITE-PACKAGES
 #
 # runs FOLDER/run.sh there, which finds FOLDER at /run/pages. PYTHON is the folder of an installation; it may lie where
 # services are not allowed to look.
@@ -14,7 +14,8 @@ if [ "${INSIDE:-}" = "" ]; then
     mkdir "$group"
     echo 0 > "$group/cgroup.procs"
     status=0
-    INSIDE=1 unshare --mount --net --pid --uts --ipc --cgroup --fork --kill-child --mount-proc "$0" "$@" || status=$?
+    INSIDE=1 timeout --signal KILL "$SECONDS_AT_MOST" \
+        unshare --mount --net --pid --uts --ipc --cgroup --fork --kill-child --mount-proc "$0" "$@" || status=$?
     echo 0 > "$tree/cgroup.procs"
     find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
     exit $status
