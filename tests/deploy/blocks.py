@@ -15,7 +15,9 @@ __all__ = ["NEEDS", "Block", "matches", "read", "script", "split_output"]
 
 NEEDS = {
     "cluster": "a Kubernetes cluster with Helm",
+    "docker": "an engine that builds and runs images",
     "gpu": "a GPU",
+    "machines": "more than one machine",
     "minutes": "more time than a test has",
     "name": "a name in the public DNS",
     "network": "something from outside: packages, models of true size",
