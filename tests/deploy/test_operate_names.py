@@ -10,6 +10,7 @@ import pytest
 from rtc_stt.cli import main
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import keys
+from tests.deploy.blocks import read
 from tools.alerts.objectives import alerts, recording_rules
 
 ROOT = Path(__file__).parents[2]
@@ -26,8 +27,8 @@ OF_OTHERS = {"container_cpu_cfs_throttled_periods_total"}
 """Metrics that are not ours: the kubelet's."""
 
 
-COMMAND = re.compile(r"(?:^ *|`|\$\(|[|;&] |bin/)rtc-stt ([a-z]+(?: [a-z]+)?)", re.M)
-"""Where a command may begin: a line, a span of code, a pipe …"""
+COMMAND = re.compile(r"(?:^ *|\$\(|[|;&] |bin/)rtc-stt ([a-z]+(?: [a-z]+)?)", re.M)
+"""Where one may begin in a block: a line, a pipe …"""
 
 WITH_PARTS = ("bench", "config", "models")
 
@@ -62,7 +63,9 @@ def test_alerts_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_are_there(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in sorted(set(COMMAND.findall(text(page)))):
+    run = [command for block in read(page) for command in COMMAND.findall(block.text)]
+    told = re.findall(r"`rtc-stt ([a-z]+(?: [a-z]+)?)", text(page))
+    for command in sorted({*run, *told}):
         words = command.split()
         with pytest.raises(SystemExit) as ended:
             main([*(words if words[0] in WITH_PARTS else words[:1]), "--help"])
