@@ -23,7 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     limit_arenas()
-    from rtc_stt.cli import bench, config_check, demo, doctor, fallback, models, primary, serve, transcribe
+    from rtc_stt.cli import (
+        bench,
+        config_check,
+        demo,
+        doctor,
+        fallback,
+        health,
+        models,
+        primary,
+        serve,
+        transcribe,
+    )
 
     parser = argparse.ArgumentParser(
         prog="rtc-stt",
@@ -32,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"rtc-stt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (demo, serve, primary, fallback, transcribe, bench, models, doctor, config_check):
+    for command in (
+        demo, serve, primary, fallback, transcribe, bench, models, doctor, health, config_check,
+    ):  # fmt: skip
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
