@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
@@ -33,6 +34,14 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32)
 LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 
 
+class _Process(ProcessCollector):
+    """Tells them also where ``/proc`` shows processes and nothing else (``ProcSubset=pid`` of systemd)."""
+
+    def _boot_time(self) -> float:
+        """Since 1970, in seconds; the original reads it from ``/proc/stat``, and without it tells nothing."""
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Metrics(HttpMetrics):
     """Counts what the hooks tell. Owns its registry, so that several servers fit into one process."""
 
@@ -54,6 +63,7 @@ class Metrics(HttpMetrics):
             self._spans.labels(result)
         ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
         self.registry.register(LogLines())
+        _Process(registry=self.registry)  # memory, processor time, descriptors
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
         """Asks other processes for theirs; ``/metrics`` tells the sum."""
 

@@ -36,6 +36,7 @@ def add_parser(commands: Any) -> None:
         help="say whether a configuration is right, and print the effective one without secrets",
         example="rtc-stt config check --config gateway.env",
     )
+    check.add_argument("--quiet", action="store_true", help="print nothing where it is right")
     common.add_config(check)
     common.add_parser(
         parts,
@@ -57,7 +58,8 @@ def run_check(options: argparse.Namespace) -> int:
             if spec.secret:
                 value = _how_many(value)
             source = values.entries.get(spec.name, ("", "default"))[1]
-            print(f"{spec.name}={'' if value is None else value}  # {source}")
+            if not options.quiet:
+                print(f"{spec.name}={'' if value is None else value}  # {source}")
     return 0
 
 

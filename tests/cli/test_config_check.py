@@ -31,6 +31,14 @@ def test_the_effective_configuration_names_the_source_of_each_value(tmp_path, mo
     assert "HOST=127.0.0.1  # default" in out
 
 
+def test_what_is_right_may_be_right_in_silence(monkeypatch, capsys):
+    assert main(["config", "check", "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("PORT", "many")
+    assert main(["config", "check", "--quiet"]) == 1
+    assert "PORT" in capsys.readouterr().err
+
+
 def test_secrets_are_counted_and_not_shown(monkeypatch, capsys):
     monkeypatch.setenv("API_KEYS", f"{KEY},{KEY}-two")
     assert main(["config", "check"]) == 0

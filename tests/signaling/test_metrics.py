@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from rtc_stt.gpu import GpuReading
 from rtc_stt.hypothesis import DecodeFailure, Tier, Urgency
 from rtc_stt.load import Step
 from rtc_stt.testing import hypothesis
-from signaling.metrics import Metrics
+from signaling.metrics import Metrics, _Process
 from tests.harness import request
 from tests.test_wire import FINAL
 
@@ -173,6 +174,17 @@ async def test_the_reference_names_every_metric(metrics):
     text = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text(encoding="utf-8")
     told = set(re.findall(r"`(\w*stt_\w+|process_\w+)`", text))
     assert {n for n in names if not n.endswith("_created")} == {n for n in told if "_gpu_" not in n}
+
+
+def test_the_process_is_told_of_where_proc_shows_nothing_else(tmp_path: Path) -> None:
+    """As a hardened unit has it."""
+    (tmp_path / "self").symlink_to("/proc/self")
+    hidden, whole = (
+        {m.name: m for m in _Process(proc=at, registry=None).collect()} for at in (str(tmp_path), "/proc")
+    )
+    assert hidden.keys() == whole.keys() >= {"process_resident_memory_bytes", "process_open_fds"}
+    [began] = hidden["process_start_time_seconds"].samples
+    assert 0 <= time.time() - began.value < 3600 * 24
 
 
 async def test_two_servers_in_one_process_count_for_themselves(metrics):
