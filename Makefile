@@ -6,8 +6,8 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden bench-check manifests chromium clients phones pipecat operations helm clean
-.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check chromium clients phones pipecat operations clean
+.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check manifests \
+	chromium clients phones pipecat operations helm clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

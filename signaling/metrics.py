@@ -61,7 +61,6 @@ class Metrics(HttpMetrics):
         )
         for result in ("exported", "failed", "dropped"):
             self._spans.labels(result)
-        ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
         self.registry.register(LogLines())
         _Process(registry=self.registry)  # memory, processor time, descriptors
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None

@@ -34,8 +34,8 @@ from signaling.trail import Trail, begin_trail
 
 __all__ = [
     "COUNTED",
-    "broken_response",
     "KEY_NAME",
+    "broken_response",
     "error_response",
     "header_safe",
     "id_headers",
@@ -141,12 +141,6 @@ async def _attend(
         response.force_close()  # what is still to come of the body is of no use
     if gate.connections.answered(request.transport):
         response.force_close()
-    if response.prepared:  # a WebSocket that is over
-        return response
-    response.headers["X-Req-Id"] = request_id
-    response.headers.update(told(request))
-    for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):
-        response.headers.setdefault(name, value)
     return response
 
 
@@ -293,9 +287,9 @@ def error_response(request: web.Request, status: int, kind: str, message: str) -
 
 def broken_response(request: web.Request, status: int, kind: str, message: str) -> web.Response:
     """An error of a request that reached no handler, nor :func:`middleware`; the connection ends with it."""
-    request[_ID] = secrets.token_hex(8)
+    request[_TRAIL] = begin_trail(request, is_traced=False)
     response = error_response(request, status, kind, message)
-    response.headers.update({"X-Req-Id": id_of(request), **SECURITY_HEADERS})
+    response.headers.update(id_headers(request) | SECURITY_HEADERS)
     response.force_close()
     return response
 

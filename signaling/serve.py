@@ -9,8 +9,8 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -18,9 +18,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from rtc_stt.errors import ConfigError
 from signaling.access_log import ACCESS_LOG, AccessLogger
 from signaling.codecs import opus_backend
-from signaling.connections import KEEPALIVE_S
-from signaling.http_protocol import HttpProtocol
 from signaling.connections import KEEPALIVE_S, Connections
+from signaling.http_protocol import HttpProtocol
 from signaling.inherited import inherited_sockets
 from signaling.keyring import Keyring
 from signaling.keys import DRAIN, GATE, SERVER
@@ -86,8 +85,6 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
     Raises:
         ConfigError: the address cannot be listened on.
     """
-    server = app[SERVER]
-    runner, gate = web.AppRunner(app), app[GATE]
     async with _listening(app, inherits=False) as door:
         yield door.port
 
@@ -120,21 +117,15 @@ async def _listening(app: web.Application, *, inherits: bool) -> AsyncIterator[_
     Args:
         inherits: whether sockets that were given to the process are used in place of the address.
     """
-    runner = web.AppRunner(
-        app,
-        access_log_class=AccessLogger,
-        access_log=ACCESS_LOG,
-        keepalive_timeout=KEEPALIVE_S,
-        lingering_time=LINGER_S,
-        logger=http_log,
-    )
+    runner, gate = web.AppRunner(app), app[GATE]
     await runner.setup()
     assert runner.server
     make_protocol = partial(
         HttpProtocol,
         runner.server,
         gate.instrument,
-        access_log=None,
+        access_log_class=AccessLogger,
+        access_log=ACCESS_LOG,
         keepalive_timeout=KEEPALIVE_S,
         lingering_time=LINGER_S,
         logger=http_log,
@@ -145,7 +136,7 @@ async def _listening(app: web.Application, *, inherits: bool) -> AsyncIterator[_
         with inherited_sockets() if inherits else given as inherited:
             listeners = await _open(factory, app[SERVER], inherited)
             try:
-                yield _Listening(app[GATE].connections, listeners, bool(inherited))
+                yield _Listening(gate.connections, listeners, bool(inherited))
             finally:
                 for listener in listeners:
                     listener.close()

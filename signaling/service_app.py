@@ -10,6 +10,7 @@ from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.service.transcriber import Transcriber
+from rtc_stt.spans import SpanSink
 from signaling import (
     deepgram_routes,
     openai_models,
@@ -19,8 +20,6 @@ from signaling import (
     transcribe,
     usage_routes,
 )
-from rtc_stt.spans import SpanSink
-from signaling import deepgram_routes, openai_recordings, openapi, snapshot, transcribe, usage_routes
 from signaling import health as probes
 from signaling.access_log import LOGS
 from signaling.app import make_gate

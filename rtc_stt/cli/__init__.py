@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         demo,
         doctor,
         fallback,
+        health,
         models,
         plan,
-        health,
         primary,
         serve,
         transcribe,
@@ -45,12 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"rtc-stt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (demo, serve, primary, fallback, transcribe, bench, plan, models, doctor, config_check):
     for command in (
-        demo, serve, primary, fallback, transcribe, bench, models, doctor, health, config_check,
+        demo, serve, primary, fallback, transcribe, bench, plan, models, doctor, health, canary, config_check,
     ):  # fmt: skip
-    known = (demo, serve, primary, fallback, transcribe, bench, models, doctor, config_check, canary)
-    for command in known:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

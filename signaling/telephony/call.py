@@ -20,7 +20,6 @@ from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.errors import TooMany, trace
 from rtc_stt.events import Event
 from rtc_stt.logs import IdLog
-from rtc_stt.session import Session
 from rtc_stt.token_bucket import TokenBucket
 from signaling.auth import OPEN
 from signaling.line import Line

@@ -201,9 +201,8 @@ class CallHub:
         details = call.details
         ticket = self._door.seat(Caller(details.owner, details.address), asyncio.get_running_loop().time())
         try:
-            leg, session = self._streams.carry(make, transport=details.source)
             with bind(call_id=call.id):
-                leg, session = self._streams.carry(make, None, transport=details.source)
+                leg, session = self._streams.carry(make, transport=details.source)
         except BaseException:
             self._door.release(ticket)
             raise
