@@ -94,7 +94,9 @@ rtc-stt-{{ .role }}:{{ default .root.Chart.AppVersion $image.tag }}
 
 {{/* A value as text. Numbers of values files are floats, and large ones would come out as 1e+06. */}}
 {{- define "rtc-stt.text" -}}
-{{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- $whole := false -}}
+{{- if kindIs "float64" . }}{{ $whole = eq (float64 (int64 .)) . }}{{ end -}}
+{{- if $whole }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end }}
 
 {{- define "rtc-stt.fallbackUrl" -}}
