@@ -155,9 +155,11 @@ def environment(documents: list[Document]) -> Iterator[str]:
         if "USAGE_DB" in config and mounts.get("/var/lib/rtc-stt") is not False:
             yield f"{role}: USAGE_DB cannot be written"
         if url := config.get("FALLBACK_URL"):
-            host, _, port = url.removeprefix("http://").partition(":")
-            if host not in services or services[host]["spec"]["ports"][0]["port"] != int(port):
-                yield f"{role}: FALLBACK_URL leads nowhere"
+            for place in url.split(","):
+                host, _, port = place.removeprefix("http://").partition(":")
+                host = host.removesuffix(".speech")
+                if host not in services or services[host]["spec"]["ports"][0]["port"] != int(port):
+                    yield f"{role}: FALLBACK_URL leads nowhere"
         if (role == "fallback") == ("FALLBACK_URL" in config):
             yield f"{role}: FALLBACK_URL"
         if one["command"] != ["rtc-stt", ROLES[role][0]]:

@@ -99,9 +99,12 @@ rtc-stt-{{ .role }}:{{ default .root.Chart.AppVersion $image.tag }}
 {{- if $whole }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end }}
 
+{{/* The Service by two names. A pod that drains refuses on the connections that are kept to it, and the Service then counts
+as busy for seconds; by its other name there are none, and a new one leads to a pod that is ready. */}}
 {{- define "rtc-stt.fallbackUrl" -}}
 {{- if .Values.fallback.enabled -}}
-http://{{ include "rtc-stt.fullname" . }}-fallback:8082
+{{- $host := printf "%s-fallback" (include "rtc-stt.fullname" .) -}}
+http://{{ $host }}:8082,http://{{ $host }}.{{ .Release.Namespace }}:8082
 {{- else -}}
 {{- .Values.fallback.externalUrl -}}
 {{- end -}}
