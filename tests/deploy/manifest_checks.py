@@ -26,6 +26,7 @@ from tests.deploy.manifests import (
     pod,
     role_of,
 )
+from tools.chart.values_schema import TRACE_KEYS
 
 __all__ = ["CHECKS", "problems"]
 
@@ -143,7 +144,9 @@ def environment(documents: list[Document]) -> Iterator[str]:
         role, one, config = role_of(document), container(document), config_of(documents, document)
         mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in one["volumeMounts"]}
         named = {item["name"] for item in one.get("env", [])}
-        yield from (f"{role}: {key} is no key of ours" for key in (set(config) | named) - KEYS)
+        yield from (
+            f"{role}: {key} is no key of ours" for key in (set(config) | named) - KEYS - set(TRACE_KEYS)
+        )
         yield from (f"{role}: {key} is said twice" for key in set(config) & named)
         if config["PORT"] != str(ROLES[role][1]):
             yield f"{role}: PORT={config['PORT']}"
@@ -155,9 +158,11 @@ def environment(documents: list[Document]) -> Iterator[str]:
         if "USAGE_DB" in config and mounts.get("/var/lib/rtc-stt") is not False:
             yield f"{role}: USAGE_DB cannot be written"
         if url := config.get("FALLBACK_URL"):
-            host, _, port = url.removeprefix("http://").partition(":")
-            if host not in services or services[host]["spec"]["ports"][0]["port"] != int(port):
-                yield f"{role}: FALLBACK_URL leads nowhere"
+            for place in url.split(","):
+                host, _, port = place.removeprefix("http://").partition(":")
+                host = host.removesuffix(".speech")
+                if host not in services or services[host]["spec"]["ports"][0]["port"] != int(port):
+                    yield f"{role}: FALLBACK_URL leads nowhere"
         if (role == "fallback") == ("FALLBACK_URL" in config):
             yield f"{role}: FALLBACK_URL"
         if one["command"] != ["rtc-stt", ROLES[role][0]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 import yaml
 
 from tests.deploy.manifests import ROOT, SETS, Document, config_of, container, deployment, load, of_kind, pod
-from tools.chart.__main__ import manifests, schema_text, value_sets
+from tools.chart import command
+from tools.chart.__main__ import MANIFESTS, manifests, schema_text, value_sets
 from tools.chart.helm import BUILT, CHART, Rendered, Wanted, helm
 from tools.chart.values_schema import OWN_KEYS, SECRET_KEYS
 
@@ -173,6 +175,23 @@ def test_the_linter_would_tell(tmp_path: Path) -> None:
     (tmp_path / "templates" / "bad.yaml").write_text("kind: [\n")
     (answer,) = helm([Wanted({}, chart=str(tmp_path))])
     assert [told for told in answer.lint if told["severity"] > WARNING]
+
+
+def test_a_command_is_compared_with_what_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that says what is kept; and one that leaves the first document out."""
+    for name, wrong in {"right": 0, "wrong": 1}.items():
+        program = tmp_path / name
+        program.write_text(
+            f'#!{sys.executable}\nimport pathlib, sys\nif sys.argv[1] == "template":\n'
+            f'    name = pathlib.Path(sys.argv[-1]).name.replace("-values", "")\n'
+            f'    text = (pathlib.Path("{MANIFESTS}") / name).read_text()\n'
+            f'    print("---\\n".join(text.split("---\\n")[1 + {wrong} :]))\n'
+        )
+        program.chmod(0o755)
+        assert command.main(str(program)) == wrong
+        told = capsys.readouterr().out
+        assert told.count("as kept") == (0 if wrong else len(SETS))
+        assert told.count("others than are kept") == (len(SETS) if wrong else 0)
 
 
 @cache

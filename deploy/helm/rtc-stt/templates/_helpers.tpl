@@ -94,12 +94,17 @@ rtc-stt-{{ .role }}:{{ default .root.Chart.AppVersion $image.tag }}
 
 {{/* A value as text. Numbers of values files are floats, and large ones would come out as 1e+06. */}}
 {{- define "rtc-stt.text" -}}
-{{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- $whole := false -}}
+{{- if kindIs "float64" . }}{{ $whole = eq (float64 (int64 .)) . }}{{ end -}}
+{{- if $whole }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end }}
 
+{{/* The Service by two names. A pod that drains refuses on the connections that are kept to it, and the Service then counts
+as busy for seconds; by its other name there are none, and a new one leads to a pod that is ready. */}}
 {{- define "rtc-stt.fallbackUrl" -}}
 {{- if .Values.fallback.enabled -}}
-http://{{ include "rtc-stt.fullname" . }}-fallback:8082
+{{- $host := printf "%s-fallback" (include "rtc-stt.fullname" .) -}}
+http://{{ $host }}:8082,http://{{ $host }}.{{ .Release.Namespace }}:8082
 {{- else -}}
 {{- .Values.fallback.externalUrl -}}
 {{- end -}}
