@@ -131,7 +131,7 @@ def flags(instruction: Instruction) -> dict[str, str]:
 
 
 def ignored(path: str, patterns: str) -> bool:
-    """Whether ``.dockerignore`` keeps a path out: the last line that fits it, or a folder above it, decides."""
+    """Whether ``.dockerignore`` keeps a path out: the last line that fits it or a folder above decides."""
     out = False
     for raw in patterns.splitlines():
         pattern = raw.strip()

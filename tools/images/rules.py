@@ -54,7 +54,7 @@ class File:
         return [self.by_name[name] for name in self.targets if name in self.by_name] or self.stages[-1:]
 
     def inherited(self, stage: Stage, name: str) -> Instruction | None:
-        """The instruction of a name that holds for a stage: the last of its own, or of what it is made from."""
+        """The instruction of a name that holds for a stage: its own, or of what it is made from."""
         for one in reversed(stage.instructions):
             if one.name == name:
                 return one
