@@ -15,6 +15,7 @@ from rtc_stt.bench.clips import CLIPS
 from rtc_stt.bench.result import provenance
 
 COMMANDS: tuple[str, ...] = ("rolling",)
+COMMANDS: tuple[str, ...] = ("image",)
 """Modules of this package, each with ``HELP``, ``add_arguments(parser)`` and ``measure(options)``."""
 
 
