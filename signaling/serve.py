@@ -122,7 +122,7 @@ async def _listening(app: web.Application, *, inherits: bool) -> AsyncIterator[_
     factory = app[GATE].connections.guard(runner.server)
     try:
         given: contextlib.AbstractContextManager[list[socket.socket]] = contextlib.nullcontext([])
-        with inherited_sockets() if inherits else given as inherited:
+        with inherited_sockets(loopback_only=app[SERVER].is_loopback) if inherits else given as inherited:
             listeners = await _open(factory, app[SERVER], inherited)
             try:
                 yield _Listening(app[GATE].connections, listeners, bool(inherited))
