@@ -7,6 +7,7 @@ the next one takes them.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator, MutableMapping
@@ -39,11 +40,14 @@ def taken(environment: MutableMapping[str, str], pid: int) -> range:
 
 
 @contextlib.contextmanager
-def inherited_sockets() -> Iterator[list[socket.socket]]:
+def inherited_sockets(*, loopback_only: bool = False) -> Iterator[list[socket.socket]]:
     """Those of this process, none where nobody gave any. They are closed at the end, here and nowhere else.
 
+    Args:
+        loopback_only: whether the configuration is of a server that nobody else reaches.
+
     Raises:
-        ConfigError: what was given is no TCP socket that listens.
+        ConfigError: what was given is no TCP socket that listens, or others reach it.
     """
     with contextlib.ExitStack() as stack:
         found = []
@@ -56,6 +60,9 @@ def inherited_sockets() -> Iterator[list[socket.socket]]:
                 raise ConfigError(f"descriptor {descriptor} of LISTEN_FDS: {error.strerror}") from error
             if not listens or one.type != socket.SOCK_STREAM or one.family not in _FAMILIES:
                 raise ConfigError(f"descriptor {descriptor} of LISTEN_FDS is no TCP socket that listens")
+            address = one.getsockname()[0]
+            if loopback_only and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+                raise ConfigError(f"LISTEN_FDS: a socket listens on {address}, but HOST is this machine only")
             one.setblocking(False)
             found.append(one)
         yield found

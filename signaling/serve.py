@@ -133,7 +133,7 @@ async def _listening(app: web.Application, *, inherits: bool) -> AsyncIterator[_
     factory = gate.connections.guard(make_protocol)
     try:
         given: contextlib.AbstractContextManager[list[socket.socket]] = contextlib.nullcontext([])
-        with inherited_sockets() if inherits else given as inherited:
+        with inherited_sockets(loopback_only=app[SERVER].is_loopback) if inherits else given as inherited:
             listeners = await _open(factory, app[SERVER], inherited)
             try:
                 yield _Listening(gate.connections, listeners, bool(inherited))

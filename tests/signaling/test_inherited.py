@@ -70,3 +70,19 @@ def test_what_is_no_socket_is_refused(monkeypatch):
         pass
     os.close(writing)
     os.close(reading)
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")])
+def test_one_that_others_reach_is_refused_where_the_configuration_is_of_this_machine(
+    monkeypatch, family, address
+):
+    given_descriptor(monkeypatch, socket.create_server((address, 0), family=family).detach())
+    with pytest.raises(ConfigError, match="HOST"), inherited_sockets(loopback_only=True):
+        pass
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_one_of_this_machine_is_taken_there(monkeypatch, family, address):
+    given_descriptor(monkeypatch, socket.create_server((address, 0), family=family).detach())
+    with inherited_sockets(loopback_only=True) as found:
+        assert len(found) == 1

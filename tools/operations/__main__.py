@@ -16,6 +16,10 @@ from rtc_stt.bench.result import provenance
 
 COMMANDS: tuple[str, ...] = ("rolling",)
 COMMANDS: tuple[str, ...] = ("image",)
+COMMANDS = (
+    "rolling",
+    "startup",
+)
 """Modules of this package, each with ``HELP``, ``add_arguments(parser)`` and ``measure(options)``."""
 
 

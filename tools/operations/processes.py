@@ -26,6 +26,13 @@ DRAIN_S = 20.0
 
 _ALARMING = ("Traceback", " ERROR ", " CRITICAL ")
 
+_HAND_ON = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3, inheritable=True); "
+    "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+)
+"""As systemd does it: descriptor 3, and the number of the very process."""
+
 _COMMON = {
     "API_KEYS": KEY,
     "DRAIN_SECONDS": f"{DRAIN_S:g}",
@@ -90,8 +97,7 @@ class Service:
         given: tuple[int, ...] = ()
         if self._listener:
             given = (self._listener.fileno(),)
-            # As systemd does it: descriptor 3, and the number of the very process.
-            command = ["sh", "-c", f'exec 3<&{given[0]}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"', *command]
+            command = [sys.executable, "-c", _HAND_ON, str(given[0]), *command[1:]]
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, pass_fds=given

@@ -21,10 +21,10 @@ class Proxy:
 
     Args:
         folder: for all that it writes.
-        gateways, primaries: ports.
+        gateways, primaries: ports, two each; no primaries where none are asked.
     """
 
-    def __init__(self, folder: Path, gateways: Sequence[int], primaries: Sequence[int] = (1, 1)) -> None:
+    def __init__(self, folder: Path, gateways: Sequence[int], primaries: Sequence[int] = ()) -> None:
         self._folder = folder
         port, inside = free_port(), free_port()
         self.url, self.recordings_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{inside}"
@@ -70,7 +70,9 @@ class Proxy:
         return ["nginx", "-c", str(self._folder / "whole.conf"), *more]
 
     def _write_upstreams(self, gateways: Sequence[int], primaries: Sequence[int], inside: int) -> None:
-        ports = dict(zip((8080, 8090, 8081, 8091, 8085), (*gateways, *primaries, inside), strict=True))
+        ports = dict(
+            zip((8080, 8090, 8081, 8091, 8085), (*gateways, *(primaries or (1, 1)), inside), strict=True)
+        )
         text = (PROXY / "upstreams.conf").read_text(encoding="utf-8")
         # Here all clients have one address. Dealt out in turn they meet a strange gateway more often.
         text = _replaced(text, "    hash $remote_addr consistent;\n", "")

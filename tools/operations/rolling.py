@@ -42,6 +42,7 @@ class Plan:
     warm_up_s: float = 4.0
     """Before, between and after."""
     roles: tuple[str, ...] = ("fallback", "primary", "gateway")
+    """Who is there behind the proxy; a gateway always."""
 
 
 @dataclass
@@ -133,21 +134,19 @@ async def behind_a_proxy(plan: Plan) -> dict[str, Any]:
     """Two of each role; one at a time is taken out of the balance, drained, started again, taken back in."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        fallbacks = [Service(folder, "fallback", "--demo") for _ in range(2)]
-        behind = {"FALLBACK_URL": ",".join(one.url for one in fallbacks)}
-        environment = gateway_of_demo_models(behind["FALLBACK_URL"])
-        gateways = [Service(folder, "serve", environment=environment) for _ in range(2)]
-        asking = behind | {"FALLBACK_API_KEY": environment["FALLBACK_API_KEY"]}
-        primaries = [Service(folder, "primary", "--demo", environment=asking) for _ in range(2)]
+        fallbacks = _some(plan, "fallback", lambda: Service(folder, "fallback", "--demo"))
+        asking = gateway_of_demo_models(",".join(one.url for one in fallbacks))
+        gateways = _some(plan, "gateway", lambda: Service(folder, "serve", environment=asking))
+        primaries = _some(plan, "primary", lambda: Service(folder, "primary", environment=asking))
         everyone = {"fallback": fallbacks, "primary": primaries, "gateway": gateways}
         services = [*fallbacks, *primaries, *gateways]
-        proxy = Proxy(folder, [g.port for g in gateways], [p.port for p in primaries])
+        proxy = Proxy(folder, [one.port for one in gateways], [one.port for one in primaries])
         stack.callback(proxy.stop)
         for service in services:
             stack.callback(service.kill)
         await _start(services)
         proxy.start()
-        scene = _scene(plan, proxy.url, {"primary": proxy.recordings_url})
+        scene = _scene(plan, proxy.url, {"primary": proxy.recordings_url} if primaries else {})
 
         async def replace_all() -> None:
             await asyncio.sleep(plan.warm_up_s)
@@ -162,6 +161,11 @@ async def behind_a_proxy(plan: Plan) -> dict[str, Any]:
             await service.drain()
         calm = all(service.is_calm for service in services)
         return scene.result() | {"calm": calm}
+
+
+def _some(plan: Plan, role: str, make: Callable[[], Service]) -> list[Service]:
+    """Two, where the plan has this role."""
+    return [make() for _ in range(2)] if role in plan.roles else []
 
 
 async def _start(services: Sequence[Service]) -> None:

@@ -325,7 +325,7 @@ async def _late_model(folder: Path, stack: ExitStack, away_s: float) -> dict[str
         "exits": exits,
         "healed_s": round(ready_at - there_at, 2),
         "requests_afterwards": asker.asked.result(),
-        "not_told": len(asker.asked.failed) + sum("model" not in line for line in exits),
+        "not_told": len(asker.asked.failed) + sum("cannot be fetched" not in line for line in exits),
     }
 
 
