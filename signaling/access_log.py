@@ -20,6 +20,11 @@ LOGS: web.AppKey[Logs] = web.AppKey("logs", Logs)
 """What is written besides."""
 
 
+QUIET = ("/v1/health", "/v1/ready", "/metrics", "/v1/metrics")
+"""Who looks whether all is well does so every few seconds: lines of it only where something is wrong, or at
+level debug."""
+
+
 class AccessLogger(AbstractAccessLogger):
     """Called by aiohttp once an answer has left, or could not."""
 
@@ -39,7 +44,9 @@ class AccessLogger(AbstractAccessLogger):
             "key_id": request.get(KEY_NAME),
             "remote": _remote(read) if read is not None else None,
         }
-        self.logger.info(
+        level = logging.DEBUG if route in QUIET and response.status < 400 else logging.INFO
+        self.logger.log(
+            level,
             "%s %s %d in %d ms",
             method,
             route or "(no route)",

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtc_stt.spans import Span
+from signaling.calls import Health
 from signaling.settings import Logs
 from signaling.trail import read_request_id
 from tests.e2e.support import until
@@ -41,7 +42,7 @@ class Sink:
 
 @pytest.fixture
 def access(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "rtc_stt.access")
+    caplog.set_level(logging.DEBUG, "rtc_stt.access")
     return caplog
 
 
@@ -154,6 +155,17 @@ async def test_transcripts_only_where_they_are_wanted(
         text = (await answer.json())["text"]
     assert text
     assert (text in caplog.text) is transcripts
+
+
+@pytest.mark.parametrize(("ready", "level"), [(True, "DEBUG"), (False, "INFO")])
+async def test_who_looks_whether_all_is_well_is_told_of_where_it_is_not(
+    access: pytest.LogCaptureFixture, ready: bool, level: str
+) -> None:
+    health = Health(ready=ready, sessions=0, load="normal")
+    async with serving(FakeTranscriber(), health=lambda: health) as service:
+        await service.get("/v1/ready")
+        await until(lambda: lines(access))
+    assert [line.levelname for line in lines(access)] == [level]
 
 
 async def test_what_is_no_http_has_a_line_too(access: pytest.LogCaptureFixture) -> None:
