@@ -19,9 +19,11 @@ import numpy as np
 from rtc_stt.audio import samples_to_ms
 from rtc_stt.decode_lane import Run
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import log_ids
 from rtc_stt.errors import trace
 from rtc_stt.failover import News, Outcome, Setback, read_status
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Word
+from rtc_stt.logs import IdLog
 from rtc_stt.verbose import Heard, read_heard
 from rtc_stt.wav import to_wav
 
@@ -151,7 +153,8 @@ class RemoteLane:
         except (aiohttp.ClientError, ValueError, RecursionError):
             return Setback(Outcome.ERROR, "answers what cannot be read")
         except Exception as error:  # a request is never lost by a mistake of ours
-            log.error("%s (%s) could not be asked: %s", self.title, self.host, trace(error))
+            told = IdLog(log, **log_ids(request))
+            told.error("%s (%s) could not be asked: %s", self.title, self.host, trace(error))
             return Setback(Outcome.ERROR, "could not be asked")
         self.model = heard.model
         return _reply(request, heard)

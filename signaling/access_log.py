@@ -20,14 +20,20 @@ LOGS: web.AppKey[Logs] = web.AppKey("logs", Logs)
 """What is written besides."""
 
 
+QUIET = ("/v1/health", "/v1/ready", "/metrics", "/v1/metrics")
+"""Who looks whether all is well does so every few seconds: lines of it only where something is wrong, or at
+level debug."""
+
+
 class AccessLogger(AbstractAccessLogger):
     """Called by aiohttp once an answer has left, or could not."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line. ``time``: seconds since the head of the request had come."""
-        route, method = route_of(request), method_of(request)
+        trail = trail_of(request)  # none of what cannot be read: it has not come to any application
+        read = request if trail and isinstance(request, web.Request) else None
+        route, method = route_of(read) if read is not None else "", method_of(request)
         duration_ms = round(time * 1000)
-        trail = trail_of(request)
         fields: dict[str, Any] = {
             "method": method,
             "route": route or None,
@@ -36,9 +42,11 @@ class AccessLogger(AbstractAccessLogger):
             "bytes_in": None if isinstance(response, web.WebSocketResponse) else request.content.total_bytes,
             "bytes_out": None if isinstance(response, web.WebSocketResponse) else response.body_length,
             "key_id": request.get(KEY_NAME),
-            "remote": _remote(request),
+            "remote": _remote(read) if read is not None else None,
         }
-        self.logger.info(
+        level = logging.DEBUG if route in QUIET and response.status < 400 else logging.INFO
+        self.logger.log(
+            level,
             "%s %s %d in %d ms",
             method,
             route or "(no route)",
@@ -53,7 +61,6 @@ class AccessLogger(AbstractAccessLogger):
         return self.logger.isEnabledFor(logging.INFO)
 
 
-def _remote(request: web.BaseRequest) -> str | None:
-    if not isinstance(request, web.Request) or not request.app.get(LOGS, Logs()).addresses:
-        return None
-    return source_of(request).address or None
+def _remote(request: web.Request) -> str | None:
+    wanted = request.app.get(LOGS, Logs()).addresses
+    return source_of(request).address or None if wanted else None

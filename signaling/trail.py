@@ -102,10 +102,9 @@ def read_request_id(header: str | None) -> str | None:
     return header if header and _WORD.fullmatch(header) else None
 
 
-def route_of(request: web.BaseRequest) -> str:
+def route_of(request: web.Request) -> str:
     """The pattern of a request's path; empty where it is of none. The path itself may hold a secret."""
-    match = getattr(request, "match_info", None)
-    resource = None if match is None else match.route.resource  # a match is an empty dictionary
+    resource = request.match_info.route.resource
     return resource.canonical if resource else ""
 
 

@@ -137,6 +137,7 @@ class Stretches:
             hotwords=options.hotwords,
             word_timestamps=options.word_timestamps,
             draft=draft,
+            request_id=self._ids.get("request_id", ""),
         )
         self._pool.submit(self._with_trail(request))
 
@@ -149,7 +150,7 @@ class Stretches:
         traceparent = self._ids.get("traceparent", "")
         if self._times:
             traceparent = self._times.decodes.context_of(request).traceparent
-        return replace(request, request_id=self._ids.get("request_id", ""), traceparent=traceparent)
+        return replace(request, traceparent=traceparent)
 
     def _receive(self, answer: Answer) -> None:
         if self._times:
