@@ -92,6 +92,16 @@ def test_every_target_is_up(scraped: Api) -> None:
     assert told == {"gateway": "1", "primary": "1", "fallback": "1"}
 
 
+def test_each_service_has_been_asked(scraped: Api) -> None:
+    """The fallback by the primary alone."""
+    used = scraped.query('stt_fallback_total{role="primary",result="used"} > 0')
+    asked = scraped.query('rtc_stt_fallback_attempts_total{role="primary",outcome="ok"} > 0')
+    served = scraped.query('stt_request_total_seconds_count{role="fallback"} > 0')
+    assert used, "no recording was doubted"
+    assert asked, "the fallback was not asked"
+    assert served, "the fallback did not answer"
+
+
 def test_every_rule_is_evaluated_without_an_error(scraped: Api) -> None:
     found = [rule for group in scraped.ask("rules")["groups"] for rule in group["rules"]]
     assert len(found) == len(list(rules()))
