@@ -21,13 +21,16 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from rtc_stt.decode_queue import Ticket
-from rtc_stt.decoding import Answer
+from rtc_stt.decoding import Answer, log_ids
 from rtc_stt.errors import DecodeError, EngineBroken, trace
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
+from rtc_stt.logs import IdLog
 
 __all__ = ["Answer", "DecodeLane", "Engine", "Lane", "Run"]
 
 log = logging.getLogger(__name__)
+
+COULD_NOT = "%s could not decode a request of %d ms: %s"
 
 RELOAD_AFTER_S = 1.0
 """Before the first attempt to load a broken engine anew; twice as long before each further one …"""
@@ -376,7 +379,7 @@ def _decode_together(engine: Engine, requests: Sequence[DecodeRequest]) -> tuple
     for request, entry in zip(requests, entries, strict=True):
         if isinstance(entry, DecodeError):
             broke = broke or isinstance(entry, EngineBroken)
-            log.warning("%s could not decode a request of %d ms: %s", engine.name, request.duration_ms, entry)
+            _log_of(request).warning(COULD_NOT, engine.name, request.duration_ms, entry)
             answers.append(DecodeFailure(request, str(entry)))
         else:
             answers.append(entry)
@@ -387,11 +390,16 @@ def _decode_one(engine: Engine, request: DecodeRequest) -> tuple[Answer, bool]:
     try:
         return engine.decode(request), False
     except DecodeError as error:
-        log.warning("%s could not decode a request of %d ms: %s", engine.name, request.duration_ms, error)
+        _log_of(request).warning(COULD_NOT, engine.name, request.duration_ms, error)
         return DecodeFailure(request, str(error)), isinstance(error, EngineBroken)
     except BaseException as error:
-        log.error("%s failed on a request of %d ms: %s", engine.name, request.duration_ms, trace(error))
+        told = "%s failed on a request of %d ms: %s"
+        _log_of(request).error(told, engine.name, request.duration_ms, trace(error))
         return DecodeFailure(request, type(error).__name__), False
+
+
+def _log_of(request: DecodeRequest) -> IdLog:
+    return IdLog(log, **log_ids(request))
 
 
 def _reload(engine: Engine) -> str | None:

@@ -17,11 +17,13 @@ from typing import Any
 from rtc_stt.config import Fallback
 from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
 from rtc_stt.decode_queue import DecodeQueue, Ticket
+from rtc_stt.decoding import log_ids
 from rtc_stt.errors import trace
 from rtc_stt.failover_lane import FailoverLane
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Effort, Ladder, Pressure, Step, effort_at
+from rtc_stt.logs import IdLog
 from rtc_stt.places import make_places
 
 __all__ = ["Answer", "DecodePool", "Engine"]
@@ -279,7 +281,8 @@ class DecodePool:
             self._instrument.decode_finished(answer, infer_s)
             if isinstance(answer, Hypothesis):
                 queue_ms = round(max(0.0, run.began - ticket.since) * 1000)
-                answer = dataclasses.replace(answer, queue_ms=queue_ms, infer_ms=round(infer_s * 1000))
+                infer_ms, batch = round(infer_s * 1000), len(run.batch)
+                answer = dataclasses.replace(answer, queue_ms=queue_ms, infer_ms=infer_ms, batch=batch)
             self._deliver(answer)
         self._dispatch_soon()
 
@@ -289,7 +292,8 @@ class DecodePool:
             try:
                 listener(answer)
             except Exception as error:  # the others in its batch wait for theirs
-                log.error("an answer could not be taken: %s", trace(error))
+                told = IdLog(log, **log_ids(answer.request))
+                told.error("an answer could not be taken: %s", trace(error))
 
     def _answer_soon(self, failure: DecodeFailure) -> None:
         """Not at once: who is answered may be just about to submit more."""

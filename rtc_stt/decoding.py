@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis
+from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Urgency
 from rtc_stt.load import Step
 
-__all__ = ["Answer", "Decoder"]
+__all__ = ["Answer", "Decoder", "log_ids"]
 
 Answer = Hypothesis | DecodeFailure
+
+
+def log_ids(request: DecodeRequest) -> dict[str, str]:
+    """By what lines of the log about a request are found, see :class:`rtc_stt.logs.IdLog`. A recording is no
+    session: its lines have the id of the request that brought it."""
+    is_session = request.urgency is not Urgency.RECORDING
+    ids = {"session_id": request.stream_id} if is_session else {}
+    return ids | ({"request_id": request.request_id} if request.request_id else {})
 
 
 class Decoder(Protocol):

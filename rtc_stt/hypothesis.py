@@ -78,6 +78,10 @@ class DecodeRequest:
     word_timestamps: bool = False
     draft: Draft | None = None
     """A text that only needs checking: the engine may answer with it, if it finds it probable."""
+    request_id: str = field(default="", compare=False)
+    """Of what it is for, told to a service that decodes it, as is …"""
+    traceparent: str = field(default="", compare=False)
+    """… where it stands in a trace (W3C); empty: in none."""
 
     @property
     def key(self) -> tuple[str, int, int, Tier]:
@@ -131,6 +135,8 @@ class Hypothesis:
     """How long the request waited for its turn."""
     infer_ms: int = 0
     """How long the model took."""
+    batch: int = 1
+    """Requests in the same call of it."""
 
     @property
     def confidence(self) -> float:

@@ -57,6 +57,11 @@ class Inbox:
         """Seconds of audio put in and not yet settled."""
         return self._backlog / SAMPLE_RATE
 
+    def arrived_at(self, position: int) -> float:
+        """When a sample of media time came, on the session's clock; exact where audio comes as it sounds."""
+        after = (self._windower.received - position) / SAMPLE_RATE
+        return (self._last_audio_at or 0.0) - after
+
     # ── In ────────────────────────────────────────────────────────────
 
     def put_audio(self, samples: Samples, origin: Origin, now: float) -> None:

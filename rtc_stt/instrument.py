@@ -144,3 +144,7 @@ class Instrument:
 
     def fallback_decided(self, result: str) -> None:
         """What became of the second opinion on a recording: ``used``, ``skipped`` or ``failed``."""
+
+    def spans_settled(self, result: str, count: int) -> None:
+        """So many spans were ``exported``, ``failed`` (the collector did not take them) or ``dropped``, there
+        being no room to wait. Unlike the others it may be called in a thread of its own."""

@@ -20,6 +20,7 @@ from rtc_stt.errors import ConfigError, ModelError
 from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
+from rtc_stt.spans import SpanSink
 from rtc_stt.vad import SileroDetector, VadBatcher
 
 __all__ = [
@@ -150,12 +151,15 @@ def make_speech(
     *,
     live: bool = True,
     choose: Callable[[Decoding], dict[Tier, Model]] = both_models,
+    sink: SpanSink | None = None,
+    log_transcripts: bool = False,
 ) -> Speech:
     """Everything that sessions share, warm.
 
     Args:
         live: whether speakers wait for their transcripts, so that under load things are left out.
         choose: see :func:`load_engines`.
+        sink, log_transcripts: see :class:`~rtc_stt.session.Speech`.
     """
     instrument = instrument or Instrument()
     options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
@@ -182,6 +186,8 @@ def make_speech(
         options=options,
         routing=routing,
         instrument=instrument,
+        sink=sink,
+        log_transcripts=log_transcripts,
     )
 
 

@@ -19,9 +19,11 @@ import numpy as np
 from rtc_stt.audio import samples_to_ms
 from rtc_stt.decode_lane import Run
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import log_ids
 from rtc_stt.errors import trace
 from rtc_stt.failover import News, Outcome, Setback, read_status
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Word
+from rtc_stt.logs import IdLog
 from rtc_stt.verbose import Heard, read_heard
 from rtc_stt.wav import to_wav
 
@@ -151,7 +153,8 @@ class RemoteLane:
         except (aiohttp.ClientError, ValueError, RecursionError):
             return Setback(Outcome.ERROR, "answers what cannot be read")
         except Exception as error:  # a request is never lost by a mistake of ours
-            log.error("%s (%s) could not be asked: %s", self.title, self.host, trace(error))
+            told = IdLog(log, **log_ids(request))
+            told.error("%s (%s) could not be asked: %s", self.title, self.host, trace(error))
             return Setback(Outcome.ERROR, "could not be asked")
         self.model = heard.model
         return _reply(request, heard)
@@ -163,7 +166,7 @@ class RemoteLane:
             aiohttp.ClientError, TimeoutError: there is none.
         """
         async with self._session().post(
-            self._url, data=_form(request), headers=self._headers, allow_redirects=False
+            self._url, data=_form(request), headers=self._headers | _trail(request), allow_redirects=False
         ) as response:
             if response.status != 200:
                 return read_status(response.status, response.headers.get("Retry-After"))
@@ -185,6 +188,12 @@ class RemoteLane:
                 headers={"Accept-Encoding": "identity", "User-Agent": "rtc-stt"},
             )
         return self._http
+
+
+def _trail(request: DecodeRequest) -> dict[str, str]:
+    """By what the request is found again in the log and the trace over there."""
+    told = {"X-Request-Id": request.request_id, "traceparent": request.traceparent}
+    return {name: value for name, value in told.items() if value}
 
 
 def _form(request: DecodeRequest) -> aiohttp.FormData:

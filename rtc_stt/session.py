@@ -28,12 +28,16 @@ from rtc_stt.events import (
     SessionResumed,
     SessionStarted,
     SessionWarning,
+    TranscriptFinal,
 )
 from rtc_stt.inbox import EndOfAudio, Inbox
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import LOAD_WARNINGS, Step, effort_at
+from rtc_stt.logs import IdLog, bound
 from rtc_stt.recognizer import Recognizer
 from rtc_stt.session_stats import SessionStats
+from rtc_stt.session_trail import SessionTrail
+from rtc_stt.spans import SpanSink
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
@@ -56,16 +60,17 @@ class Speech:
     options: StreamOptions = field(default_factory=StreamOptions)
     routing: Routing = field(default_factory=Routing)
     instrument: Instrument = field(default_factory=Instrument)
+    sink: SpanSink | None = None
+    """Where spans of turns and recordings go."""
+    log_transcripts: bool = False
+    """Whether texts of finals are written to the log."""
 
     async def aclose(self) -> None:
         """Stop the threads; running decodes are waited for, though not for ever."""
         self.vad.close()
         await self.pool.aclose()
-
-
-class _SessionLog(logging.LoggerAdapter[logging.Logger]):
-    def process(self, msg: object, kwargs: object) -> tuple[object, object]:  # type: ignore[override]
-        return f"[{(self.extra or {}).get('session')}] {msg}", kwargs
+        if self.sink:
+            await self.sink.aclose()
 
 
 class Session:
@@ -95,7 +100,7 @@ class Session:
         self.resume_token = resume_token or secrets.token_urlsafe(24)
         self.ended = asyncio.get_running_loop().create_future()
         """Done when ``session.ended`` has been told."""
-        self.log = _SessionLog(logging.getLogger(__name__), {"session": self.id})
+        self.log = IdLog(logging.getLogger(__name__), session_id=self.id)
         self._speech = speech
         self._deliver: Callable[[Event], None] | None = deliver  # None while the client is lost
         self._event_log = EventLog()
@@ -107,6 +112,7 @@ class Session:
         )
         self._vad_state = speech.vad.new_state()
         self._inbox = Inbox()
+        self._trail = SessionTrail(self.id, bound(), speech.sink, self._inbox.arrived_at, clock)
         self._turn: asyncio.Handle | None = None  # to go on with the inbox
         self._judging: asyncio.Future[list[float]] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -344,7 +350,9 @@ class Session:
 
     def _receive_answer(self, answer: Answer) -> None:
         if not self.ended.done():
-            self._recognizer.receive_hypothesis(answer, self._clock())
+            now = self._clock()
+            self._trail.answer(answer, now)
+            self._recognizer.receive_hypothesis(answer, now)
             self._advance()
 
     def _receive_load(self, step: Step) -> None:
@@ -376,7 +384,7 @@ class Session:
         for event in self._recognizer.events():
             self._tell(event)
         for request in self._recognizer.requests_to_decode():
-            self._speech.pool.submit(request)
+            self._speech.pool.submit(self._trail.ask(request))
         self._stats.count_speculations(self._recognizer.speculations)
         self._set_timer()
 
@@ -411,11 +419,17 @@ class Session:
     def _tell(self, event: Event) -> None:
         """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
         event = replace(event, seq=self._event_log.told + 1)
+        decided = self._trail.now
         self._event_log.add(event)
         self._stats.count(event)
         self._speech.instrument.event_sent(event)
         if self._deliver is not None:
             self._deliver(event)
+        if self._speech.log_transcripts and isinstance(event, TranscriptFinal):
+            self.log.info("final %d: %s", event.utterance_id, event.text)
+        self._trail.note(event, decided, self._recognizer.at_ms)
+
+    # ── The end ────────────────────────────────────────────────────────────
 
     def _end(self) -> None:
         if self.ended.done():

@@ -12,6 +12,7 @@ from aiohttp import web
 from rtc_stt.config import Recordings
 from rtc_stt.instrument import Instrument
 from rtc_stt.service.transcriber import Transcriber
+from rtc_stt.spans import SpanSink
 from signaling import (
     deepgram_routes,
     health,
@@ -27,6 +28,7 @@ from signaling import (
     websocket,
     whip,
 )
+from signaling.access_log import LOGS
 from signaling.auth import Authority
 from signaling.bookkeeper import Bookkeeper
 from signaling.calls import Host
@@ -45,11 +47,12 @@ from signaling.registry import Registry
 from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
-from signaling.settings import Access, Server, WebRtc
+from signaling.settings import Access, Logs, Server, WebRtc
 from signaling.snapshot import Service
 from signaling.telephony.phones import add_phones
 from signaling.telephony.phones import drain as drain_phones
 from signaling.telephony.settings import Phones
+from signaling.trail import SINK
 from signaling.usage import Usage
 
 __all__ = ["create_app", "make_gate"]
@@ -68,6 +71,8 @@ def create_app(
     service: Service | None = None,
     streams: Registry | None = None,
     phones: Phones | None = None,
+    logs: Logs | None = None,
+    sink: SpanSink | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
@@ -78,6 +83,8 @@ def create_app(
         service: what ``/v1/metrics`` tells of the server; None: it is not there.
         streams: carries WebSockets; it is ``host``, or ends with it. None: there is no ``/v1/stream``.
         phones: how phone calls are taken, where ``streams`` are; None: none are.
+        logs: what the log tells of people; None: nothing.
+        sink: where spans of requests go; None: there are none.
 
     Raises:
         ConfigError: see :func:`make_gate`.
@@ -86,7 +93,9 @@ def create_app(
     gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
     front = _make_front(host, server, access, webrtc, gate)
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
-    app[HEALTH] = host.health
+    app[HEALTH], app[LOGS] = host.health, logs or Logs()
+    if sink:
+        app[SINK] = sink
     for room in (whip, offer, openai_routes, token_routes, usage_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)

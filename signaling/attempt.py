@@ -15,7 +15,7 @@ from signaling.keys import FRONT, Front
 from signaling.live_socket import CLOSE_TIMEOUT_S
 from signaling.reception import caller_of, make_room
 from signaling.registry import Registry
-from signaling.request import id_of
+from signaling.request import id_headers
 
 __all__ = ["STREAMS", "Attempt", "prepare"]
 
@@ -96,7 +96,7 @@ async def prepare(
         if not resumes:
             attempt.spend()
         await make_room(front, attempt.ticket)
-        ws.headers["X-Req-Id"] = id_of(request)
+        ws.headers.update(id_headers(request))
         await ws.prepare(request)
     except ConnectionError as error:
         attempt.undo()

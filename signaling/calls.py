@@ -6,8 +6,8 @@ this process, or the fleet of media workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from signaling.dialects.dialect import Beginning
@@ -42,6 +42,8 @@ class Call:
     resume: Resume | None = None
     beginning: Beginning = Beginning()
     """What else the client said, for the dialect of its data channel."""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Of the request that brought it, for the log and the trace; see :func:`rtc_stt.logs.bound`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,12 @@ from typing import Any, Protocol
 from rtc_stt.commands import Command, Stop
 from rtc_stt.errors import trace
 from rtc_stt.events import Event, Finalized, SessionEnded, TranscriptFinal, UtteranceDropped
+from rtc_stt.logs import IdLog
 from signaling.dialects.dialect import Act, Ask, Beginning, Dialect, Leave, Relay, Say
 from signaling.dialects.labels import LABELS
 from signaling.message_gate import MessageGate
 
 __all__ = ["LASTING", "MAX_OUTSTANDING_BYTES", "EventChannel", "Listener"]
-
-log = logging.getLogger(__name__)
 
 MAX_WAITING = 1_024
 """Events kept until the client has opened its channel; a channel opens within a second or never."""
@@ -64,6 +63,7 @@ class EventChannel:
         outstanding: bytes that the transport has taken and the client's has not acknowledged.
         clock: monotonic seconds.
         beginning: what the client has said about the session before.
+        log: of whose it is.
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class EventChannel:
         outstanding: Callable[[], int],
         clock: Callable[[], float],
         beginning: Beginning | None = None,
+        log: IdLog | None = None,
     ) -> None:
+        self._log = (log or IdLog(logging.getLogger())).at(__name__)
         self._gate = MessageGate(self._translate, listener.complain, listener.refuse_message)
         self._listener = listener
         self._outstanding = outstanding
@@ -163,7 +165,7 @@ class EventChannel:
         try:
             self._channel.send(text)
         except Exception as error:  # aiortc raises several kinds while it closes
-            log.info("the data channel closed under an event: %s", type(error).__name__)
+            self._log.info("the data channel closed under an event: %s", type(error).__name__)
 
     def _is_open(self) -> bool:
         return self._channel is not None and self._channel.readyState == "open"
@@ -192,7 +194,7 @@ class EventChannel:
             self.last_message_at = now
             self._gate.take(message, now)
         except Exception as error:
-            log.error("a message of the client could not be handled: %s", trace(error))
+            self._log.error("a message of the client could not be handled: %s", trace(error))
 
     def _translate(self, message: str | bytes) -> None:
         assert self._dialect

@@ -19,6 +19,7 @@ from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol
 
 from rtc_stt.errors import trace
+from rtc_stt.logs import IdLog
 from rtc_stt.token_bucket import TokenBucket
 
 __all__ = ["MAX_PEER_ADDRESSES", "MAX_QUEUED", "Gate"]
@@ -62,6 +63,7 @@ class Gate:
         media: takes each SRTP or SRTCP packet, still encrypted; gives a reason where it was not the peer's.
         clock: monotonic seconds.
         local: also listen on the loopback interface, which aioice leaves out.
+        log: of whose connection it is.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class Gate:
         clock: Callable[[], float],
         *,
         local: bool,
+        log: IdLog | None = None,
     ) -> None:
+        self._log = (log or IdLog(logging.getLogger())).at(__name__)
         self.refused: Counter[str] = Counter()
         """Datagrams that were not taken, by reason. The reader may clear it."""
         self.sockets: list[GuardedSocket] = []
@@ -121,7 +125,7 @@ class Gate:
                 self.refused["stranger"] += 1
         except Exception as error:  # aioice trusts the form of attributes; others get an error per datagram
             if not self.refused["broken"]:
-                log.info("a datagram could not be handled: %s", trace(error))
+                self._log.info("a datagram could not be handled: %s", trace(error))
             self.refused["broken"] += 1
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from rtc_stt.gpu import GpuMonitor
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import Step
 from signaling.http_metrics import HttpMetrics
+from signaling.log_metrics import LogLines
 from signaling.telephony.call_source import REASONS
 from signaling.telephony.webhook_policy import Result
 from signaling.workers import figures
@@ -49,6 +50,7 @@ class Metrics(HttpMetrics):
         self._make_http_metrics()
         self._begin_at_zero()
         ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
+        self.registry.register(LogLines())
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
         """Asks other processes for theirs; ``/metrics`` tells the sum."""
 
@@ -182,6 +184,9 @@ class Metrics(HttpMetrics):
         self._scrapes_failed = self._counter(
             "rtc_stt_worker_scrapes_failed_total", "Times that a media worker did not tell its figures."
         )
+        self._spans = self._counter(
+            "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
+        )
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
@@ -196,6 +201,8 @@ class Metrics(HttpMetrics):
         for result in Result:
             self._webhooks.labels(result)
         self._phone_refused.labels("full")
+        for became in ("exported", "failed", "dropped"):
+            self._spans.labels(became)
 
     def limit_sessions(self, number: int) -> None:
         """So many there may be."""
@@ -342,6 +349,10 @@ class Metrics(HttpMetrics):
     def dead_letter_lost(self) -> None:
         """See :class:`Instrument`."""
         self._dead_letters_lost.inc()
+
+    def spans_settled(self, result: str, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._spans.labels(result).inc(count)
 
     def workers_changed(self, states: Mapping[str, int]) -> None:
         """See :class:`Instrument`."""

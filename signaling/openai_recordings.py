@@ -16,7 +16,7 @@ from signaling.dialects.openai.recording_answer import Deltas, render_answer, re
 from signaling.dialects.openai.recording_form import FIELDS, LISTS, RECORDING, Asked, read_form
 from signaling.keys import GATE, TRANSCRIBER, UPLOADS
 from signaling.recording_job import Job, take_on
-from signaling.request import id_of, told
+from signaling.request import id_headers, id_of, identify_by_header, told
 from signaling.transcribe import MANY_SEGMENTS, check_fallback, let_in_first
 from signaling.upload import Upload
 
@@ -31,7 +31,7 @@ LIST_NAMES = tuple(name + brackets for name in LISTS for brackets in ("[]", ""))
 
 async def post_transcription(request: web.Request) -> web.StreamResponse:
     """``POST /v1/audio/transcriptions``; the reference is ``docs/guides/openai.md``."""
-    shown = request.app[GATE].authority.identify(request.headers.get("Authorization"))
+    shown = identify_by_header(request)
     stream = _Stream(request)
     try:
         async with (
@@ -126,7 +126,7 @@ class _Stream:
             raise Gone from error
 
     async def _begin(self) -> web.StreamResponse:
-        headers = {"X-Req-Id": id_of(self._request), "Cache-Control": "no-store", **told(self._request)}
+        headers = {**id_headers(self._request), "Cache-Control": "no-store", **told(self._request)}
         response = web.StreamResponse(headers=headers)
         response.content_type, response.charset = "text/event-stream", "utf-8"
         await response.prepare(self._request)

@@ -123,7 +123,10 @@ def _operation(
     Args:
         error: how errors look, one of :data:`SCHEMAS`.
     """
-    request_id = {"X-Req-Id": _header("Names this request in the log.")}
+    request_id = {
+        "X-Request-Id": _header("Names this request in the log; as it was sent, where it was a short word."),
+        "X-Req-Id": _header("The same."),
+    }
     responses: dict[str, Any] = {
         str(status): {
             "description": "Done.",

@@ -14,8 +14,10 @@ from rtc_stt.errors import ConfigError, Forbidden
 
 __all__ = ["Origins"]
 
-ALLOWED_HEADERS = "Authorization, Content-Type, If-Match, Resume-Token, Resume-From"
-EXPOSED_HEADERS = "Location, ETag, Link, X-Req-Id, Retry-After"
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, If-Match, Resume-Token, Resume-From, X-Request-Id, traceparent"
+)
+EXPOSED_HEADERS = "Location, ETag, Link, X-Req-Id, X-Request-Id, Retry-After"
 PREFLIGHT_SECONDS = 600
 
 

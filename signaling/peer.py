@@ -83,9 +83,13 @@ class Peer:
         self._is_live = is_live
         self._on_connected = on_connected
         self._on_open = on_open
-        self._transport = Transport(self, local=local)
+        self._transport = Transport(self, local=local, log=session.log)
         self._channel = EventChannel(
-            self, lambda: self._transport.outstanding_bytes, time.monotonic, beginning=beginning
+            self,
+            lambda: self._transport.outstanding_bytes,
+            time.monotonic,
+            beginning=beginning,
+            log=session.log,
         )
         self._receiver: AudioReceiver | None = None
         self._gone: asyncio.Future[str] = loop.create_future()

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from rtc_stt.errors import ClientError, NotFound, SessionGone, Unavailable, Unprocessable
+from rtc_stt.logs import bound
 from signaling.auth import OPEN, Pass
 from signaling.calls import Call, Caller, Connected, Fragment, Resume
 from signaling.dialects.dialect import Beginning
 from signaling.door import Redirect, Ticket
 from signaling.keys import FRONT, GATE, Front
-from signaling.request import id_of, source_of
+from signaling.request import id_of, note_key, source_of
 from signaling.resources import Resource
 from signaling.sanitiser import Offer, clean_offer
 from signaling.sdp import complete_answer, rewrite_candidates
@@ -50,8 +51,10 @@ def identify(request: web.Request, authorization: str | None = None) -> Pass:
         authorization: what stands for the header ``Authorization``, where another protocol says it elsewhere
             or otherwise.
     """
-    return request.app[GATE].authority.identify(
-        authorization or request.headers.get("Authorization"), request.query.get("access_token")
+    authorization = authorization or request.headers.get("Authorization")
+    return note_key(
+        request,
+        request.app[GATE].authority.identify(authorization, request.query.get("access_token")),
     )
 
 
@@ -101,7 +104,7 @@ async def answer_call(
     beginning = Beginning(id_of(request), time.time(), text)
     try:
         offer = _clean(front, sdp, reject_video=reject_video)
-        connected = await _connect(front, ticket, shown, Call(offer.sdp, resume, beginning))
+        connected = await _connect(front, ticket, shown, Call(offer.sdp, resume, beginning, bound()))
     except BaseException:
         front.gate.door.release(ticket)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 
@@ -11,12 +12,16 @@ from aiohttp import web
 
 from rtc_stt.events import Reason
 from rtc_stt.service.transcript import Options, Transcript
+from signaling.access_log import LOGS
 from signaling.auth import Pass
 from signaling.keys import GATE, IN_FLIGHT
 from signaling.reception import caller_of
 from signaling.request import header_safe, told
+from signaling.settings import Logs
 
 __all__ = ["Job", "take_on"]
+
+log = logging.getLogger(__name__)
 
 UNSURE = (Reason.LOW_LOGPROB, Reason.FEW_WORDS)
 """What ``X-Conf-Below`` tells; the check of the language has a header of its own."""
@@ -41,6 +46,8 @@ class Job:
         told(self._request).update(_figures(options, transcript))
         gate.instrument.fallback_decided(_fallback_result(transcript))
         self.stages = _stages(transcript)
+        if self._request.app.get(LOGS, Logs()).transcripts:
+            log.info("recording: %s", transcript.text)
 
 
 @contextlib.asynccontextmanager

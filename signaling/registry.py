@@ -210,7 +210,7 @@ class Registry:
             try:
                 await peer.close(flush=reason is None)
             except Exception as error:
-                log.error("a connection could not be closed: %s", trace(error))
+                line.session.log.at(__name__).error("a connection could not be closed: %s", trace(error))
             del self._peers[peer.id], self._tasks[peer.id]
             self._remember(peer.id, line)
 

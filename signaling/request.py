@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -23,22 +22,30 @@ from rtc_stt.errors import (
     Unavailable,
     trace,
 )
+from rtc_stt.logs import bind
+from signaling.auth import Pass
 from signaling.dialects.deepgram.errors import error_body as deepgram_body
 from signaling.dialects.openai.errors import error_body as openai_body
 from signaling.door import Redirect
 from signaling.forwarding import Source, find_source
 from signaling.keys import GATE, Gate
 from signaling.tokens import TokenExpired, TokenReplayed, TokenWrong
+from signaling.trail import Trail, begin_trail
 
 __all__ = [
     "COUNTED",
+    "KEY_NAME",
     "error_response",
     "header_safe",
+    "id_headers",
     "id_of",
+    "identify_by_header",
     "middleware",
+    "note_key",
     "read_text",
     "source_of",
     "told",
+    "trail_of",
 ]
 
 log = logging.getLogger(__name__)
@@ -73,7 +80,9 @@ BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {
 }
 """Bodies of errors as clients of other protocols read them, by path: of status, type, message, request id."""
 
-_ID = web.RequestKey("id", str)
+_TRAIL = web.RequestKey("trail", Trail)
+KEY_NAME = web.RequestKey("key name", str)
+"""Whose key was shown, for the access log."""
 _TOLD: web.RequestKey[dict[str, str]] = web.RequestKey("told", dict)
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -94,7 +103,28 @@ async def middleware(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Around every handler."""
-    request_id = request[_ID] = secrets.token_hex(8)
+    trail = request[_TRAIL] = begin_trail(request, is_traced=_is_traced(request))
+    status = None
+    try:
+        with bind(**trail.ids):
+            response = await _attend(request, handler)
+        status = response.status
+    except web.HTTPException as error:
+        status = error.status
+        raise
+    finally:
+        trail.finish(request, status)
+    if not response.prepared:  # as a WebSocket that is over is
+        response.headers.update(id_headers(request) | told(request))
+        for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):
+            response.headers.setdefault(name, value)
+    return response
+
+
+async def _attend(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Have it answered, and count it."""
     request[_TOLD] = {}
     gate, endpoint = request.app[GATE], _counted(request)
     gate.connections.heard(request.transport)
@@ -105,13 +135,13 @@ async def middleware(
         gate.instrument.request_failed(endpoint, response.headers["X-Error-Type"], response.status)
     if response.status >= 400 and not request.content.is_eof():
         response.force_close()  # what is still to come of the body is of no use
-    if response.prepared:  # a WebSocket that is over
-        return response
-    response.headers["X-Req-Id"] = request_id
-    response.headers.update(told(request))
-    for name, value in (*SECURITY_HEADERS.items(), *_sharing(request).items()):
-        response.headers.setdefault(name, value)
     return response
+
+
+def _is_traced(request: web.Request) -> bool:
+    """Whether it gets a span: what is worked on does, and not who looks whether the server is well."""
+    path = request.path
+    return path in COUNTED or path.startswith((MEDIA_PATHS, "/v1/calls")) or _is_shared(path)
 
 
 def _counted(request: web.Request) -> str | None:
@@ -120,8 +150,30 @@ def _counted(request: web.Request) -> str | None:
 
 
 def id_of(request: web.Request) -> str:
-    """What ``X-Req-Id`` will say."""
-    return request[_ID]
+    """What ``X-Request-Id`` will say."""
+    return request[_TRAIL].request_id
+
+
+def id_headers(request: web.Request) -> dict[str, str]:
+    """For every answer: the id that the request brought or was given, by both names that it goes by."""
+    return {"X-Req-Id": id_of(request), "X-Request-Id": id_of(request)}
+
+
+def trail_of(request: web.BaseRequest) -> Trail | None:
+    """None of a request that is none of HTTP."""
+    return request.get(_TRAIL)
+
+
+def identify_by_header(request: web.Request) -> Pass:
+    """Who asks, by the header ``Authorization``. See :meth:`Authority.identify`."""
+    return note_key(request, request.app[GATE].authority.identify(request.headers.get("Authorization")))
+
+
+def note_key(request: web.Request, shown: Pass) -> Pass:
+    """Remember whose key it was, for the access log."""
+    account = request.app[GATE].authority.accounts.get(shown.key_id)
+    request[KEY_NAME] = account.name if account else shown.key_id
+    return shown
 
 
 def told(request: web.Request) -> dict[str, str]:
@@ -176,7 +228,7 @@ def _check(request: web.Request, gate: Gate) -> None:
     elif _is_shared(request.path):
         gate.origins.check(origin, host)
     elif request.path not in PAGES and not request.path.startswith(OPEN_PATHS):
-        shown = gate.authority.identify(request.headers.get("Authorization"))
+        shown = identify_by_header(request)
         if shown.token:
             raise Unauthorized("this needs a key; a token begins a session, no more")
 

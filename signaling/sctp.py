@@ -14,10 +14,9 @@ from struct import unpack_from
 from typing import Any
 
 from rtc_stt.errors import trace
+from rtc_stt.logs import IdLog
 
 __all__ = ["MAX_CHANNELS_OPENED", "RECEIVE_WINDOW", "SctpGuard"]
-
-log = logging.getLogger(__name__)
 
 MAX_CHANNELS_OPENED = 8
 """Channels that a client may open in a connection's life; the first is enough."""
@@ -46,9 +45,17 @@ class SctpGuard:
         sctp: an ``RTCSctpTransport`` that has not started.
         refuse: told the reason of each message that is not taken.
         violate: told the reason where the connection should be closed; nothing is taken after that.
+        log: of whose connection it is.
     """
 
-    def __init__(self, sctp: Any, refuse: Callable[[str], None], violate: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        sctp: Any,
+        refuse: Callable[[str], None],
+        violate: Callable[[str], None],
+        log: IdLog | None = None,
+    ) -> None:
+        self._log = (log or IdLog(logging.getLogger())).at(__name__)
         self._sctp = sctp
         self._refuse = refuse
         self._tell = violate
@@ -98,7 +105,7 @@ class SctpGuard:
         except ConnectionError:
             pass  # DTLS is closing; who reads it will notice
         except Exception as error:
-            log.info("SCTP of the client could not be handled: %s", trace(error))
+            self._log.info("SCTP of the client could not be handled: %s", trace(error))
             self._violate("sctp")
 
     async def _send_chunk(self, original: Callable[..., Awaitable[None]], chunk: Any) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from rtc_stt.errors import ConfigError
+from signaling.access_log import ACCESS_LOG, AccessLogger
 from signaling.codecs import opus_backend
 from signaling.connections import KEEPALIVE_S
 from signaling.keyring import Keyring
@@ -74,7 +75,12 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
     """
     server = app[SERVER]
     runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S, logger=http_log
+        app,
+        access_log_class=AccessLogger,
+        access_log=ACCESS_LOG,
+        keepalive_timeout=KEEPALIVE_S,
+        lingering_time=LINGER_S,
+        logger=http_log,
     )
     await runner.setup()
     assert runner.server

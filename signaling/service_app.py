@@ -10,16 +10,19 @@ from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.service.transcriber import Transcriber
+from rtc_stt.spans import SpanSink
 from signaling import deepgram_routes, openai_recordings, openapi, snapshot, transcribe, usage_routes
 from signaling import health as probes
+from signaling.access_log import LOGS
 from signaling.app import make_gate
 from signaling.calls import Health
 from signaling.keys import GATE, HEALTH, IN_FLIGHT, SERVER
 from signaling.life import add_life
 from signaling.metrics import Metrics
 from signaling.request import middleware
-from signaling.settings import Access, Server
+from signaling.settings import Access, Logs, Server
 from signaling.snapshot import Service
+from signaling.trail import SINK
 
 __all__ = ["create_service_app"]
 
@@ -35,6 +38,8 @@ def create_service_app(
     commit: str,
     health: Callable[[], Health],
     queue: Callable[[], Mapping[str, Any]] = dict,
+    logs: Logs | None = None,
+    sink: SpanSink | None = None,
 ) -> web.Application:
     """The application of one service. When it ends it drains.
 
@@ -42,6 +47,7 @@ def create_service_app(
         commit: see ``SERVER_COMMIT``.
         health: how the engines are; that the service drains is known here.
         queue: what :meth:`~rtc_stt.decode_pool.DecodePool.snapshot` tells.
+        logs, sink: see :func:`~signaling.app.create_app`.
 
     Raises:
         ConfigError: the keys contradict each other.
@@ -58,7 +64,9 @@ def create_service_app(
     async def drain(seconds: float) -> None:
         await transcribe.drain(app, seconds)
 
-    app[HEALTH] = how_it_is
+    app[HEALTH], app[LOGS] = how_it_is, logs or Logs()
+    if sink:
+        app[SINK] = sink
     probes.add_routes(app)
     usage_routes.add_routes(app)
     snapshot.add_routes(app, Service(name, commit, queue), metrics)

@@ -12,7 +12,7 @@ from signaling.forwarding import parse_proxies
 from signaling.ice import IceServers
 from signaling.origins import Origins
 
-__all__ = ["MIN_KEY_CHARS", "Access", "Server", "WebRtc"]
+__all__ = ["MIN_KEY_CHARS", "Access", "Logs", "Server", "WebRtc"]
 
 MIN_KEY_CHARS = 16
 
@@ -143,6 +143,14 @@ class Access:
             raise ConfigError(f"REDIRECT_URL: {self.redirect_url!r} is no URL like https://b.example.org")
         parse_proxies(self.trusted_proxies)
         Origins(self.allowed_origins)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logs:
+    """What the log tells of people."""
+
+    addresses: bool = key("LOG_ADDRESSES", False, "Write to the access log where each request came from.")
+    transcripts: bool = key("LOG_TRANSCRIPTS", False, "Write what people say to the log, at level info.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

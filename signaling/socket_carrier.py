@@ -39,7 +39,7 @@ class SocketCarrier(LiveSocket):
         *,
         is_live: bool,
     ) -> None:
-        super().__init__(ws, transport, instrument, line.session.log)
+        super().__init__(ws, transport, instrument, line.session.log.at(__name__))
         self.id = socket_id
         self._line, self._session = line, line.session
         self._rest = b""  # a broken frame

@@ -12,7 +12,7 @@ from rtc_stt.errors import Unauthorized
 from signaling.auth import DEMO, OPEN, Pass
 from signaling.keys import FRONT, GATE
 from signaling.reception import caller_of, identify
-from signaling.request import source_of
+from signaling.request import identify_by_header, source_of
 from signaling.tokens import NONCE_BYTES
 
 __all__ = ["NO_STORE", "add_routes", "make_token"]
@@ -66,7 +66,7 @@ def _owner(request: web.Request) -> Pass:
         # those that a proxy passes on are from who knows where.
         if gate.is_demo and source_of(request).is_local:
             return Pass(DEMO)
-    shown = gate.authority.identify(request.headers.get("Authorization"))
+    shown = identify_by_header(request)
     if shown.token:
         raise Unauthorized("a token makes no tokens: send a key")
     return shown

@@ -18,7 +18,7 @@ from signaling.form import AUDIO, FIELDS, MAX_FIELD_BYTES, Asked, read_form
 from signaling.in_flight import InFlight
 from signaling.keys import GATE, IN_FLIGHT, TRANSCRIBER, UPLOADS
 from signaling.recording_job import take_on
-from signaling.request import header_safe, id_of, told
+from signaling.request import header_safe, id_of, identify_by_header, told
 
 __all__ = ["MANY_SEGMENTS", "PATH", "add_routes", "check_fallback", "drain", "let_in_first"]
 
@@ -30,7 +30,7 @@ MANY_SEGMENTS = 20
 
 async def post_transcribe(request: web.Request) -> web.Response:
     """``POST /v1/transcribe``; the reference is ``docs/reference/http.md``."""
-    shown = request.app[GATE].authority.identify(request.headers.get("Authorization"))
+    shown = identify_by_header(request)
     async with take_on(request, PATH, shown) as job:
         asked, transcript = await _receive(request)
         job.note(asked.options, transcript)

@@ -21,6 +21,7 @@ from aiortc import RTCConfiguration, RTCIceCandidate, RTCPeerConnection, RTCSess
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from rtc_stt.errors import BadRequest, RtcSttError, Unavailable, Unprocessable, trace
+from rtc_stt.logs import IdLog
 from signaling.codecs import Codec
 from signaling.datagrams import Gate
 from signaling.sctp import SctpGuard
@@ -68,10 +69,12 @@ class Transport:
     Args:
         listener: told all that happens.
         local: the server is for this machine only; the loopback interface is offered too.
+        log: of the session that it carries.
     """
 
-    def __init__(self, listener: Listener, *, local: bool) -> None:
+    def __init__(self, listener: Listener, *, local: bool, log: IdLog | None = None) -> None:
         self._listener = listener
+        self._log = (log or IdLog(logging.getLogger())).at(__name__)
         self._local = local
         # No ICE servers: the default is a public STUN server and up to five seconds of gathering.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -135,11 +138,11 @@ class Transport:
         (transceiver,) = self._connection.getTransceivers()
         self._dtls = transceiver.receiver.transport
         self._ice = self._dtls.transport._connection
-        self._gate = Gate(self._ice, self._receive_media, time.monotonic, local=self._local)
+        self._gate = Gate(self._ice, self._receive_media, time.monotonic, local=self._local, log=self._log)
         # This would start a thread, a task and a queue without bound.
         transceiver.receiver.receive = _receive_nothing  # type: ignore
         if sctp := self._connection.sctp:
-            self._sctp = SctpGuard(sctp, self._listener.refuse_message, self._listener.violate)
+            self._sctp = SctpGuard(sctp, self._listener.refuse_message, self._listener.violate, self._log)
         self.codecs = _codecs(transceiver._codecs)
 
     async def renegotiate(self, offer: str) -> str:
@@ -201,7 +204,7 @@ class Transport:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self._dtls.transport.addRemoteCandidate(candidate)
         except TimeoutError:
-            log.info("a candidate took too long to resolve")
+            self._log.info("a candidate took too long to resolve")
         except Exception as error:
             raise BadRequest("a candidate cannot be used") from error
 
@@ -231,7 +234,7 @@ class Transport:
         try:
             pair.protocol.transport.sendto(self._dtls._tx_srtp.protect_rtcp(packet), pair.remote_addr)
         except (pylibsrtp.Error, ValueError, OSError) as error:
-            log.info("an RTCP packet could not be sent: %s", type(error).__name__)
+            self._log.info("an RTCP packet could not be sent: %s", type(error).__name__)
 
     @property
     def state(self) -> str:
@@ -277,9 +280,9 @@ class Transport:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._connection.close()
         except TimeoutError:
-            log.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
+            self._log.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
         except Exception as error:
-            log.warning("a peer connection failed to close: %s", trace(error))
+            self._log.warning("a peer connection failed to close: %s", trace(error))
         finally:
             if self._gate:
                 self._gate.close()

@@ -10,6 +10,7 @@ from aiohttp import web
 from rtc_stt.errors import BadRequest
 from signaling.keys import GATE
 from signaling.reception import caller_of
+from signaling.request import identify_by_header
 from signaling.usage import date_of
 
 __all__ = ["DEFAULT_DAYS", "MAX_DAYS", "add_routes"]
@@ -26,7 +27,7 @@ async def get_usage(request: web.Request) -> web.Response:
     first, today's last.
     """
     gate = request.app[GATE]
-    shown = gate.authority.identify(request.headers.get("Authorization"))
+    shown = identify_by_header(request)
     days = _read_days(request.query.get("days"))
     gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
     told = await gate.bookkeeper.report(shown.key_id, days)

@@ -210,6 +210,9 @@ async def test_whatever_an_engine_raises_is_a_failure_of_that_request_alone(benc
     assert failure.error
     for told in (failure.error, *(record.getMessage() for record in caplog.records)):
         assert "secret" not in told
+    assert [record.ids for record in caplog.records if "a request of" in record.msg] == [
+        {"session_id": "bad"}
+    ]
     assert isinstance(good, Hypothesis)
 
 

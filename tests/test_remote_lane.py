@@ -109,6 +109,15 @@ async def test_what_is_not_wanted_is_not_sent(service: Service, asker: Asker) ->
     assert set(service.asked[0]) == {"cut", "response_format", "word_timestamps"}
 
 
+async def test_it_is_told_by_what_the_request_is_found(service: Service, asker: Asker) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await asker.ask(request(request_id="mine-1", traceparent=traceparent))
+    await asker.ask(request())
+    told, untold = ({name.lower(): value for name, value in sent.items()} for sent in service.headers)
+    assert (told["x-request-id"], told["traceparent"]) == ("mine-1", traceparent)
+    assert not {"x-request-id", "traceparent"} & set(untold)
+
+
 async def test_without_a_key_none_is_sent(service: Service) -> None:
     asker = Asker(service.url + "/", key="")
     await asker.ask(request())

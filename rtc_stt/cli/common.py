@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rtc_stt.config import Decoding, Endpointing, Fallback, Recordings, Routing, StreamOptions
-from rtc_stt.config_keys import Values, keys, read_env_file, read_environment
+from rtc_stt.config_keys import Values, build, keys, read_env_file, read_environment
 from rtc_stt.loading import (
     Model,
     both_models,
@@ -21,7 +22,7 @@ from rtc_stt.loading import (
     stream_options,
 )
 from rtc_stt.logs import LogOptions, set_up
-from signaling.settings import Access, Server, WebRtc
+from signaling.settings import Access, Logs, Server, WebRtc
 from signaling.telephony.settings import Sip, Telephony, Webhooks
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "load_engines",
     "make_speech",
     "medium_model",
+    "read_logs",
     "read_values",
     "runs_on_cpu",
     "set_up_logging",
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 GROUPS: tuple[type, ...] = (
-    Server, Access, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
+    Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
     Telephony, Sip, Webhooks,
 )  # fmt: skip
 """Every group of configuration keys."""
@@ -52,6 +54,8 @@ KEY_VARIABLE = "RTC_STT_KEY"
 """The API key of a server that a command talks to."""
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(
@@ -108,3 +112,15 @@ def set_up_logging(options: argparse.Namespace) -> LogOptions:
     chosen = LogOptions(options.log_format, options.log_level)
     set_up(chosen)
     return chosen
+
+
+def read_logs(values: Values) -> Logs:
+    """What the log tells of people; where it is more than nothing, that is said loudly."""
+    logs = build(Logs, values)
+    if logs.transcripts:
+        told = "LOG_TRANSCRIPTS=true: WHAT PEOPLE SAY IS WRITTEN TO THE LOG, at level info."
+        print(told, flush=True)
+        log.warning(told)
+    if logs.addresses:
+        log.warning("LOG_ADDRESSES=true: where requests come from is written to the log")
+    return logs

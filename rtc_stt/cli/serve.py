@@ -15,6 +15,7 @@ from rtc_stt.decode_pool import DecodePool
 from rtc_stt.logs import LogOptions
 from rtc_stt.service.transcriber import Transcriber
 from rtc_stt.session import Speech
+from rtc_stt.tracing import make_sink
 from signaling.app import create_app
 from signaling.keyring import load_keys
 from signaling.metrics import Metrics
@@ -86,8 +87,9 @@ def run_gateway(
     )
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
     warn_if_open(server, access)
-    metrics = Metrics()
-    speech = common.make_speech(values, metrics)
+    told_of_people, metrics = common.read_logs(values), Metrics()
+    sink = make_sink("gateway", metrics)
+    speech = common.make_speech(values, metrics, sink=sink, log_transcripts=told_of_people.transcripts)
     pool = speech.pool
     assert isinstance(pool, DecodePool), "the models are in this process"
 
@@ -106,6 +108,8 @@ def run_gateway(
                     transcriber=Transcriber(speech, recordings),
                     service=Service(told.mode, commit, pool.snapshot),
                     phones=phones,
+                    logs=told_of_people,
+                    sink=sink,
                 )
                 await serve(app, announce)
         finally:

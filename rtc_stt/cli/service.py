@@ -18,6 +18,7 @@ from rtc_stt.decode_pool import DecodePool
 from rtc_stt.hypothesis import Tier
 from rtc_stt.service.transcriber import Transcriber
 from rtc_stt.session import Speech
+from rtc_stt.tracing import make_sink
 from signaling.calls import Health
 from signaling.metrics import Metrics
 from signaling.serve import serve
@@ -58,8 +59,11 @@ def run_service(kind: Kind, options: argparse.Namespace) -> int:
     values = values.over(_defaults(kind))
     server, access, recordings = build(Server, values), build(Access, values), build(Recordings, values)
     warn_if_open(server, access)
-    metrics = Metrics()
-    speech = common.make_speech(values, metrics, live=False, choose=kind.choose)
+    logs, metrics = common.read_logs(values), Metrics()
+    sink = make_sink(kind.name, metrics)
+    speech = common.make_speech(
+        values, metrics, live=False, choose=kind.choose, sink=sink, log_transcripts=logs.transcripts
+    )
     pool = speech.pool
     assert isinstance(pool, DecodePool), "the models are in this process"
     commit = build(Decoding, values).server_commit
@@ -79,6 +83,8 @@ def run_service(kind: Kind, options: argparse.Namespace) -> int:
             commit=commit,
             health=lambda: _health(speech),
             queue=pool.snapshot,
+            logs=logs,
+            sink=sink,
         )
         try:
             await serve(app, announce)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from threading import Lock
@@ -129,6 +130,7 @@ class Recording:
     async def _hear(
         self, frames: list[AudioFrame], detector: DetectorState, buffer: AudioBuffer, cutter: Cutter
     ) -> None:
+        began = time.monotonic()
         judging = self._speech.vad.detect(detector, [frame.samples for frame in frames])
         try:
             judged = await self._wait([judging], ANSWER_S, DecodeFailed("the detector does not answer"))
@@ -137,6 +139,7 @@ class Recording:
         except Exception as error:  # whoever detects
             log.error("the voice activity detector failed: %s", trace(error))
             raise DecodeFailed("the voice activity detector failed") from error
+        self._stretches.detected(began)
         for frame, probability in zip(frames, judged, strict=True):
             buffer.append(frame)
             rms = float(np.sqrt(np.mean(np.square(frame.samples))))

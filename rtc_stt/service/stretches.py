@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,9 +16,12 @@ from rtc_stt.events import Decision, DropReason, Route
 from rtc_stt.finalizer import Finalizer, Kept
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Draft, Hypothesis, Tier, Urgency
 from rtc_stt.load import effort_at
+from rtc_stt.logs import bound
 from rtc_stt.service.cutter import Stretch
 from rtc_stt.service.transcript import Dropped, Segment, Spent
 from rtc_stt.session import Speech
+from rtc_stt.spans import RecordingTimes
+from rtc_stt.trace_context import read_traceparent
 
 __all__ = ["Stretches"]
 
@@ -61,14 +65,25 @@ class Stretches:
         self._fast_error = ""
         self.fallback_error: str | None = None
         """As of :class:`~rtc_stt.service.transcript.Transcript`."""
+        self._ids = bound()  # of the request
+        self._sink = speech.sink
+        context = read_traceparent(self._ids.get("traceparent"))
+        self._times = RecordingTimes(context) if speech.sink and context else None
         self._pool.attach(self._id, self._receive)
 
     def close(self) -> None:
         """Nobody waits any more: what is not being decoded yet is forgotten."""
         self._pool.detach(self._id)
+        if self._times and self._sink:
+            self._sink.export(self._times.spans(time.monotonic()))
         for waiting in self._waiting.values():
             if waiting.done.done():
                 waiting.done.exception()  # another one was told
+
+    def detected(self, began: float) -> None:
+        """The detector has judged a chunk, which it was given at ``began`` (monotonic, in seconds)."""
+        if self._times:
+            self._times.detect(began, time.monotonic())
 
     @property
     def in_flight(self) -> list[asyncio.Future[None]]:
@@ -108,25 +123,38 @@ class Stretches:
 
     def _ask(self, number: int, tier: Tier, draft: Draft | None = None) -> None:
         waiting, options = self._waiting[number], self._options
-        self._pool.submit(
-            DecodeRequest(
-                stream_id=self._id,
-                utterance_id=number,
-                revision=1,
-                tier=tier,
-                urgency=Urgency.RECORDING,
-                audio=waiting.audio,
-                audio_start=waiting.stretch.start,
-                language=options.language,
-                languages=options.languages,
-                prompt=options.prompt,
-                hotwords=options.hotwords,
-                word_timestamps=options.word_timestamps,
-                draft=draft,
-            )
+        request = DecodeRequest(
+            stream_id=self._id,
+            utterance_id=number,
+            revision=1,
+            tier=tier,
+            urgency=Urgency.RECORDING,
+            audio=waiting.audio,
+            audio_start=waiting.stretch.start,
+            language=options.language,
+            languages=options.languages,
+            prompt=options.prompt,
+            hotwords=options.hotwords,
+            word_timestamps=options.word_timestamps,
+            draft=draft,
+            request_id=self._ids.get("request_id", ""),
         )
+        self._pool.submit(self._with_trail(request))
+
+    def _with_trail(self, request: DecodeRequest) -> DecodeRequest:
+        """A request that another service may decode tells it what it is for."""
+        if self._times:
+            self._times.decodes.ask(request, time.monotonic())
+        if request.tier is not Tier.ACCURATE:
+            return request
+        traceparent = self._ids.get("traceparent", "")
+        if self._times:
+            traceparent = self._times.decodes.context_of(request).traceparent
+        return replace(request, traceparent=traceparent)
 
     def _receive(self, answer: Answer) -> None:
+        if self._times:
+            self._times.decodes.answer(answer, time.monotonic())
         number, tier = answer.request.utterance_id, answer.request.tier
         waiting = self._waiting.get(number)
         if waiting is None:

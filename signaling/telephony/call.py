@@ -21,6 +21,7 @@ from rtc_stt.audio import SAMPLE_RATE, Origin, Samples
 from rtc_stt.commands import Configure
 from rtc_stt.errors import TooMany, trace
 from rtc_stt.events import Event
+from rtc_stt.logs import IdLog
 from rtc_stt.session import Session
 from rtc_stt.token_bucket import TokenBucket
 from signaling.auth import OPEN
@@ -370,7 +371,7 @@ class Call:
         try:
             what(*arguments)
         except Exception as error:
-            log.error("the source of call %s failed: %s", self.id, trace(error))
+            IdLog(log, call_id=self.id).error("the source of call %s failed: %s", self.id, trace(error))
 
     def _end(self) -> None:
         if self.ended.done():

@@ -14,7 +14,7 @@ from signaling.auth import Pass
 from signaling.keys import GATE
 from signaling.live_socket import CLOSE_TIMEOUT_S
 from signaling.reception import caller_of
-from signaling.request import id_of, read_text
+from signaling.request import id_headers, identify_by_header, note_key, read_text
 from signaling.telephony.announcement import MAX_BODY_BYTES, read_announcement
 from signaling.telephony.call_socket import MAX_MESSAGE_BYTES, CallSocket
 from signaling.telephony.hub import CallHub
@@ -141,7 +141,7 @@ async def _listen(
     socket = CallSocket(ws, call_id, last_seq)
     hub.listen(socket, shown, call_id)
     try:
-        ws.headers["X-Req-Id"] = id_of(request)
+        ws.headers.update(id_headers(request))
         await ws.prepare(request)
         if request.transport:
             log, is_over = hub.log_of(call_id) if call_id else (None, False)
@@ -159,7 +159,7 @@ async def _listen(
 def _identify(request: web.Request) -> Pass:
     """Whoever shows a key; that it is none of a token has been seen."""
     gate = request.app[GATE]
-    shown = gate.authority.identify(request.headers.get("Authorization"))
+    shown = identify_by_header(request)
     gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
     return shown
 
@@ -179,7 +179,7 @@ def _identify_listener(request: web.Request, call_id: str | None) -> Pass:
     if call_id is not None and token is not None and token.startswith(PREFIX):
         shown = read_listen_token(gate.authority, token, call_id, time.time())
     else:
-        shown = gate.authority.identify(authorization, token)
+        shown = note_key(request, gate.authority.identify(authorization, token))
         if shown.token:
             raise Unauthorized(
                 "a token of POST /v1/tokens begins a session; to hear a call: POST /v1/calls/{id}/tokens"

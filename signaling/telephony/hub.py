@@ -15,6 +15,7 @@ from typing import Any
 
 from rtc_stt.errors import NotFound, Unavailable, trace
 from rtc_stt.instrument import Instrument
+from rtc_stt.logs import IdLog, bind
 from signaling.auth import Authority, Pass
 from signaling.calls import Caller
 from signaling.door import Door
@@ -191,7 +192,7 @@ class CallHub:
             limit = asyncio.get_running_loop().call_later(self._max_call_s, call.end, "max_duration")
         call.ended.add_done_callback(lambda _: self._let_go(call, limit))
         self.instrument.call_began(details.source)
-        log.info("call %s began over %s", call.id, details.source)
+        IdLog(log, call_id=call.id).info("call %s began over %s", call.id, details.source)
         return call
 
     def open_leg(self, call: Call, make: Callable[[str, Line], Leg]) -> Leg:
@@ -199,7 +200,8 @@ class CallHub:
         details = call.details
         ticket = self._door.seat(Caller(details.owner, details.address), asyncio.get_running_loop().time())
         try:
-            leg, session = self._streams.carry(make, None, transport=details.source)
+            with bind(call_id=call.id):
+                leg, session = self._streams.carry(make, None, transport=details.source)
         except BaseException:
             self._door.release(ticket)
             raise
@@ -304,7 +306,7 @@ class CallHub:
         del self._calls[call.id]
         reason, now = call.ended.result(), time.monotonic()
         self.instrument.call_ended(call.details.source, reason, now - call.began)
-        log.info("call %s ended: %s", call.id, reason)
+        IdLog(log, call_id=call.id).info("call %s ended: %s", call.id, reason)
         self.audience.dismiss(call.id, "ended")
         if not call.log.size:  # nobody was told of it
             return

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from rtc_stt.errors import Forbidden, Unauthorized
 from signaling.auth import OPEN, Authority, Pass
+from signaling.request import note_key
 from signaling.telephony.settings import Telephony
 from signaling.telephony.streams.stream_dialect import Kind
 from signaling.telephony.twilio_signature import candidate_urls, is_signed
@@ -73,7 +74,7 @@ class MediaAccess:
         token = request.match_info.get("token") or request.query.get("access_token")
         if authorization is None and token is None:
             return None
-        shown = self.authority.identify(authorization, token)
+        shown = note_key(request, self.authority.identify(authorization, token))
         if shown.token:
             self.authority.tokens.check(shown.token, time.time())
         return shown

@@ -22,6 +22,7 @@ from aiohttp import WSMsgType, web
 from rtc_stt.errors import ClientError, QuotaExceeded, Unavailable
 from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
+from rtc_stt.logs import IdLog
 from signaling.live_socket import LiveSocket
 from signaling.stream_protocol import close_code
 from signaling.telephony.call import Call, Leg
@@ -264,6 +265,7 @@ class MediaSocket(LiveSocket):
         except (ClientError, Unavailable) as error:
             self._lose(error.type)
             return
+        self._log = IdLog(log, call_id=self._call.id)
         self._timers.pop("begin").cancel()
         self._after("fill", FILL_S, self._fill)
         try:

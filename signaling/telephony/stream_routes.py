@@ -34,7 +34,7 @@ from rtc_stt.token_bucket import TokenBucket
 from signaling.auth import Pass
 from signaling.keys import GATE, Gate
 from signaling.live_socket import CLOSE_TIMEOUT_S
-from signaling.request import id_of, source_of
+from signaling.request import id_headers, source_of
 from signaling.telephony.call import Call
 from signaling.telephony.call_source import CallDetails, clean_text
 from signaling.telephony.hub import CallHub
@@ -154,7 +154,7 @@ class MediaRoutes:
         )
         if not ws.can_prepare(request):
             raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
-        ws.headers["X-Req-Id"] = id_of(request)
+        ws.headers.update(id_headers(request))
         try:
             await ws.prepare(request)
         except ConnectionError as error:

@@ -137,6 +137,7 @@ def write_submit(request: DecodeRequest, number: int) -> tuple[dict[str, Any], S
         "hotwords": request.hotwords,
         "word_timestamps": request.word_timestamps,
         "draft": draft and [draft.text, draft.language, draft.language_probability],
+        "trail": [request.request_id, request.traceparent],
     }
     return header, np.ascontiguousarray(request.audio, SAMPLE)
 
@@ -146,6 +147,7 @@ def read_submit(frame: Frame) -> NumberedRequest:
     """The request of a ``submit``; its audio is the body itself."""
     header = frame.header
     draft = header["draft"]
+    request_id, traceparent = _texts(header["trail"])
     return NumberedRequest(
         stream_id=_text(header["stream_id"]),
         utterance_id=_count(header["utterance_id"]),
@@ -161,6 +163,8 @@ def read_submit(frame: Frame) -> NumberedRequest:
         hotwords=_text_or_none(header["hotwords"]),
         word_timestamps=_flag(header["word_timestamps"]),
         draft=None if draft is None else _read_draft(*_check(draft, list)),
+        request_id=request_id,
+        traceparent=traceparent,
         number=_count(header["number"]),
     )
 
@@ -183,6 +187,7 @@ _FIGURES: Mapping[str, Callable[[Any], Any]] = {
     "verified": _flag,
     "queue_ms": _count,
     "infer_ms": _count,
+    "batch": _count,
 }
 """Fields of a hypothesis besides its request and words."""
 
@@ -261,6 +266,7 @@ def call_to(call: Call) -> dict[str, Any]:
         "sdp": call.sdp,
         "resume": resume and [resume.token, resume.last_seq],
         "beginning": [beginning.request_id, beginning.now, beginning.text],
+        "ids": dict(call.ids),
     }
 
 
@@ -269,10 +275,11 @@ def call_from(fields: Mapping[str, Any]) -> Call:
     """And back."""
     request_id, now, text = fields["beginning"]
     beginning = Beginning(_text(request_id), _number(now), _text(text))
+    ids = {_text(name): _text(value) for name, value in _check(fields["ids"], dict).items()}
     if fields["resume"] is None:
-        return Call(_text(fields["sdp"]), beginning=beginning)
+        return Call(_text(fields["sdp"]), beginning=beginning, ids=ids)
     token, last_seq = fields["resume"]
-    return Call(_text(fields["sdp"]), Resume(_text(token), _count(last_seq)), beginning)
+    return Call(_text(fields["sdp"]), Resume(_text(token), _count(last_seq)), beginning, ids)
 
 
 def connected_to(connected: Connected) -> dict[str, Any]:

@@ -12,11 +12,12 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from rtc_stt.decoding import Answer
+from rtc_stt.decoding import Answer, log_ids
 from rtc_stt.errors import trace
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Tier, Urgency
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import Step
+from rtc_stt.logs import IdLog
 from signaling.workers.frames import BadFrame, Frame
 from signaling.workers.link import Link
 from signaling.workers.messages import PoolState, read_answer, state_from, write_submit
@@ -210,7 +211,8 @@ class RemotePool:
             try:
                 listener(answer)
             except Exception as error:  # one session's mistake is not the others'
-                log.error("an answer could not be taken: %s", trace(error))
+                told = IdLog(log, **log_ids(answer.request))
+                told.error("an answer could not be taken: %s", trace(error))
 
 
 def _number(frame: Frame) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from rtc_stt.errors import ClientError, RtcSttError, trace
+from rtc_stt.logs import bind
 from signaling.calls import Host
 from signaling.workers import figures
 from signaling.workers.frames import BadFrame, Frame
@@ -97,7 +98,9 @@ class Service:
         self._link.send({"type": "reply", "id": number, **reply})
 
     async def _connect(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return connected_to(await self._host.connect(call_from(fields)))
+        call = call_from(fields)
+        with bind(**call.ids):
+            return connected_to(await self._host.connect(call))
 
     async def _trickle(self, fields: dict[str, Any]) -> None:
         await self._host.trickle(fields["peer_id"], fragment_from(fields))

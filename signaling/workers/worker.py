@@ -22,11 +22,12 @@ from rtc_stt.config_keys import Values, build, keys
 from rtc_stt.logs import LogOptions, set_up
 from rtc_stt.memory import limit_arenas
 from rtc_stt.session import Speech
+from rtc_stt.tracing import make_sink
 from rtc_stt.vad import SileroDetector, VadBatcher
 from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.registry import Registry
-from signaling.settings import Server, WebRtc
+from signaling.settings import Logs, Server, WebRtc
 from signaling.udp import loop_factory
 from signaling.workers.frames import BadFrame, Frame, FrameReader
 from signaling.workers.link import open_link
@@ -44,7 +45,7 @@ BEGIN_TIMEOUT_S = 30.0
 LAST_S = 4.0
 """For everything to end, once this process is to end. Then it ends anyhow."""
 
-GROUPS: tuple[type, ...] = (Server, WebRtc, Routing, Endpointing, StreamOptions)
+GROUPS: tuple[type, ...] = (Server, Logs, WebRtc, Routing, Endpointing, StreamOptions)
 """The configuration that a worker goes by …"""
 
 NOT_TOLD = frozenset({"ICE_SERVERS", "TURN_URL"})
@@ -141,6 +142,8 @@ def _make_speech(values: Values, pool: RemotePool, metrics: Metrics) -> Speech:
         options=dataclasses.replace(build(StreamOptions, values), endpointing=build(Endpointing, values)),
         routing=build(Routing, values),
         instrument=metrics,
+        sink=make_sink("gateway", metrics),
+        log_transcripts=build(Logs, values).transcripts,
     )
 
 

@@ -14,12 +14,13 @@ from rtc_stt.config import Recordings
 from rtc_stt.events import Decision, FastResult, Reason, Route
 from rtc_stt.hypothesis import Tier, Word
 from rtc_stt.service.transcript import Dropped, Options, Segment, Spent, Transcript
+from rtc_stt.spans import SpanSink
 from signaling.calls import Health
 from signaling.keys import DRAIN, TRANSCRIBER
 from signaling.metrics import Metrics
 from signaling.serve import listening
 from signaling.service_app import create_service_app
-from signaling.settings import Access, Server
+from signaling.settings import Access, Logs, Server
 from tests.signaling.forms import Line
 
 KEY = "a-key-of-sixteen-chars"
@@ -158,6 +159,8 @@ async def serving(
     metrics: Metrics | None = None,
     queue: Callable[[], Any] = dict,
     add_routes: Callable[[Any], None] = lambda _: None,
+    logs: Logs | None = None,
+    sink: SpanSink | None = None,
     **server: Any,
 ) -> AsyncIterator[Service]:
     """A service of these settings, for the block; ``add_routes`` adds more of them to its application."""
@@ -172,6 +175,8 @@ async def serving(
         commit="abc123",
         health=health,
         queue=queue,
+        logs=logs,
+        sink=sink,
     )
     add_routes(app)
     async with ClientSession() as session, listening(app) as port:

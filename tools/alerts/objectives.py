@@ -328,6 +328,22 @@ ALERTS = (
         "disk",
     ),
     _Alert(
+        "RtcSttLogLinesDropped",
+        "ticket",
+        'sum by (job, instance) (increase(rtc_stt_log_lines_total{result="dropped"}[15m])) > 0',
+        "15m",
+        "Lines of the log are dropped: whoever reads it is too slow",
+        "logs-and-traces",
+    ),
+    _Alert(
+        "RtcSttSpansLost",
+        "ticket",
+        'sum by (job, result) (increase(rtc_stt_spans_total{result=~"failed|dropped"}[15m])) > 0',
+        "15m",
+        "Spans of traces are lost: the collector does not take them",
+        "logs-and-traces",
+    ),
+    _Alert(
         "RtcSttWebhooksGivenUp",
         "ticket",
         'sum by (job, result) (increase(rtc_stt_webhooks_total{result=~"exhausted|overflow|off"}[15m])) > 0',

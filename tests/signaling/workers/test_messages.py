@@ -40,6 +40,8 @@ REQUESTS = st.builds(
     hotwords=st.none() | TEXT,
     word_timestamps=st.booleans(),
     draft=st.none() | st.builds(Draft, TEXT, LANGUAGES, NUMBER),
+    request_id=TEXT,
+    traceparent=TEXT,
 )
 ASKED = request(word_timestamps=True)
 WORDS = st.lists(st.builds(Word, TEXT, st.integers(), st.integers(), NUMBER), max_size=3).map(tuple)
@@ -107,7 +109,14 @@ def test_the_state_of_a_pool_arrives(state: PoolState) -> None:
     assert messages.state_from(over_the_wire(messages.state_to(state))) == state
 
 
-@given(st.builds(Call, TEXT, st.none() | st.builds(Resume, TEXT, st.integers(0))))
+@given(
+    st.builds(
+        Call,
+        TEXT,
+        st.none() | st.builds(Resume, TEXT, st.integers(0)),
+        ids=st.dictionaries(TEXT, TEXT, max_size=4),
+    )
+)
 def test_a_call_arrives(call: Call) -> None:
     assert messages.call_from(over_the_wire(messages.call_to(call))) == call
 
