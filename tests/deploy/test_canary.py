@@ -148,7 +148,7 @@ def test_who_watches_ends_as_soon_as_something_speaks_against_it(canaries: Api) 
         (["--canary", "http://u:secret@127.0.0.1:{gone}"], 3, "the canary's Prometheus cannot be asked"),
         (["--baseline", "http://127.0.0.1:{gone}", "--canary-match", 'version="good"'], 3, "the baseline's"),
         (["--canary-match", "version=", "--url", "{url}"], 3, "refuses the question"),
-        (["--canary-match", 'version="good"', "--url", "{url}/-/healthy?"], 3, "not as a Prometheus"),
+        (["--canary-match", 'version="good"', "--url", "{url}/-/healthy?"], 3, "not answer as a Prometheus"),
         (["--url", "{url}"], 2, "are the same"),
     ],
 )
