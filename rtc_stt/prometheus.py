@@ -15,6 +15,9 @@ __all__ = ["Prometheus"]
 TIMEOUT_S = 15.0
 """Of a question."""
 
+STRANGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+"""What reading something else than an answer comes to."""
+
 MAX_BYTES = 8 * 1024 * 1024
 """Of an answer."""
 
@@ -42,9 +45,10 @@ class Prometheus:
             TargetFailed: it cannot be asked, or the expression has several values.
         """
         found = await self._ask("query", {"query": question, "time": f"{at:.3f}"})
-        if len(found) > 1:
-            raise TargetFailed(f"{self._name} tells {len(found)} series where one was asked for")
-        return _value(found[0]["value"][1]) if found else None
+        try:
+            return _value(found["value"][1]) if found else None
+        except STRANGE:
+            raise self._strange() from None
 
     async def looks(self, question: str, end: float, count: int, every_s: float) -> list[float | None]:
         """Its values at ``count`` times, the last of them ``end``, oldest first.
@@ -55,16 +59,18 @@ class Prometheus:
         start = end - (count - 1) * every_s
         span = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{every_s:g}"}
         found = await self._ask("query_range", {"query": question, **span})
-        if len(found) > 1:
-            raise TargetFailed(f"{self._name} tells {len(found)} series where one was asked for")
-        looks: list[float | None] = [None] * count
-        for at, value in found[0]["values"] if found else ():
-            place = round((float(at) - start) / every_s)
-            if 0 <= place < count:
-                looks[place] = _value(value)
-        return looks
+        values: list[float | None] = [None] * count
+        try:
+            for at, value in found["values"] if found else ():
+                place = round((float(at) - start) / every_s)
+                if 0 <= place < count:
+                    values[place] = _value(value)
+        except STRANGE:
+            raise self._strange() from None
+        return values
 
-    async def _ask(self, way: str, fields: dict[str, str]) -> list[Any]:
+    async def _ask(self, way: str, fields: dict[str, str]) -> Any:
+        """The one series of an answer; None where it has none."""
         try:
             async with self._http.post(
                 f"{self._url}/api/v1/{way}",
@@ -84,10 +90,15 @@ class Prometheus:
             told = json.loads(body)
             if told["status"] != "success":
                 raise TargetFailed(f"{self._name} refuses the question: {str(told.get('error', ''))[:200]}")
-            return list(told["data"]["result"])
-        except (ValueError, KeyError, TypeError):
-            says = f"{self._name} answers with status {answer.status}, and not as a Prometheus"
-            raise TargetFailed(says) from None
+            found = list(told["data"]["result"])
+        except STRANGE:
+            raise self._strange() from None
+        if len(found) > 1:
+            raise TargetFailed(f"{self._name} tells {len(found)} series where one was asked for")
+        return found[0] if found else None
+
+    def _strange(self) -> TargetFailed:
+        return TargetFailed(f"{self._name} is reached, and does not answer as a Prometheus")
 
 
 def _value(text: str) -> float | None:

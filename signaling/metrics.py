@@ -25,6 +25,7 @@ from rtc_stt.load import Step
 from signaling.http_metrics import HttpMetrics
 from signaling.log_metrics import LogLines
 from signaling.telephony.call_source import REASONS
+from signaling.telephony.webhook_policy import Result
 from signaling.workers import figures
 from signaling.workers.figures import Figures
 
@@ -61,6 +62,8 @@ class Metrics(HttpMetrics):
         )
         for result in ("exported", "failed", "dropped"):
             self._spans.labels(result)
+        self._begin_at_zero()
+        ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
         self.registry.register(LogLines())
         _Process(registry=self.registry)  # memory, processor time, descriptors
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
@@ -196,9 +199,25 @@ class Metrics(HttpMetrics):
         self._scrapes_failed = self._counter(
             "rtc_stt_worker_scrapes_failed_total", "Times that a media worker did not tell its figures."
         )
+        self._spans = self._counter(
+            "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
+        )
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
+
+    def _begin_at_zero(self) -> None:
+        """What alerts look at: of a counter that begins with its first event, Prometheus sees no increase."""
+        for reason in ("full", "load", "unhealthy", "ports"):
+            self._rejected.labels(reason)
+        for step in Step:
+            for direction in ("up", "down"):
+                self._load_steps.labels(step.name.lower(), direction)
+        for result in Result:
+            self._webhooks.labels(result)
+        self._phone_refused.labels("full")
+        for became in ("exported", "failed", "dropped"):
+            self._spans.labels(became)
 
     def limit_sessions(self, number: int) -> None:
         """So many there may be."""

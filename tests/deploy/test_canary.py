@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rtc_stt.cli import main
-from tests.deploy.prometheus import STEP_S, Api, backfill, started
-from tests.e2e.support import free_port, rtc_stt
+from tests.e2e.support import rtc_stt
+from tools.scrape.prometheus import STEP_S, Api, backfill, free_port, started
 
 pytestmark = pytest.mark.e2e
 
@@ -148,7 +148,7 @@ def test_who_watches_ends_as_soon_as_something_speaks_against_it(canaries: Api) 
         (["--canary", "http://u:secret@127.0.0.1:{gone}"], 3, "the canary's Prometheus cannot be asked"),
         (["--baseline", "http://127.0.0.1:{gone}", "--canary-match", 'version="good"'], 3, "the baseline's"),
         (["--canary-match", "version=", "--url", "{url}"], 3, "refuses the question"),
-        (["--canary-match", 'version="good"', "--url", "{url}/-/healthy?"], 3, "not as a Prometheus"),
+        (["--canary-match", 'version="good"', "--url", "{url}/-/healthy?"], 3, "not answer as a Prometheus"),
         (["--url", "{url}"], 2, "are the same"),
     ],
 )

@@ -349,6 +349,22 @@ def _processes() -> Iterator[Panel]:
         "ops",
         runbook="disk",
     )
+    yield Panel(
+        "Lines of the log",
+        "Written, and dropped because nobody reads them fast enough.",
+        (Query(rate("rtc_stt_log_lines_total", "role", "result"), "{{role}} {{result}}"),),
+        "ops",
+        width=12,
+        runbook="logs-and-traces",
+    )
+    yield Panel(
+        "Spans of traces",
+        "exported; failed: the collector did not take them; dropped: no room to wait. 0 without a collector.",
+        (Query(rate("rtc_stt_spans_total", "result"), "{{result}}"),),
+        "ops",
+        width=12,
+        runbook="logs-and-traces",
+    )
 
 
 def _phones() -> Iterator[Panel]:
