@@ -16,8 +16,8 @@ from typing import Any
 from rtc_stt.config import Fallback
 from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
 from rtc_stt.decode_queue import DecodeQueue, Ticket
-from rtc_stt.dispatch import OBSERVE_S, Gauge, batch_size
 from rtc_stt.decoding import log_ids
+from rtc_stt.dispatch import OBSERVE_S, Gauge, batch_size
 from rtc_stt.errors import trace
 from rtc_stt.failover_lane import FailoverLane
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier

@@ -57,13 +57,7 @@ class Metrics(HttpMetrics):
         self._make_phone_metrics()
         self._make_worker_metrics()
         self._make_http_metrics()
-        self._spans = self._counter(
-            "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
-        )
-        for result in ("exported", "failed", "dropped"):
-            self._spans.labels(result)
         self._begin_at_zero()
-        ProcessCollector(registry=self.registry)  # memory, processor time, descriptors
         self.registry.register(LogLines())
         _Process(registry=self.registry)  # memory, processor time, descriptors
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
