@@ -10,7 +10,7 @@ from tools.operations.rolling import Plan, behind_a_proxy, marks, on_one_box
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
-PLAN = Plan(talkers=2, rate=1.0, warm_up_s=1.5, roles=("gateway",))
+PLAN = Plan(talkers=2, rate=1.0, warm_up_s=1.0, roles=("gateway",))
 
 
 def assert_nothing_was_lost(scene: dict[str, Any], *, replaced: int) -> None:

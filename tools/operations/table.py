@@ -21,7 +21,7 @@ def operations(rolling: Mapping[str, Any], startup: Mapping[str, Any]) -> str:
 
 def _rolling(rolling: Mapping[str, Any]) -> list[str]:
     scenes = [rolling[name] for name in SCENES]
-    rows = {
+    rows: dict[str, list[Any]] = {
         "processes replaced": [len(scene["replaced"]) for scene in scenes],
         "drain, s": [_range(r["drained_s"] for r in scene["replaced"]) for scene in scenes],
         "words spoken / in no final / in two": [_words(scene["talkers"]) for scene in scenes],
