@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden bench-check chromium clients phones pipecat operations clean
+.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check chromium clients phones pipecat operations clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,10 @@ golden: setup  ## rewrite the golden event files; review them as a diff
 
 bench-check: setup  ## has something become slower than the committed baseline says? (docs/guides/gate.md)
 	$(BIN)/rtc-stt bench check
+
+# CANARY: options of rtc-stt canary, e.g. make canary-check CANARY="--url http://prometheus:9090 --once".
+canary-check: setup  ## is the new version as good as the old one? 0 go on, 1 take it back (docs/operate/canary.md)
+	$(BIN)/rtc-stt canary $(CANARY)
 
 chromium:
 	@tools/ensure_chromium.sh

@@ -12,13 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from textwrap import indent
 
+from rtc_stt.canary import NO_ROOM, SERVERS_FAULT
+
 __all__ = ["OBJECTIVES", "Objective", "alerts", "recording_rules"]
-
-SERVERS_FAULT = 'type=~"unavailable|decode_failed|fallback_failed|internal"'
-"""Errors that come with a status of 500 or more. Wrong keys, bad audio and rates are their senders'."""
-
-NO_ROOM = 'reason=~"full|load|unhealthy|ports"'
-"""Refusals that are this server's fault."""
 
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 

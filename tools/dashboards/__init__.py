@@ -1,0 +1,1 @@
+"""The dashboards of Grafana: ``python -m tools.dashboards`` writes ``deploy/grafana/dashboards/*.json``."""
