@@ -16,6 +16,7 @@ from signaling import (
     deepgram_routes,
     health,
     offer,
+    openai_models,
     openai_recordings,
     openai_routes,
     openapi,
@@ -105,6 +106,7 @@ def create_app(
         app.router.add_get("/metrics", metrics.scrape)
     if metrics and service:
         snapshot.add_routes(app, service, metrics)
+        openai_models.add_routes(app, service.queue)
     openapi.add_routes(app)
 
     _listen_to(host, front)

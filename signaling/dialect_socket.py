@@ -50,10 +50,6 @@ class DialectSocket(SocketCarrier):
         """Ask what the dialect asks first: the session has been started, and can tell what is wrong."""
         self._do_all(self._asked_first)
 
-    def take_over(self, last_seq: int) -> None:
-        """See :class:`~signaling.line.Carrier`: it carries nothing but what it began with."""
-        raise NotImplementedError
-
     def send(self, event: Event) -> None:
         """See :class:`~signaling.line.Carrier`."""
         self._do_all(self._dialect.tell(event))
@@ -133,7 +129,7 @@ async def speak(
         return DialectSocket(socket_id, ws, transport, line, dialect, front.gate.instrument)
 
     try:
-        socket, session = streams.carry(make, None)
+        socket, session = streams.carry(make)
     except Unavailable as error:
         attempt.undo()
         code, words = dialect.farewell(error.type)

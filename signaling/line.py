@@ -12,7 +12,7 @@ from rtc_stt.session import Session
 from signaling.figures import Figures
 from signaling.stream_audio import StreamAudio
 
-__all__ = ["RESUMABLE", "Carrier", "Line"]
+__all__ = ["RESUMABLE", "Carrier", "Line", "ResumingCarrier"]
 
 FINISH_TIMEOUT_S = 10.0
 """For the last final of a client that has gone."""
@@ -22,8 +22,8 @@ RESUMABLE = ("connection_lost", "data_channel_closed", "replaced")
 
 
 class Carrier(Protocol):
-    """A connection, whatever it is made of: a WebRTC peer, a WebSocket. It carries a session and does not own
-    it."""
+    """A connection, whatever it is made of: a WebRTC peer, a WebSocket, a leg of a phone call. It carries a
+    session and does not own it."""
 
     @property
     def id(self) -> str:
@@ -32,9 +32,6 @@ class Carrier(Protocol):
     @property
     def has_opened(self) -> bool:
         """Whether its client has ever been able to hear, and so may know the token to come back with."""
-
-    def take_over(self, last_seq: int) -> None:
-        """Carry the session from here on: audio in, and events out from the one after ``last_seq``."""
 
     def send(self, event: Event) -> None:
         """Where the session delivers."""
@@ -53,6 +50,13 @@ class Carrier(Protocol):
 
     async def close(self, *, flush: bool) -> None:
         """Close the connection within some seconds; with ``flush`` the last events may arrive first."""
+
+
+class ResumingCarrier(Carrier, Protocol):
+    """A connection whose client may come back to a session that another one carried."""
+
+    def take_over(self, last_seq: int) -> None:
+        """Carry the session from here on: audio in, and events out from the one after ``last_seq``."""
 
 
 class Line:
@@ -79,7 +83,7 @@ class Line:
         """What a WebSocket made of its bytes; the next one goes on where it stopped."""
         self.peer: Carrier | None = None
         """The connection that carries it; None while its client is lost."""
-        self.trying: Carrier | None = None
+        self.trying: ResumingCarrier | None = None
         """A connection that would take over, and is not there yet."""
         self.is_waiting = False
         """For its client to come back."""
@@ -105,13 +109,13 @@ class Line:
         self.session.ended.add_done_callback(self._leave)
         self.session.start()
 
-    def try_again(self, peer: Carrier) -> None:
+    def try_again(self, peer: ResumingCarrier) -> None:
         """A further connection was answered: the one before, if it is not there yet, will not be needed."""
         if self.trying:
             self.trying.drop("replaced")
         self.trying = peer
 
-    def take_over(self, peer: Carrier, last_seq: int) -> None:
+    def take_over(self, peer: ResumingCarrier, last_seq: int) -> None:
         """It is there: from here on it carries the session."""
         if self.trying is not peer or not self.may_resume:
             peer.drop("replaced")

@@ -89,6 +89,13 @@ LIMIT = {
     "description": "How many are told of.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 }
+MODEL = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "An `id` of the list.",
+    "schema": {"type": "string", "pattern": "^[^/]+$"},
+}
 LAST_SEQ = {
     "name": "last_seq",
     "in": "query",
@@ -105,6 +112,10 @@ def _header(about: str) -> Schema:
 
 def _content(schema: Schema, kind: str = "application/json") -> Schema:
     return {kind: {"schema": schema}}
+
+
+TEXTS = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/x-subrip", "text/vtt")}
+"""Forms of a transcript that are no JSON."""
 
 
 def _operation(
@@ -156,37 +167,35 @@ def _transcribe(limits: Limits) -> Operation:
     fields |= {name: _field(field) for name, field in FIELDS.items()}
     form = {"type": "object", "properties": fields, "required": [AUDIO], "additionalProperties": False}
     transcript = {"anyOf": [reference_to("VerboseTranscript"), reference_to("Transcript")]}
+    return _of_recording(
+        "Transcribe a recording",
+        {**_content(transcript), **TEXTS},
+        _content(form, "multipart/form-data"),
+    )
+
+
+def _of_recording(summary: str, answer: Schema, body: Schema, **more: Any) -> Operation:
+    """One that does the work: a recording in, a transcript out."""
     figures = {name: _header(about) for name, about in FIGURES.items()}
     return _operation(
-        "Transcribe a recording",
-        {
-            **_content(transcript),
-            **_content({"type": "string"}, "text/plain"),
-            **_content({"type": "string"}, "application/x-subrip"),
-            **_content({"type": "string"}, "text/vtt"),
-        },
-        400, 408, 413, 415, 429, 502, 503,
+        summary,
+        answer,
+        *(400, 408, 413, 415, 429, 502, 503),
         headers=figures,
         error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
-        requestBody={"required": True, "content": _content(form, "multipart/form-data")},
-    )  # fmt: skip
+        requestBody={"required": True, "content": body},
+        **more,
+    )
 
 
 def _listen(limits: Limits) -> Operation:
-    figures = {name: _header(about) for name, about in FIGURES.items()}
-    return _operation(
+    return _of_recording(
         "Transcribe a recording, as Deepgram does",
         _content(reference_to("ListenTranscript")),
-        400, 408, 413, 415, 429, 502, 503,
-        headers=figures,
-        error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
+        _content(recording_body(limits.recording_bytes), "application/octet-stream"),
         error="ListenError",
         parameters=RECORDED_PARAMETERS,
-        requestBody={
-            "required": True,
-            "content": _content(recording_body(limits.recording_bytes), "application/octet-stream"),
-        },
-    )  # fmt: skip
+    )
 
 
 def _transcriptions(limits: Limits) -> Operation:
@@ -205,27 +214,23 @@ def _transcriptions(limits: Limits) -> Operation:
             "description": field.about,
             "items": _field(field),
         }
-    form = {"type": "object", "properties": fields, "required": [openai.RECORDING]}
+    form = {
+        "type": "object",
+        "properties": fields,
+        "required": [openai.RECORDING],
+        "additionalProperties": False,
+    }
     transcript = {"anyOf": [reference_to("OpenAIVerboseTranscription"), reference_to("OpenAITranscription")]}
-    figures = {name: _header(about) for name, about in FIGURES.items()}
-    return _operation(
+    return _of_recording(
         "Transcribe a recording, as OpenAI does",
         {
             **_content(transcript),
-            **_content({"type": "string"}, "text/plain"),
-            **_content({"type": "string"}, "application/x-subrip"),
-            **_content({"type": "string"}, "text/vtt"),
+            **TEXTS,
             **_content(reference_to("OpenAIEvent"), "text/event-stream"),
         },
-        400, 408, 413, 415, 429, 502, 503,
-        headers=figures,
-        error_headers={**figures, "X-Fallback-Error": _header("What failed, where the fallback did.")},
+        _content(form, "multipart/form-data"),
         error="OpenAIError",
-        requestBody={
-            "required": True,
-            "content": _content({**form, "additionalProperties": False}, "multipart/form-data"),
-        },
-    )  # fmt: skip
+    )
 
 
 def _field(field: Field) -> Schema:
@@ -309,6 +314,12 @@ def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
             parameters=LIVE_PARAMETERS,
         ),
         **_calls(json_of),
+        ("GET", "/v1/models"): _operation(
+            "Models, as OpenAI lists them", json_of["OpenAIModels"], error="OpenAIError"
+        ),
+        ("GET", "/v1/models/{model}"): _operation(
+            "One of them", json_of["OpenAIModel"], 404, error="OpenAIError", parameters=[MODEL]
+        ),
         ("GET", "/v1/health"): _operation("Alive?", json_of["Health"], key=False),
         ("GET", "/v1/ready"): _operation("Ready for more?", json_of["Ready"], 503, key=False),
         ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),

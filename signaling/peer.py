@@ -48,7 +48,7 @@ FLUSH_TIMEOUT_S = 1.5
 
 
 class Peer:
-    """A :class:`~signaling.line.Carrier`, see above.
+    """A :class:`~signaling.line.ResumingCarrier`, see above.
 
     Args:
         peer_id: names it; whoever knows it may end the session.

@@ -17,13 +17,14 @@ from rtc_stt.events import Event
 from rtc_stt.session import Session, Speech
 from signaling.calls import Call, Connected, Fragment, Health, Meter, Resume, Watcher
 from signaling.dialects.dialect import Beginning
-from signaling.line import Carrier, Line
+from signaling.line import Carrier, Line, ResumingCarrier
 from signaling.peer import Peer
 from signaling.settings import Server, WebRtc
 
 __all__ = ["Registry"]
 
 C = TypeVar("C", bound=Carrier)
+R = TypeVar("R", bound=ResumingCarrier)
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ class Registry:
         on_open: Callable[[Peer], None] | None = None,
     ) -> Peer:
         return Peer(
-            self._prefix + secrets.token_urlsafe(16),
+            self._new_id(),
             session=line.session,
             figures=line.figures,
             instrument=self._speech.instrument,
@@ -216,36 +217,48 @@ class Registry:
 
     # ── WebSockets and phones ────────────────────────────────────────────────────────────
 
-    def carry(
-        self, make: Callable[[str, Line], C], resume: Resume | None, *, transport: str = "websocket"
-    ) -> tuple[C, Session]:
-        """Let a WebSocket that stands, or a leg of a phone call, carry a session: a new one, or the one that
-        it resumes.
+    def carry(self, make: Callable[[str, Line], C], *, transport: str = "websocket") -> tuple[C, Session]:
+        """Let a WebSocket that stands, or a leg of a phone call, carry a new session.
 
         Args:
             make: makes the carrier, given its id and what it is to carry.
-            transport: what the audio of a new one comes by, for metrics.
+            transport: what its audio comes by, for metrics.
+
+        Raises:
+            Unavailable: overloaded, out of order, or draining.
+        """
+        self.check_admission()
+        line = self._make_line(transport)
+        carrier = make(self._new_id(), line)
+        self._lines[line.session.resume_token] = line
+        line.start(carrier)
+        self._carry_standing(line, carrier)
+        return carrier, line.session
+
+    def resume(self, make: Callable[[str, Line], R], resume: Resume) -> tuple[R, Session]:
+        """Let a WebSocket that stands carry the session that it resumes.
+
+        Args:
+            make: see :meth:`carry`.
 
         Raises:
             SessionGone: there is nothing to resume.
-            Unavailable: overloaded, out of order, or draining.
         """
-        if resume:
-            line = self._find(resume)
-        else:
-            self.check_admission()
-            line = self._make_line(transport)
-        socket = make(self._prefix + secrets.token_urlsafe(16), line)
-        if resume:
-            line.try_again(socket)
-            line.take_over(socket, resume.last_seq)
-        else:
-            self._lines[line.session.resume_token] = line
-            line.start(socket)
-        self._carry(line, socket)
+        line = self._find(resume)
+        carrier = make(self._new_id(), line)
+        line.try_again(carrier)
+        line.take_over(carrier, resume.last_seq)
+        self._carry_standing(line, carrier)
+        return carrier, line.session
+
+    def _carry_standing(self, line: Line, carrier: Carrier) -> None:
+        self._carry(line, carrier)
         # Later: the door is to hear first whose session it is.
         asyncio.get_running_loop().call_soon(self._tell, line, "connected")
-        return socket, line.session
+
+    def _new_id(self) -> str:
+        """Of a connection: who knows it may end the session."""
+        return self._prefix + secrets.token_urlsafe(16)
 
     # ── Connections that stand ────────────────────────────────────────────────────────────
 

@@ -32,6 +32,7 @@ from signaling.tokens import TokenExpired, TokenReplayed, TokenWrong
 
 __all__ = [
     "COUNTED",
+    "broken_response",
     "error_response",
     "header_safe",
     "id_of",
@@ -64,9 +65,12 @@ MEDIA_PATHS = "/v1/media/"
 COUNTED = ("/v1/transcribe", "/v1/audio/transcriptions", "/v1/listen")
 """Endpoints that do the work: their POST requests are in the metrics."""
 
+MODELS = "/v1/models"
+
 BODIES: Mapping[str, Callable[[int, str, str, str], Mapping[str, object]]] = {
     "/v1/listen": deepgram_body,
     "/v1/audio/transcriptions": openai_body,
+    MODELS: openai_body,
     "/v1/realtime": openai_body,
     "/v1/realtime/calls": openai_body,
     "/v1/realtime/client_secrets": openai_body,
@@ -221,9 +225,19 @@ def source_of(request: web.Request) -> Source:
 
 def error_response(request: web.Request, status: int, kind: str, message: str) -> web.Response:
     """An error as the contract has it, or as clients of this path read it."""
-    body = BODIES.get(request.path, _body)(status, kind, message, id_of(request))
+    path = MODELS if request.path.startswith(f"{MODELS}/") else request.path
+    body = BODIES.get(path, _body)(status, kind, message, id_of(request))
     headers = {"X-Error-Type": kind, "X-Error-Message": header_safe(message)}
     return web.json_response(body, status=status, headers=headers)
+
+
+def broken_response(request: web.Request, status: int, kind: str, message: str) -> web.Response:
+    """An error of a request that reached no handler, nor :func:`middleware`; the connection ends with it."""
+    request[_ID] = secrets.token_hex(8)
+    response = error_response(request, status, kind, message)
+    response.headers.update({"X-Req-Id": id_of(request), **SECURITY_HEADERS})
+    response.force_close()
+    return response
 
 
 def _body(_: int, kind: str, message: str, request_id: str) -> Mapping[str, object]:

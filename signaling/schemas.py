@@ -337,7 +337,7 @@ SCHEMAS: Mapping[str, Schema] = {
         ),
     ),
     "OpenAIError": _object(
-        "Every error of `/v1/audio/transcriptions`.",
+        "Every error of `/v1/audio/transcriptions` and `/v1/models`.",
         error=_object(
             "What is wrong, and what to do.",
             message=_text("For people."),
@@ -346,6 +346,16 @@ SCHEMAS: Mapping[str, Schema] = {
             code=_text("For programs: the `type` of other errors here."),
             request_id=_text("As in `X-Req-Id`."),
         ),
+    ),
+    "OpenAIModel": _object(
+        "A model, as OpenAI tells it.",
+        id=_text("Its name."),
+        object={"const": "model"},
+        created={**COUNT, "description": "Since when it is served, in seconds of Unix time."},
+        owned_by=TEXT,
+    ),
+    "OpenAIModels": _object(
+        "All of them.", object={"const": "list"}, data=_list(reference_to("OpenAIModel"))
     ),
     "OpenAIEvent": _object(
         "A server-sent event of a stream.",

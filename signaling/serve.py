@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -15,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from rtc_stt.errors import ConfigError
 from signaling.codecs import opus_backend
 from signaling.connections import KEEPALIVE_S
+from signaling.http_protocol import HttpProtocol
 from signaling.keyring import Keyring
 from signaling.keys import DRAIN, GATE, SERVER
 
@@ -73,12 +75,19 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
         ConfigError: the address cannot be listened on.
     """
     server = app[SERVER]
-    runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S, logger=http_log
-    )
+    runner, gate = web.AppRunner(app), app[GATE]
     await runner.setup()
     assert runner.server
-    factory = app[GATE].connections.guard(runner.server)
+    make_protocol = partial(
+        HttpProtocol,
+        runner.server,
+        gate.instrument,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_S,
+        lingering_time=LINGER_S,
+        logger=http_log,
+    )
+    factory = gate.connections.guard(make_protocol)
     try:
         try:
             listener = await asyncio.get_running_loop().create_server(factory, server.host, server.port)

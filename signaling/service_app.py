@@ -10,7 +10,15 @@ from aiohttp import web
 
 from rtc_stt.config import Recordings
 from rtc_stt.service.transcriber import Transcriber
-from signaling import deepgram_routes, openai_recordings, openapi, snapshot, transcribe, usage_routes
+from signaling import (
+    deepgram_routes,
+    openai_models,
+    openai_recordings,
+    openapi,
+    snapshot,
+    transcribe,
+    usage_routes,
+)
 from signaling import health as probes
 from signaling.app import make_gate
 from signaling.calls import Health
@@ -61,6 +69,7 @@ def create_service_app(
     app[HEALTH] = how_it_is
     probes.add_routes(app)
     usage_routes.add_routes(app)
+    openai_models.add_routes(app, queue)
     snapshot.add_routes(app, Service(name, commit, queue), metrics)
     app.router.add_get("/metrics", metrics.scrape)
     openapi.add_routes(app)

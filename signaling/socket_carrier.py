@@ -24,7 +24,7 @@ class SocketCarrier(LiveSocket):
         socket_id: names it.
         ws, transport, instrument: see :class:`~signaling.live_socket.LiveSocket`.
         line: what it carries.
-        is_live: whether it carries the session from the start; else from :meth:`take_over` on.
+        is_live: whether it carries the session from the start; else from the moment on when it takes over.
     """
 
     has_opened = True
@@ -46,10 +46,6 @@ class SocketCarrier(LiveSocket):
         self._is_live = is_live
 
     # ── What its owner does (see line.Carrier) ───────────────────────────────────────────
-
-    @abc.abstractmethod
-    def take_over(self, last_seq: int) -> None:
-        """See :class:`~signaling.line.Carrier`."""
 
     @abc.abstractmethod
     def send(self, event: Event) -> None:

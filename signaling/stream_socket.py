@@ -28,7 +28,7 @@ takes 11 s to notice that its connection is dead: no word is cut in two by that.
 
 
 class StreamSocket(SocketCarrier):
-    """See above.
+    """A :class:`~signaling.line.ResumingCarrier`.
 
     Args:
         socket_id, ws, transport, instrument: see :class:`~signaling.socket_carrier.SocketCarrier`; nothing
@@ -56,7 +56,7 @@ class StreamSocket(SocketCarrier):
     # ── What its owner does ────────────────────────────────────────────────────────────
 
     def take_over(self, last_seq: int) -> None:
-        """See :class:`~signaling.line.Carrier`."""
+        """See :class:`~signaling.line.ResumingCarrier`."""
         earlier, opening = self._line.audio, self._opening
         goes_on = opening.replay and earlier is not None and earlier.form == opening.audio
         if not goes_on:

@@ -134,7 +134,8 @@ def _carry(
     def make(socket_id: str, line: Line) -> StreamSocket:
         return StreamSocket(socket_id, ws, transport, line, opening, front.gate.instrument)
 
-    socket, session = request.app[STREAMS].carry(make, resume)
+    streams = request.app[STREAMS]
+    socket, session = streams.resume(make, resume) if resume else streams.carry(make)
     front.resources.add(socket.id, session.id, None, attempt.shown, resume.token if resume else None)
     front.gate.door.hold(attempt.ticket, session.id)
     socket.begin()

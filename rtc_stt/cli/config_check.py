@@ -6,11 +6,17 @@ import argparse
 from typing import Any
 
 from rtc_stt.cli import common
-from rtc_stt.config_keys import build, keys, reference
-from signaling.keyring import load_keys
-from signaling.settings import Access, Server
+from rtc_stt.cli.hosting import worker_setups
+from rtc_stt.config_keys import Values, build, keys, reference
+from rtc_stt.instrument import Instrument
+from rtc_stt.logs import LogOptions
+from signaling.app import make_gate
+from signaling.settings import Access, Server, WebRtc
+from signaling.telephony.phones import check_phones
+from signaling.telephony.settings import read_phones
+from signaling.udp import loop_factory
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "check_gateway"]
 
 
 def add_parser(commands: Any) -> None:
@@ -44,8 +50,7 @@ def add_parser(commands: Any) -> None:
 def run_check(options: argparse.Namespace) -> int:
     """Check and print."""
     values = common.read_values(options)
-    common.stream_options(values)
-    load_keys(build(Server, values), build(Access, values))
+    check_gateway(values)
     for group in common.GROUPS:
         made: Any = build(group, values)
         for field_name, spec in keys(group).items():
@@ -56,6 +61,21 @@ def run_check(options: argparse.Namespace) -> int:
             if not options.quiet:
                 print(f"{spec.name}={'' if value is None else value}  # {source}")
     return 0
+
+
+def check_gateway(values: Values) -> None:
+    """What ``rtc-stt serve`` would find wrong with them before it loads a model or listens, by the same code.
+    What they need of the machine is what ``rtc-stt doctor`` looks at.
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    server, webrtc = build(Server, values), build(WebRtc, values)
+    common.stream_options(values)
+    gate = make_gate(server, build(Access, values), Instrument())
+    loop_factory(webrtc.udp_port_range)
+    worker_setups(values, webrtc, LogOptions())
+    check_phones(server, read_phones(values), gate.authority)
 
 
 def _how_many(secret: Any) -> str:

@@ -18,7 +18,7 @@ from rtc_stt.config_keys import Values, build
 from rtc_stt.errors import ConfigError
 from rtc_stt.loading import DEMO_VALUES
 from signaling.settings import Access, Server, WebRtc
-from signaling.telephony.settings import Sip, Telephony, Webhooks
+from signaling.telephony.settings import Sip, Telephony, Webhooks, read_phones
 
 __all__ = ["add_parser"]
 
@@ -80,6 +80,7 @@ def _look_at(values: Values, *, load: bool) -> Iterator[Finding]:
     yield from machine.look_at_files(access, build(Webhooks, values).webhook_dead_letters)
     yield from network.look_at_keys(server, access)
     yield from network.look_at_ports(server, build(Telephony, values), build(Sip, values))
+    yield from network.look_at_phones(server, access, read_phones(values))
     yield from network.look_at_udp(server, webrtc)
     yield from network.look_at_fallbacks(build(Fallback, values))
 

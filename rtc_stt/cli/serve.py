@@ -22,7 +22,7 @@ from signaling.page import About
 from signaling.serve import serve
 from signaling.settings import Access, Server, WebRtc
 from signaling.snapshot import Service
-from signaling.telephony.settings import Phones, Sip, Telephony, Webhooks
+from signaling.telephony.settings import read_phones
 from signaling.udp import loop_factory
 
 __all__ = ["add_listen", "add_parser", "run_gateway", "warn_if_open"]
@@ -81,9 +81,7 @@ def run_gateway(
     """Serve with these values until told to stop."""
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
     recordings, commit = build(Recordings, values), build(Decoding, values).server_commit
-    phones = Phones(
-        telephony=build(Telephony, values), sip=build(Sip, values), webhooks=build(Webhooks, values)
-    )
+    phones = read_phones(values)
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
     warn_if_open(server, access)
     metrics = Metrics()

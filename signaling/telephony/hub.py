@@ -21,9 +21,10 @@ from signaling.door import Door
 from signaling.line import Line
 from signaling.registry import Registry
 from signaling.telephony.audience import Audience, Listener
-from signaling.telephony.call import Call, Leg
+from signaling.telephony.call import Call
 from signaling.telephony.call_events import CallEvent, CallLog
 from signaling.telephony.call_source import CallDetails, CallSource
+from signaling.telephony.leg import Leg
 from signaling.telephony.ownership import may_hear
 from signaling.telephony.registrations import Registration, Registrations
 from signaling.telephony.settings import Telephony
@@ -199,7 +200,7 @@ class CallHub:
         details = call.details
         ticket = self._door.seat(Caller(details.owner, details.address), asyncio.get_running_loop().time())
         try:
-            leg, session = self._streams.carry(make, None, transport=details.source)
+            leg, session = self._streams.carry(make, transport=details.source)
         except BaseException:
             self._door.release(ticket)
             raise

@@ -24,7 +24,8 @@ from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
 from signaling.live_socket import LiveSocket
 from signaling.stream_protocol import close_code
-from signaling.telephony.call import Call, Leg
+from signaling.telephony.call import Call
+from signaling.telephony.leg import Leg
 from signaling.telephony.streams.leg_audio import LegAudio
 from signaling.telephony.streams.stream_dialect import (
     Act,

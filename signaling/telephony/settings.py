@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rtc_stt.config_keys import key
+from rtc_stt.config_keys import Values, build, key
 
-__all__ = ["Phones", "Sip", "Telephony", "Webhooks"]
+__all__ = ["Phones", "Sip", "Telephony", "Webhooks", "read_phones"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +105,14 @@ class Phones:
     telephony: Telephony = field(default_factory=Telephony)
     sip: Sip = field(default_factory=Sip)
     webhooks: Webhooks = field(default_factory=Webhooks)
+
+
+def read_phones(values: Values) -> Phones:
+    """All of them, from raw values.
+
+    Raises:
+        ConfigError: a value is malformed or out of bounds.
+    """
+    return Phones(
+        telephony=build(Telephony, values), sip=build(Sip, values), webhooks=build(Webhooks, values)
+    )

@@ -44,7 +44,7 @@ from signaling.telephony.streams.dialects import KINDS
 from signaling.telephony.streams.stream_dialect import Begin, Kind, Opening
 from signaling.telephony.twilio_signature import SCHEMES
 
-__all__ = ["PATH", "add_routes"]
+__all__ = ["PATH", "add_routes", "check_public_url"]
 
 PATH = "/v1/media"
 
@@ -226,6 +226,20 @@ def _choose_protocol(request: web.Request, kind: Kind) -> tuple[str, ...]:
     return (chosen,)
 
 
+def check_public_url(public_url: str) -> None:
+    """Whether ``PUBLIC_URL`` is one, or is empty.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    try:
+        is_url = not public_url or (urlsplit(public_url).scheme in SCHEMES and urlsplit(public_url).hostname)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ConfigError("PUBLIC_URL is no URL; write it like https://stt.example.org")
+
+
 def add_routes(app: web.Application, hub: CallHub, owner: str) -> None:
     """Add the WebSocket.
 
@@ -235,13 +249,7 @@ def add_routes(app: web.Application, hub: CallHub, owner: str) -> None:
     Raises:
         ConfigError: ``PUBLIC_URL`` is none.
     """
-    public_url = hub.settings.public_url
-    try:
-        is_url = not public_url or (urlsplit(public_url).scheme in SCHEMES and urlsplit(public_url).hostname)
-    except ValueError:
-        is_url = False
-    if not is_url:
-        raise ConfigError("PUBLIC_URL is no URL; write it like https://stt.example.org")
+    check_public_url(hub.settings.public_url)
     routes = MediaRoutes(hub, app[GATE], owner)
     app.router.add_get(PATH + "/{dialect}", routes.get, allow_head=False)
     app.router.add_get(PATH + "/{dialect}/{token}", routes.get, allow_head=False)

@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections import deque
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -32,7 +33,7 @@ from signaling.telephony.webhook_policy import (
     wrap,
 )
 
-__all__ = ["WebhookSender"]
+__all__ = ["Target", "WebhookSender", "read_target"]
 
 log = logging.getLogger(__name__)
 
@@ -43,22 +44,44 @@ BURIED_A_GO = 100
 """Events that are given up before others have their turn: about a millisecond."""
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where events are posted to, and which."""
+
+    url: str = field(repr=False)
+    secret: bytes = field(repr=False)
+    events: frozenset[str]
+
+
+def read_target(settings: Webhooks) -> Target:
+    """What the settings come to.
+
+    Raises:
+        ConfigError: the URL, the secret or an event is not right.
+    """
+    try:
+        url = urlsplit(settings.webhook_url)
+        is_url = url.scheme in ("http", "https") and bool(url.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ConfigError("WEBHOOK_URL is an http:// or https:// URL")
+    if unknown := set(settings.webhook_events) - EVENT_TYPES:
+        raise ConfigError(f"WEBHOOK_EVENTS: there is no event {min(unknown)!r}")
+    return Target(
+        settings.webhook_url, read_secret(settings.webhook_secret), frozenset(settings.webhook_events)
+    )
+
+
 class WebhookSender:
     """See above; a subscriber of the hub. Nothing it logs tells the URL, the secret or an event.
 
     Raises:
-        ConfigError: the URL, the secret, an event or the file for dead letters is not right.
+        ConfigError: see :func:`read_target`; or the file for dead letters cannot be written.
     """
 
     def __init__(self, settings: Webhooks, instrument: Instrument) -> None:
-        url = urlsplit(settings.webhook_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ConfigError("WEBHOOK_URL is an http:// or https:// URL")
-        if unknown := set(settings.webhook_events) - EVENT_TYPES:
-            raise ConfigError(f"WEBHOOK_EVENTS: there is no event {min(unknown)!r}")
-        self._url = settings.webhook_url
-        self._secret = read_secret(settings.webhook_secret)
-        self._events = frozenset(settings.webhook_events)
+        self._target = read_target(settings)
         self._instrument = instrument
         self._dead_letters = DeadLetters(settings.webhook_dead_letters, instrument.dead_letter_lost)
         self._policy = WebhookPolicy()
@@ -74,7 +97,7 @@ class WebhookSender:
 
     def hear(self, call: Call, event: CallEvent) -> None:
         """Post it, if it is one of those that are wanted."""
-        if event.type not in self._events or self._is_over:
+        if event.type not in self._target.events or self._is_over:
             return
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         # A dot would let one id run into the timestamp (Standard Webhooks, signature scheme): there is none.
@@ -149,11 +172,11 @@ class WebhookSender:
             "User-Agent": "rtc-stt",
             "webhook-id": post.id,
             "webhook-timestamp": str(at),
-            "webhook-signature": sign(self._secret, post.id, at, post.body),
+            "webhook-signature": sign(self._target.secret, post.id, at, post.body),
         }
         try:
             async with self._client().post(
-                self._url, data=post.body, headers=headers, allow_redirects=False
+                self._target.url, data=post.body, headers=headers, allow_redirects=False
             ) as response:
                 return Answer(response.status, _retry_after(response.headers.get("Retry-After")))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from rtc_stt.cli import main
+from rtc_stt.cli.common import GROUPS
+from rtc_stt.config_keys import keys
 
 KEY = "a-key-of-sixteen-chars"
 
@@ -12,7 +16,7 @@ KEY = "a-key-of-sixteen-chars"
 @pytest.fixture(autouse=True)
 def unconfigured(monkeypatch):
     """Nothing of the machine's own configuration."""
-    for name in ("CONFIG_PATH", "API_KEYS", "API_KEYS_FILE", "HOST", "PORT", "MIN_SILENCE_MS"):
+    for name in ("CONFIG_PATH", *(spec.name for group in GROUPS for spec in keys(group).values())):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -85,6 +89,61 @@ def test_a_wrong_configuration_is_told_in_one_line_and_exits_with_one(tmp_path, 
     assert told in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+SECRET = "a-secret-of-more-than-24-chars"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("UDP_PORT_RANGE=many", "UDP_PORT_RANGE: two ports"),
+        ("MEDIA_WORKERS=9\nUDP_PORT_RANGE=50000-50003", "UDP_PORT_RANGE"),
+        ("SIP_PORT=5060\nSIP_ALLOW=10.0.0.0/8,everyone", "SIP_ALLOW: 'everyone'"),
+        ("SIP_PORT=5060\nSIP_USERS=anna", "SIP_USERS: each is name:password"),
+        ("SIP_PORT=5060\nSIP_HOST=0.0.0.0", "SIP_PUBLIC_IP"),
+        ("SIP_PORT=5060\nSIP_PUBLIC_IP=pbx.example", "SIP_PUBLIC_IP: it should be an IP address"),
+        ("SIP_PORT=5060\nRTP_PORT_RANGE=20000-20001", "RTP_PORT_RANGE: pairs"),
+        ("SIP_PORT=5060\nSIP_OWNER=nobody", "SIP_OWNER"),
+        ("PUBLIC_URL=stt.example.org", "PUBLIC_URL is no URL"),
+        ("PUBLIC_URL=https://[stt", "PUBLIC_URL is no URL"),
+        (f"WEBHOOK_URL=ftp://example.org\nWEBHOOK_SECRET={SECRET}", "WEBHOOK_URL is an http"),
+        (f"WEBHOOK_URL=https://[example\nWEBHOOK_SECRET={SECRET}", "WEBHOOK_URL is an http"),
+        ("WEBHOOK_URL=https://example.org", "WEBHOOK_SECRET has fewer"),
+        ("WEBHOOK_URL=https://example.org\nWEBHOOK_SECRET=whsec_$$$", "is not base64"),
+        (f"WEBHOOK_URL=https://example.org\nWEBHOOK_SECRET={SECRET}\nWEBHOOK_EVENTS=dmtf", "no event 'dmtf'"),
+        ("AUDIOSOCKET_PORT=8080", "AUDIOSOCKET_PORT=8080 is the port of PORT too"),
+        ("AUDIOSOCKET_PORT=9092\nSIP_PORT=9092\nSIP_HOST=0.0.0.0\nSIP_PUBLIC_IP=192.0.2.1", "SIP_PORT=9092"),
+    ],
+)
+def test_what_only_starting_would_find_is_found(tmp_path, capsys, lines, told):
+    """By the code that starting uses. Nothing of a secret is in what is told."""
+    path = tmp_path / "gateway.env"
+    path.write_text(lines + "\n")
+    assert main(["config", "check", "--config", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert SECRET not in printed.err
+    assert "anna" not in printed.err
+
+
+def test_settings_of_phones_that_are_right_are_found_right_without_listening(tmp_path, capsys):
+    dead_letters = tmp_path / "dead-letters"
+    path = tmp_path / "gateway.env"
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        path.write_text(
+            f"SIP_PORT={busy.getsockname()[1]}\nSIP_ALLOW=10.0.0.0/8\nSIP_USERS=anna:{SECRET}\n"
+            f"AUDIOSOCKET_PORT=9092\nAUDIOSOCKET_HOST=127.0.0.2\nPUBLIC_URL=wss://stt.example.org\n"
+            f"WEBHOOK_URL=https://example.org/hook\nWEBHOOK_SECRET={SECRET}\n"
+            f"WEBHOOK_DEAD_LETTERS={dead_letters}\n"
+        )
+        assert main(["config", "check", "--config", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert "SIP_USERS=(1 set)" in printed.out
+    assert SECRET not in printed.out + printed.err
+    assert not dead_letters.exists()
 
 
 def test_the_reference_can_be_printed_and_used(tmp_path, capsys):

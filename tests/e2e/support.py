@@ -248,6 +248,22 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def measured(package: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """The result of one command of a package of ``tools``; it may have missed its marks."""
+    out = folder / "result.json"
+    done = subprocess.run(
+        [sys.executable, "-m", package, *arguments, "--out", str(out)],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return dict(json.loads(out.read_text(encoding="utf-8")))
+
+
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment of a user who has configured nothing."""
     ours = {spec.name for group in GROUPS for spec in keys(group).values()} | {"CONFIG_PATH"}

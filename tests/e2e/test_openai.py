@@ -134,6 +134,20 @@ async def test_the_sdk_gets_a_recording_as_a_stream(client, recording, sentences
     assert normalise(events[-1].text) == said(*sentences[:2])
 
 
+async def test_the_sdk_lists_the_models(client, server):
+    models = [model async for model in await client.models.list()]
+    assert [model.object for model in models] == ["model", "model"]
+    assert len({model.id for model in models}) == 2
+    assert {model.owned_by for model in models} == {"rtc-stt"}
+    assert await client.models.retrieve(models[0].id) == models[0]
+    with pytest.raises(openai.NotFoundError) as unknown:
+        await client.models.retrieve("gpt-4o-transcribe")
+    assert unknown.value.code == "not_found"
+    async with AsyncOpenAI(base_url=f"{server}/v1", api_key="nobodys-key", max_retries=0) as stranger:
+        with pytest.raises(openai.AuthenticationError):
+            await stranger.models.list()
+
+
 async def test_the_sdk_understands_what_is_refused(client, server, recording):
     create = client.audio.transcriptions.create
     with pytest.raises(openai.BadRequestError, match="temperature") as refused:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,24 +15,8 @@ from tools.ingest.watch import metric
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
-def measured(folder: Path, *arguments: str) -> dict[str, Any]:
-    """The result of one command."""
-    out = folder / "result.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.services", *arguments, "--out", str(out)],
-        cwd=support.ROOT,
-        env=support.clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode in (0, 1), done.stderr
-    return dict(json.loads(out.read_text(encoding="utf-8")))
-
-
 def test_the_soak_loses_nothing_and_knows_every_answer(tmp_path: Path) -> None:
-    result = measured(tmp_path, "soak", "--requests", "120")
+    result = support.measured("tools.services", tmp_path, "soak", "--requests", "120")
     marks = result["marks"]
     assert (marks["answers_lost"]["met"], marks["ends_badly"]["met"]) == (True, True), result
     assert not result["unexpected"]
@@ -49,7 +29,7 @@ def test_the_soak_loses_nothing_and_knows_every_answer(tmp_path: Path) -> None:
 
 def test_the_load_is_answered_at_every_step(tmp_path: Path) -> None:
     plot = tmp_path / "load.svg"
-    result = measured(tmp_path, "load", "--seconds", "1", "--plot", str(plot))
+    result = support.measured("tools.services", tmp_path, "load", "--seconds", "1", "--plot", str(plot))
     assert [step["concurrency"] for step in result["steps"]] == [1, 2, 4, 8, 16]
     for step in result["steps"]:
         assert (step["lost"], set(step["statuses"])) == (0, {"200"})
@@ -59,7 +39,9 @@ def test_the_load_is_answered_at_every_step(tmp_path: Path) -> None:
 
 
 def test_a_longer_recording_takes_no_more_than_its_upload(tmp_path: Path) -> None:
-    result = measured(tmp_path, "memory", "--formats", "ogg", "--short", "0.2", "--long", "1")
+    result = support.measured(
+        "tools.services", tmp_path, "memory", "--formats", "ogg", "--short", "0.2", "--long", "1"
+    )
     assert all(mark["met"] for mark in result["marks"].values()), result
     for found in result["formats"].values():
         assert found["long"]["heard_minutes"] == pytest.approx(1, abs=0.01)

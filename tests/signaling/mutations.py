@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from tests.signaling.front import OFFERS
+from tests.spoiling import Spoiler
 
 WORDS = (
     "", "0", "-1", "65536", "99999999999999999999", "1e9", "x", "*", "\u0661", "é", "a b", "%s", "a" * 300,
@@ -30,40 +31,23 @@ LINES = (
 )  # fmt: skip
 
 
+def _character(lines: list[str], at: int, draw: random.Random) -> None:
+    line = lines[at]
+    cut = draw.randrange(len(line) + 1)
+    lines[at] = line[:cut] + draw.choice(("\0", "\t", " ", chr(draw.randrange(32, 1000)))) + line[cut:]
+
+
+def _swap(lines: list[str], at: int, draw: random.Random) -> None:
+    other = draw.randrange(len(lines))
+    lines[at], lines[other] = lines[other], lines[at]
+
+
+SPOILER = Spoiler(WORDS, LINES, (_character, _swap))
+
+
 def spoiled_offer(seed: int) -> str:
     """An offer with one to six mistakes."""
     draw = random.Random(seed)
     # What is knocked at is this machine.
     offer = OFFERS[draw.choice(sorted(OFFERS))].replace("192.0.2.7", "127.0.0.1").replace("fd00::2", "::1")
-    lines = offer.split("\r\n")
-    for _ in range(draw.randint(1, 6)):
-        at = draw.randrange(len(lines))
-        match draw.randrange(8):
-            case 0:
-                del lines[at]
-            case 1:
-                lines.insert(at, lines[draw.randrange(len(lines))])
-            case 2:
-                lines.insert(at, draw.choice(LINES))
-            case 3:
-                lines[at] = draw.choice(LINES)
-            case 4:
-                words = lines[at].split(" ")
-                words[draw.randrange(len(words))] = draw.choice(WORDS)
-                lines[at] = " ".join(words)
-            case 5:
-                name, colon, _ = lines[at].partition(":")
-                lines[at] = name + colon + draw.choice(WORDS)
-            case 6:
-                line = lines[at]
-                cut = draw.randrange(len(line) + 1)
-                lines[at] = (
-                    line[:cut]
-                    + draw.choice(("", "\0", "\t", " ", chr(draw.randrange(32, 1000))))
-                    + line[cut:]
-                )
-            case 7:
-                other = draw.randrange(len(lines))
-                lines[at], lines[other] = lines[other], lines[at]
-        lines = lines or [""]
-    return "\r\n".join(lines)
+    return SPOILER.spoil(offer, draw)

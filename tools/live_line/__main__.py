@@ -8,62 +8,76 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
 import sys
 import time
-from pathlib import Path
 
 import psutil
 from tqdm import tqdm
 
 from rtc_stt import demo_models
 from rtc_stt.bench.clips import CLIPS, Clip, load
-from rtc_stt.bench.result import provenance
 from rtc_stt.bench.server import Server, running
 from rtc_stt.config import Routing
+from tools.commands import Command, Errand, Family
 from tools.live_line import measure
 from tools.live_line.detector import STREAMS, VARIANTS, detector
 from tools.live_line.speak import Turn, speak_all, speak_side_by_side
-from tools.live_line.table import DOCUMENTS, with_table
+from tools.live_line.table import write_tables
 
 MIB = 1024 * 1024
 
 
+FAMILY = Family("tools.live_line", __doc__, example="latency --out docs/results/latency.json", clips=CLIPS)
+
+
 def main() -> int:
     """Run one measurement; 1 where it missed its mark or is void."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.live_line",
-        description=__doc__.splitlines()[0] if __doc__ else None,
-        epilog="example:\n  python -m tools.live_line latency --out docs/results/latency.json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return FAMILY.main(
+        [
+            Command(
+                "latency",
+                "one session at a time: final and first partial after true times of speech",
+                run_latency,
+                add_arguments,
+            ),
+            Command(
+                "accuracy",
+                "word error rate live against offline, and what routing does",
+                run_accuracy,
+                add_accuracy,
+            ),
+            Command("soak", "minutes of one session: the server's memory over time", run_soak, add_soak),
+            Command(
+                "detector",
+                "late starts of one speaker after another, with parts of the detector off",
+                run_detector,
+                add_arguments,
+            ),
+            Errand("table", "write the committed results into the documents", run_table),
+        ]
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, run, help in (
-        ("latency", run_latency, "one session at a time: final and first partial after true times of speech"),
-        ("accuracy", run_accuracy, "word error rate live against offline, and what routing does"),
-        ("soak", run_soak, "minutes of one session: the server's memory over time"),
-        (
-            "detector",
-            run_detector,
-            "late starts of one speaker after another, with parts of the detector off",
-        ),
-        ("table", run_table, "write the committed results into the documents"),
-    ):
-        command = commands.add_parser(name, help=help)
-        command.set_defaults(run=run)
-        command.add_argument("--url", help="a server that runs; by default one is started")
-        command.add_argument("--out", type=Path, help="write the result here as JSON")
-        command.add_argument("--limit", type=int, help="clips of each set (default: all)")
-        if name == "accuracy":
-            command.add_argument("--sessions", type=int, default=4, help="speakers side by side (default: 4)")
-        if name == "soak":
-            command.add_argument("--minutes", type=float, default=10, help="default: 10")
-    options = parser.parse_args()
-    return int(options.run(options))
 
 
-def run_latency(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that all have."""
+    parser.add_argument("--url", help="a server that runs; by default one is started")
+    parser.add_argument("--limit", type=int, help="clips of each set (default: all)")
+
+
+def add_accuracy(parser: argparse.ArgumentParser) -> None:
+    """Those of ``accuracy``."""
+    add_arguments(parser)
+    parser.add_argument("--sessions", type=int, default=4, help="speakers side by side (default: 4)")
+
+
+def add_soak(parser: argparse.ArgumentParser) -> None:
+    """Those of ``soak``."""
+    add_arguments(parser)
+    parser.add_argument("--minutes", type=float, default=10, help="default: 10")
+
+
+def run_latency(options: argparse.Namespace) -> dict[str, object]:
     """The clean sets, one session: no load but its own."""
     clips = load("clean", "digits", limit=options.limit)
     with running(options.url) as server, tqdm(total=len(clips), unit="clip") as bar:
@@ -76,10 +90,10 @@ def run_latency(options: argparse.Namespace) -> int:
         "no_final_missing": result["turns_without_final"] == 0,
         "send_lag_in_bounds": not result["void"],
     }
-    return report(options, "latency", result, marks)
+    return {"marks": marks, **result}
 
 
-def run_accuracy(options: argparse.Namespace) -> int:
+def run_accuracy(options: argparse.Namespace) -> dict[str, object]:
     """All sets, several sessions side by side to save time."""
     clips = load(limit=options.limit)
     with running(options.url) as server, tqdm(total=len(clips), unit="clip") as bar:
@@ -101,7 +115,7 @@ def run_accuracy(options: argparse.Namespace) -> int:
         "live_equals_offline_within_1_percent": abs(table["all"]["live_less_offline"]) <= 1.0,  # type: ignore[index]
         "redecoding_lowers_noisy_word_error_rate": noisy["wer_sent"] < noisy["wer_fast_alone"],  # type: ignore[index]
     }
-    return report(options, "accuracy", result, marks)
+    return {"marks": marks, **result}
 
 
 def differing(turns: list[Turn], decoded: dict[str, tuple[str, str]]) -> list[dict[str, str]]:
@@ -113,7 +127,7 @@ def differing(turns: list[Turn], decoded: dict[str, tuple[str, str]]) -> list[di
     ]
 
 
-def run_soak(options: argparse.Namespace) -> int:
+def run_soak(options: argparse.Namespace) -> dict[str, object]:
     """Speech every few seconds, and the server's resident memory every five."""
     clips = load(limit=options.limit)
     random.Random(1).shuffle(clips)  # every kind of speech in every minute
@@ -134,7 +148,7 @@ def run_soak(options: argparse.Namespace) -> int:
         "samples": [(round(at), round(rss / MIB, 1)) for at, rss in samples],
     }
     marks = {"growth_at_most_5_percent": end <= 1.05 * first}
-    return report(options, "soak", result, marks)
+    return {"marks": marks, **result}
 
 
 async def soak(server: Server, clips: list[Clip], minutes: float) -> list[tuple[float, int]]:
@@ -162,7 +176,7 @@ async def soak(server: Server, clips: list[Clip], minutes: float) -> list[tuple[
     return samples
 
 
-def run_detector(options: argparse.Namespace) -> int:
+def run_detector(options: argparse.Namespace) -> dict[str, object]:
     """One speaker after another, in every variant of the detector."""
     with tqdm(total=STREAMS * len(VARIANTS), unit="stream") as bar:
         result = detector(options.limit, bar.update)
@@ -171,27 +185,13 @@ def run_detector(options: argparse.Namespace) -> int:
         "starts_later_than_the_preroll_at_most_1_percent": shipped["late_percent"] <= 1,
         "better_than_silero_alone": shipped["word_error_rate_percent"] < alone["word_error_rate_percent"],
     }
-    return report(options, "detector", {"variants": result}, marks)
+    return {"marks": marks, "variants": result}
 
 
-def run_table(options: argparse.Namespace) -> int:
+def run_table(_options: argparse.Namespace) -> int:
     """The tables of the documents anew."""
-    for document in DOCUMENTS:
-        document.write_text(with_table(document), encoding="utf-8")
+    write_tables()
     return 0
-
-
-def report(options: argparse.Namespace, name: str, result: dict[str, object], marks: dict[str, bool]) -> int:
-    """Print, write, and say whether the marks were met."""
-    whole = {"measurement": name, "marks": marks, **result, "provenance": provenance(CLIPS)}
-    text = json.dumps(whole, indent=1, ensure_ascii=False)
-    print(text)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
-    for mark, met in marks.items():
-        print(f"{'met   ' if met else 'MISSED'} {mark}", file=sys.stderr)
-    return 0 if all(marks.values()) else 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from rtc_stt.bench.wer.report import sentence
 from tools.services.table import services
 
-__all__ = ["DOCUMENTS", "with_table"]
+__all__ = ["DOCUMENTS", "with_table", "write_tables"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -21,6 +21,12 @@ def with_table(document: Path) -> str:
     before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{DOCUMENTS[document]()}\n{END}{after}"
+
+
+def write_tables() -> None:
+    """All of them anew."""
+    for document in DOCUMENTS:
+        document.write_text(with_table(document), encoding="utf-8")
 
 
 def _readme() -> str:

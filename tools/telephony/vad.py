@@ -24,7 +24,7 @@ from rtc_stt.config import Endpointing
 from rtc_stt.endpointer import Endpointer, Started, Stopped
 from rtc_stt.vad import DetectorState
 from rtc_stt.vad.network import MEMORY, Floats, Network
-from rtc_stt.vad.silero import MEMORIES, SileroDetector, StreamState, model_path
+from rtc_stt.vad.silero import LOW_WINDOWS, MEMORIES, SileroDetector, StreamState, model_path
 from tools.live_line.detector import LATE_MS, Stream, compose
 from tools.telephony.line import heard_over
 
@@ -49,6 +49,17 @@ class _Wide(SileroDetector):
         state = super().new_state()
         assert isinstance(state, StreamState)
         state.widen()
+        return state
+
+
+class _Known(SileroDetector):
+    """It has been heard that these are telephone lines."""
+
+    def new_state(self) -> DetectorState:
+        state = super().new_state()
+        assert isinstance(state, StreamState)
+        state.low = LOW_WINDOWS
+        state.empty()
         return state
 
 
@@ -202,7 +213,8 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _costs() -> dict[str, dict[str, float]]:
     detectors = {
-        "as_shipped_on_a_telephone_line": SileroDetector(),
+        "as_shipped_on_a_telephone_line": _Known(),
+        "as_shipped_before_that_is_known": SileroDetector(),
         "as_shipped_elsewhere": _Wide(),
         "8_khz_alone": _Narrow(),
         "onnxruntime": _Runtime(),

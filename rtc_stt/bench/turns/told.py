@@ -1,5 +1,7 @@
 """What a target tells while it listens, in words that fit every recogniser. Pure data.
 
+Most of them are those of :mod:`rtc_stt.testing.conformance.told` too.
+
 A target that has no word for something does not tell it: who never says where a turn ends is not asked when.
 """
 

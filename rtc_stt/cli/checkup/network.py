@@ -11,12 +11,22 @@ from collections.abc import Callable
 from rtc_stt.cli.checkup.finding import Finding, bad, doubtful, good
 from rtc_stt.config import Fallback
 from rtc_stt.errors import ConfigError
+from rtc_stt.instrument import Instrument
+from signaling.app import make_gate
 from signaling.keyring import load_keys
 from signaling.settings import Access, Server, WebRtc
-from signaling.telephony.settings import Sip, Telephony
+from signaling.telephony.phones import check_phones
+from signaling.telephony.settings import Phones, Sip, Telephony
 from signaling.udp import parse_port_range
 
-__all__ = ["look_at_fallbacks", "look_at_keys", "look_at_port", "look_at_ports", "look_at_udp"]
+__all__ = [
+    "look_at_fallbacks",
+    "look_at_keys",
+    "look_at_phones",
+    "look_at_port",
+    "look_at_ports",
+    "look_at_udp",
+]
 
 ASK_S = 3.0
 """For a fallback service to answer."""
@@ -66,6 +76,19 @@ def look_at_ports(server: Server, telephony: Telephony, sip: Sip) -> list[Findin
     if sip.sip_port:
         findings += [look_at_port("SIP_PORT", sip.sip_host, sip.sip_port, udp=udp) for udp in (False, True)]
     return findings
+
+
+def look_at_phones(server: Server, access: Access, phones: Phones) -> list[Finding]:
+    """Whether phone calls could be taken with these settings, without which the gateway does not start."""
+    try:
+        gate = make_gate(server, access, Instrument())
+    except ConfigError:  # what is wrong with keys is told of where they are looked at
+        return []
+    try:
+        check_phones(server, phones, gate.authority)
+    except ConfigError as error:
+        return [bad("phone calls", str(error), "see docs/guides/calls.md, and rtc-stt config reference")]
+    return [good("phone calls", "their settings are right")]
 
 
 def look_at_udp(server: Server, webrtc: WebRtc) -> list[Finding]:

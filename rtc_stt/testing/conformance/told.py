@@ -1,5 +1,8 @@
 """What a way tells while it listens, and a record of it. Pure data.
 
+What every recogniser tells has the words of the benchmark of turns (:mod:`rtc_stt.bench.turns.told`); the
+rest is about the order in which things are told, which only conformance looks at.
+
 A way that has no word for something does not tell it; its :class:`~rtc_stt.testing.conformance.way.Trait` set
 says so, and then it is not asked for.
 """
@@ -7,6 +10,8 @@ says so, and then it is not asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from rtc_stt.bench.turns.told import Dropped, Eager, Failed, Final, Partial
 
 __all__ = [
     "Asked",
@@ -42,48 +47,8 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
-    """What is understood so far of what has no final yet. It replaces the partial before it."""
-
-    text: str
-    stable_chars: int = 0
-    """The first so many characters are declared to stand; 0 where the way makes no such promise."""
-    utterance: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Eager:
-    """What the final would be if nothing more is said."""
-
-    text: str
-    utterance: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """What will not change any more."""
-
-    text: str
-    utterance: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """Something was heard, and it was nothing."""
-
-    utterance: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Flushed:
     """The answer to one flush: what was heard before it has its final."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The way is of no more use on this line."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,10 @@ from signaling.telephony.asterisk.conversation import (
 )
 from signaling.telephony.asterisk.frames import HANG_UP
 from signaling.telephony.asterisk.waiting_room import ID_TIMEOUT_S, WaitingRoom
-from signaling.telephony.call import Call, Leg
+from signaling.telephony.call import Call
 from signaling.telephony.call_source import CALLER
 from signaling.telephony.hub import CallHub
+from signaling.telephony.leg import Leg
 
 __all__ = ["AudioSocketServer"]
 

@@ -1,4 +1,4 @@
-"""One stream of a SIP call: two sockets, SRTP, the lock on a source, a receiver, and what is sent back.
+"""One stream of a SIP call: two sockets, SRTP, the lock on a source, a receiver.
 
 Sockets are read by the loop's reader callback, many packets a turn, without a transport each: see
 :data:`MAX_TURN`.
@@ -11,7 +11,6 @@ import dataclasses
 import logging
 import secrets
 import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from signaling.receiver import AudioReceiver, ReceiverStats
 from signaling.rtp import RtpPacket, parse_rtp
 from signaling.telephony.sip.digits import DigitReceiver, Press
 from signaling.telephony.sip.latch import Latch, Source
+from signaling.telephony.sip.media_sender import KEEPALIVE_S, MediaSender
 from signaling.telephony.sip.rtp_ports import RtpPair
 from signaling.telephony.sip.sdes import Crypto
 from signaling.telephony.sip.sdp import Direction
@@ -53,23 +53,11 @@ PACKET_RATE, PACKET_BURST = 500, 2_000
 STRAY_RATE, STRAY_BURST = 100, 100
 """Of other sources that are looked at: to parse one costs some microseconds, a failed decryption more."""
 
-KEEPALIVE_S = 5.0
-"""Between two packets of silence to who may be sent to: firewalls forget a way after 15 s at worst (RFC 6263
-§7), and PBXs that hang up a call without RTP wait 10 s at least."""
-
 REPORT_S = 5.0
 """Between two reports by RTCP (RFC 3550 §6.2)."""
 
 REKEY_S = 2.0
 """So long packets made with the keys before are taken too."""
-
-SILENCE = {
-    "PCMU": b"\xff" * 160,
-    "PCMA": b"\xd5" * 160,
-    "G722": b"\xfa" * 160,
-    "opus": b"\xf8\xff\xfe",
-}
-"""20 ms each."""
 
 
 class Ear(Protocol):
@@ -125,8 +113,7 @@ class MediaStream:
         self._heard_at = time.monotonic()
         self._has_begun = False
         self._read_at = 0.0
-        self._sequence = secrets.randbits(16)
-        self._clock = secrets.randbits(32)
+        self._sender = MediaSender(pair, self._ssrc)
         self._alive_at = self._reported_at = 0.0
         self._reports = 0
         self._is_closed = False
@@ -145,7 +132,8 @@ class MediaStream:
             self._srtp, self.ours = None, None
         elif before is None or before.crypto != accepted.crypto or self.ours is None:
             self._rekey(accepted.crypto, now, self.ours if is_answer else None)
-        self.accepted = accepted
+        self.accepted = self._sender.accepted = accepted
+        self._sender.srtp = self._srtp
         if before and (before.stream.address, before.stream.port) != (stream.address, stream.port):
             self._rtcp_source = None
         if not stream.is_nowhere:  # a hold says nothing of where they will be
@@ -203,13 +191,14 @@ class MediaStream:
         self._refused.clear()
         if now >= self._reported_at + REPORT_S:
             self._reported_at = now
-            self._send_report(now)
+            if report := self._receiver.report(now):
+                self._sender.send_report(report, self._latch.source, self._rtcp_source)
             self._reports += 1
             if self._reports % 2 == 0:  # every ten seconds, as with other streams
                 self._measure(now)
         if now >= self._alive_at + KEEPALIVE_S:
             self._alive_at = now
-            self._send_silence()
+            self._sender.send_silence(self._latch.source)
 
     def drain(self) -> None:
         """Take what has arrived and was not read yet: the word of the end may overtake it."""
@@ -238,7 +227,13 @@ class MediaStream:
         self._pair.close()
         for reason, count in self._refused.items():
             self._instrument.datagrams_refused(reason, count)
-        self._srtp = self._srtp_before = None
+        self._srtp = self._srtp_before = self._sender.srtp = None
+
+    def _measure(self, now: float) -> None:
+        assert self._receiver
+        stats = self._receiver.stats(now)
+        if stats.codec:
+            self._instrument.line_measured(stats.codec, None, stats.jitter_ms / 1000, stats.bit_rate_kbps)
 
     def _rekey(self, theirs: Crypto, now: float, ours: Crypto | None) -> None:
         if self._srtp:
@@ -358,61 +353,3 @@ class MediaStream:
             self._fail(error)
             return
         self._set_timer()
-
-    # ── Out ────────────────────────────────────────────────────────────
-
-    def _send_silence(self) -> None:
-        """A packet of 20 ms, so that the way back stays open: see :mod:`.sdp_answer`."""
-        accepted = self.accepted
-        if accepted is None or accepted.direction != "sendrecv" or (to := self._rtp_address()) is None:
-            return
-        codec = accepted.codec
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self._clock = (self._clock + int(KEEPALIVE_S * codec.clock_rate)) & 0xFFFFFFFF
-        head = struct.pack("!BBHII", 0x80, 0x80 | codec.payload_type, self._sequence, self._clock, self._ssrc)
-        packet: bytes | None = head + SILENCE[codec.name]
-        if self._srtp and packet:
-            packet = self._srtp.protect(packet)
-        self._send(self._pair.rtp, packet, to)
-
-    def _send_report(self, now: float) -> None:
-        assert self._receiver
-        report = self._receiver.report(now)
-        if report is None or (to := self._rtcp_address()) is None:
-            return
-        if self._srtp:
-            report = self._srtp.protect_rtcp(report)
-        is_mux = self.accepted is not None and self.accepted.stream.rtcp_mux
-        self._send(self._pair.rtp if is_mux else self._pair.rtcp, report, to)
-
-    def _measure(self, now: float) -> None:
-        assert self._receiver
-        stats = self._receiver.stats(now)
-        if stats.codec:
-            self._instrument.line_measured(stats.codec, None, stats.jitter_ms / 1000, stats.bit_rate_kbps)
-
-    def _rtp_address(self) -> Source | None:
-        """Where the peer sends from, else where it says that it listens."""
-        if self._latch.source:
-            return self._latch.source
-        stream = self.accepted.stream if self.accepted else None
-        return (stream.address, stream.port) if stream and stream.address and stream.port else None
-
-    def _rtcp_address(self) -> Source | None:
-        stream = self.accepted.stream if self.accepted else None
-        if stream is None or stream.rtcp_mux:
-            return self._rtp_address()
-        if self._rtcp_source:
-            return self._rtcp_source
-        if stream.rtcp:
-            return stream.rtcp
-        return (stream.address, stream.port + 1) if stream.address and 0 < stream.port < 65_535 else None
-
-    @staticmethod
-    def _send(sock: socket.socket, packet: bytes | None, to: Source) -> None:
-        if packet is None:
-            return
-        try:
-            sock.sendto(packet, to)
-        except (OSError, OverflowError):  # the next one may get through
-            log.debug("a packet could not be sent back")

@@ -22,12 +22,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rtc_stt.errors import Unprocessable
 from signaling.codecs.codec import Codec
 from signaling.sdp import OPUS_PARAMETERS
 from signaling.telephony.sip.sdes import Crypto, write_crypto
 from signaling.telephony.sip.sdp import Direction, Stream
 
-__all__ = ["Accepted", "Ours", "accept_stream", "build_description", "our_own"]
+__all__ = ["Accepted", "Ours", "accept_stream", "build_description", "choose_streams", "our_own"]
 
 OUR_DIRECTION = {
     "sendrecv": "sendrecv",
@@ -88,6 +89,23 @@ def accept_stream(stream: Stream) -> Accepted | None:
         stream.crypto[0] if stream.crypto else None,
         direction,
     )
+
+
+def choose_streams(streams: Sequence[Stream], most: int) -> list[Accepted | None]:
+    """Which lines are taken, of as many at most; None: that one is not.
+
+    Raises:
+        Unprocessable: none is.
+    """
+    chosen: list[Accepted | None] = []
+    taken = 0
+    for stream in streams:
+        accepted = accept_stream(stream) if taken < most else None
+        taken += accepted is not None
+        chosen.append(accepted)
+    if not taken:
+        raise Unprocessable("no stream that we could hear: PCMU, PCMA, G722 and opus over RTP or SDES")
+    return chosen
 
 
 def build_description(

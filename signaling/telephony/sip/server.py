@@ -22,6 +22,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from rtc_stt.errors import (
     BadRequest,
@@ -38,7 +39,8 @@ from signaling.telephony.hub import CallHub
 from signaling.telephony.settings import Sip
 from signaling.telephony.sip.connections import SipConnections
 from signaling.telephony.sip.rtp_ports import RtpPorts
-from signaling.telephony.sip.sip_call import BY_INFO, Exchange, SipCall
+from signaling.telephony.sip.sip_call import Exchange, SipCall
+from signaling.telephony.sip.sip_line import BY_INFO
 from signaling.telephony.sip.user_agent import UserAgent
 from signaling.telephony.sip.vocabulary import (
     Confirmed,
@@ -54,7 +56,7 @@ from signaling.telephony.sip.vocabulary import (
 )
 from signaling.udp import parse_port_range
 
-__all__ = ["SipServer"]
+__all__ = ["Listening", "SipServer", "read_settings"]
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,34 @@ PHRASES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What the settings come to."""
+
+    address: str
+    """What stands in Contact and SDP."""
+    media_ports: range
+    agent: UserAgent
+    """As it would be on ``SIP_PORT``."""
+
+
+def read_settings(settings: Sip) -> Listening:
+    """Whether calls can be taken with these settings, short of listening.
+
+    Raises:
+        ConfigError: a key of SIP cannot be right.
+    """
+    address = _public_address(settings)
+    ports = parse_port_range(settings.rtp_port_range, "RTP_PORT_RANGE")
+    if ports is None or len(ports) < 3:
+        raise ConfigError("RTP_PORT_RANGE: pairs of ports are needed, e.g. 20000-21999")
+    return Listening(address, ports, _make_agent(settings, address, settings.sip_port))
+
+
+def _make_agent(settings: Sip, address: str, port: int) -> UserAgent:
+    return UserAgent(settings, secrets.token_bytes(32), os.urandom, address=address, port=port)
+
+
 class SipServer:
     """A user agent with its sockets and calls.
 
@@ -89,7 +119,7 @@ class SipServer:
         owner: the id of the key whose calls these are.
 
     Raises:
-        ConfigError: a key of SIP cannot be right.
+        ConfigError: see :func:`read_settings`.
     """
 
     def __init__(self, hub: CallHub, settings: Sip, instrument: Instrument, *, owner: str) -> None:
@@ -98,19 +128,17 @@ class SipServer:
         self._hub = hub
         self._settings = settings
         self._instrument = instrument
-        self._address = _public_address(settings)
-        ports = parse_port_range(settings.rtp_port_range, "RTP_PORT_RANGE")
-        if ports is None or len(ports) < 3:
-            raise ConfigError("RTP_PORT_RANGE: pairs of ports are needed, e.g. 20000-21999")
+        listening = read_settings(settings)
+        self._address = listening.address
         self._exchange = Exchange(
             hub=hub,
-            ports=RtpPorts(settings.sip_host, ports),
+            ports=RtpPorts(settings.sip_host, listening.media_ports),
             settings=settings,
             instrument=instrument,
             address=self._address,
             owner=owner,
         )
-        self._agent = self._make_agent(settings.sip_port)
+        self._agent = listening.agent
         self._udp: socket.socket | None = None
         self._tcp: asyncio.Server | None = None
         self._connections = SipConnections(self._receive, self._lose, instrument)
@@ -121,11 +149,6 @@ class SipServer:
     def __len__(self) -> int:
         """Dialogs of calls that stand."""
         return len(self._calls)
-
-    def _make_agent(self, port: int) -> UserAgent:
-        return UserAgent(
-            self._settings, secrets.token_bytes(32), os.urandom, address=self._address, port=port
-        )
 
     # ── Its life ────────────────────────────────────────────────────────────
 
@@ -147,7 +170,7 @@ class SipServer:
                         f"({what}): choose another SIP_PORT"
                     ) from error
         if self.port != self._settings.sip_port:
-            self._agent = self._make_agent(self.port)
+            self._agent = _make_agent(self._settings, self._address, self.port)
         assert self._udp
         asyncio.get_running_loop().add_reader(self._udp, self._read)
         log.info("SIP is listened for on port %d, UDP and TCP", self.port)

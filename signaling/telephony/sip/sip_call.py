@@ -13,33 +13,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rtc_stt.audio import Origin, Samples
-from rtc_stt.errors import BadRequest, RtcSttError, Unprocessable
+from rtc_stt.errors import RtcSttError, Unprocessable
 from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
-from signaling.telephony.call import Call, Leg
-from signaling.telephony.call_source import AGENT, CALLER, MAX_LEGS, CallDetails, clean_parameters, clean_text
+from signaling.telephony.call import Call
+from signaling.telephony.call_source import CALLER, MAX_LEGS, CallDetails, clean_parameters, clean_text
 from signaling.telephony.hub import CallHub
 from signaling.telephony.settings import Sip
-from signaling.telephony.sip.digits import Press
-from signaling.telephony.sip.media_stream import MediaStream
-from signaling.telephony.sip.rtp_ports import RtpPair, RtpPorts
+from signaling.telephony.sip.people import People
+from signaling.telephony.sip.rtp_ports import RtpPorts
 from signaling.telephony.sip.sdp import Stream, parse_description
 from signaling.telephony.sip.sdp_answer import (
     Accepted,
     Ours,
-    accept_stream,
     build_description,
+    choose_streams,
     our_own,
 )
-from signaling.telephony.sip.siprec import Participant, Parts, read_metadata, split_body
+from signaling.telephony.sip.sip_line import SipLine
+from signaling.telephony.sip.siprec import split_body
 from signaling.telephony.sip.vocabulary import Invitation
 
 __all__ = ["Exchange", "SipCall"]
 
 TICK_S = 1.0
-
-BY_RTP, BY_INFO = "rtp", "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,45 +60,6 @@ class Host(Protocol):
         """The call has ended here: say BYE, where nobody has yet."""
 
 
-class _Line:
-    """An m-line that is taken: a stream and the leg that hears it. An :class:`~.media_stream.Ear`."""
-
-    def __init__(self, call: SipCall, leg: Leg, pair: RtpPair, instrument: Instrument) -> None:
-        self.leg = leg
-        self.stream = MediaStream(pair, self, instrument)
-        self.was_two_way = False
-        self._call = call
-
-    def receive_audio(self, samples: Samples, origin: Origin) -> None:
-        """See :class:`~.media_stream.Ear`."""
-        self.leg.receive_audio(samples, origin)
-
-    def receive_silence(self, samples: int, origin: Origin) -> None:
-        """See :class:`~.media_stream.Ear`."""
-        self.leg.receive_silence(samples, origin)
-
-    def begin(self) -> None:
-        """See :class:`~.media_stream.Ear`."""
-        self.leg.begin_now()
-
-    def press(self, press: Press) -> None:
-        """See :class:`~.media_stream.Ear`."""
-        self._call.press(BY_RTP, press.digit, press.duration_ms, self.leg.label)
-
-    def fail(self) -> None:
-        """See :class:`~.media_stream.Ear`."""
-        self._call.end("server_error")
-
-    def offer(self) -> Ours:
-        """Our side, for an offer of ours."""
-        return self.stream.offer("sendrecv" if self.was_two_way else "recvonly")
-
-    def tell_figures(self, now: float) -> None:
-        """What its ``leg.ended`` tells of packets."""
-        if stats := self.stream.stats(now):
-            self.leg.update_stats(stats.as_mapping())
-
-
 class SipCall:
     """See above.
 
@@ -114,13 +72,12 @@ class SipCall:
         self._invitation = invitation
         self._exchange = exchange
         self._host = host
-        self._is_recording = invitation.is_recording
         self._call: Call | None = None
-        self._lines: list[_Line | None] = []
+        self._lines: list[SipLine | None] = []
         """By the place of their m-lines; None: refused."""
         self._streams: tuple[Stream, ...] = ()
         """As they describe them, or as we did where they have not yet."""
-        self._people: dict[str, Participant] = {}
+        self._people = People(is_recording=invitation.is_recording)
         self._version = (secrets.randbits(48), 0)
         self._awaits_answer = False
         self._digits_by = ""
@@ -140,8 +97,8 @@ class SipCall:
         """
         invitation = self._invitation
         parts = split_body(invitation.body, invitation.content_type, invitation.content_parameters)
-        problem = self._read_people(parts)
-        self._is_recording = self._is_recording or bool(parts.metadata)
+        problem = self._people.read(parts)
+        self._people.is_recording |= bool(parts.metadata)
         accepted: list[Accepted | None] = [our_own()]
         if parts.sdp:
             self._streams = parse_description(parts.sdp).streams
@@ -169,10 +126,10 @@ class SipCall:
             BadRequest, UnsupportedMedia, Unprocessable: see :meth:`open`.
         """
         parts = split_body(body, content_type, parameters)
-        if problem := self._read_people(parts):
+        if problem := self._people.read(parts):
             self._warn("siprec_metadata", problem)
         if parts.metadata and self._call:
-            self._call.note(self._who_is_who())
+            self._call.note(self._people.parameters())
         if parts.sdp:
             streams = parse_description(parts.sdp).streams
             ours = self._go_by(self._choose(streams))
@@ -245,16 +202,7 @@ class SipCall:
 
     def _choose(self, streams: Sequence[Stream]) -> list[Accepted | None]:
         """Which lines are taken: one; of a recorder as many as a call has legs."""
-        most = MAX_LEGS if self._is_recording else 1
-        chosen: list[Accepted | None] = []
-        taken = 0
-        for stream in streams:
-            accepted = accept_stream(stream) if taken < most else None
-            taken += accepted is not None
-            chosen.append(accepted)
-        if not taken:
-            raise Unprocessable("no stream that we could hear: PCMU, PCMA, G722 and opus over RTP or SDES")
-        return chosen
+        return choose_streams(streams, MAX_LEGS if self._people.is_recording else 1)
 
     def _go_by(self, chosen: Sequence[Accepted | None]) -> list[Ours | None]:
         """Bring the lines to what was chosen."""
@@ -265,16 +213,16 @@ class SipCall:
                 ours.append(line.stream.negotiate(accepted))
                 continue
             if line:
-                self._drop_line(place, line)
+                line.remove(time.monotonic())
+                self._lines[place] = None
             if accepted is None or (added := self._try_line(accepted, place)) is None:
                 self._lines += [None] * (place + 1 - len(self._lines))
                 ours.append(None)
             else:
                 ours.append(added)
         while len(self._lines) > len(chosen):  # no offer may have fewer (RFC 3264 §8), and some do
-            if last := self._lines[-1]:
-                self._drop_line(len(self._lines) - 1, last)
-            self._lines.pop()
+            if last := self._lines.pop():
+                last.remove(time.monotonic())
         return ours
 
     def _try_line(self, accepted: Accepted, place: int) -> Ours | None:
@@ -292,24 +240,17 @@ class SipCall:
         if accepted:
             pair = self._exchange.ports.take()
             try:
-                leg = self._call.add_leg(self._label(accepted.stream))
+                label = self._people.label(accepted.stream, is_first=not any(self._lines))
+                leg = self._call.add_leg(label)
             except BaseException:
                 pair.close()
                 raise
-            line = _Line(self, leg, pair, self._exchange.instrument)
+            line = SipLine(self, leg, pair, self._exchange.instrument)
         if place is not None and place < len(self._lines):
             self._lines[place] = line
         else:
             self._lines.append(line)
         return line.stream.negotiate(accepted) if line and accepted else None
-
-    def _drop_line(self, place: int, line: _Line) -> None:
-        """A stream that is not wanted any more."""
-        line.stream.flush()
-        line.tell_figures(time.monotonic())
-        line.stream.close()
-        line.leg.finish("removed")
-        self._lines[place] = None
 
     def _describe(self, ours: Sequence[Ours | None], *, is_offer: bool = False) -> bytes:
         self._version = self._version[0], self._version[1] + 1
@@ -318,52 +259,19 @@ class SipCall:
         )
 
     def _note_holds(self) -> None:
-        """Who holds sends nothing, or music; who records sends one way from the start, and that is no
-        hold."""
         for line in self._lines:
-            if line is None or line.stream.accepted is None or self._call is None:
-                continue
-            stream = line.stream.accepted.stream
-            line.was_two_way |= stream.direction == "sendrecv" and not stream.is_nowhere
-            is_held = stream.is_nowhere or stream.direction in ("inactive", "recvonly")
-            is_held |= stream.direction == "sendonly" and line.was_two_way
-            line.stream.hold(is_held)
-            self._call.hold(line.leg.label, is_held)
-
-    # ── Who is who ────────────────────────────────────────────────────────────
-
-    def _read_people(self, parts: Parts) -> str:
-        """Names from the metadata of SIPREC; what is wrong with them, which stops no recording."""
-        try:
-            self._people |= read_metadata(parts.metadata) if parts.metadata else {}
-        except BadRequest as error:
-            return str(error)
-        return ""
-
-    def _label(self, stream: Stream) -> str:
-        if not self._is_recording:
-            return CALLER
-        person = self._people.get(stream.label)
-        if person and person.role:
-            return person.role
-        return clean_text(stream.label) or (AGENT if any(self._lines) else CALLER)
-
-    def _who_is_who(self) -> dict[str, str]:
-        """Parameters: of each leg's label who it is."""
-        told: dict[str, str] = {}
-        for label, person in self._people.items():
-            told |= {f"{label}.name": person.name, f"{label}.aor": person.aor, f"{label}.role": person.role}
-        return {name: value for name, value in told.items() if value}
+            if line and self._call and (is_held := line.note_hold()) is not None:
+                self._call.hold(line.leg.label, is_held)
 
     def _details(self) -> CallDetails:
         invitation = self._invitation
         return CallDetails(
-            source="siprec" if self._is_recording else "sip",
+            source="siprec" if self._people.is_recording else "sip",
             external_id=clean_text(invitation.call_id),
             caller=invitation.caller,
             callee=invitation.callee,
             parameters=clean_parameters(
-                dict[object, object](invitation.parameters) | dict(self._who_is_who())
+                dict[object, object](invitation.parameters) | dict(self._people.parameters())
             ),
             owner=self._exchange.owner,
             address=invitation.address,

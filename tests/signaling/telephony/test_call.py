@@ -11,7 +11,7 @@ import pytest
 from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.errors import NotFound, TooMany, Unavailable
 from signaling.key_file import parse_keys
-from signaling.telephony import call as call_module
+from signaling.telephony import leg as leg_module
 from signaling.telephony.call import MAX_LEGS_EVER
 from tests.line import until
 from tests.signaling.telephony.fakes import HIGH, LOW, a_house, ended, utterance
@@ -258,7 +258,7 @@ async def test_a_call_that_lasts_too_long_is_ended():
 
 
 async def test_a_session_that_does_not_end_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(call_module, "FINISH_S", 0.2)
+    monkeypatch.setattr(leg_module, "FINISH_S", 0.2)
     async with a_house(delay_s=1.0) as house:
         call, source = house.begin()
         call.add_leg("caller").receive_audio(utterance(LOW)[: SAMPLE_RATE // 2])

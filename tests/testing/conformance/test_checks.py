@@ -39,7 +39,7 @@ GOOD: tuple[Happened, ...] = (
     Flushed(),
     Started("2"),
     Stopped("2"),
-    Dropped("2"),
+    Dropped(utterance="2"),
     Started("3"),
     Partial("jumps", 0, "3"),
     Stopped("3"),
@@ -97,7 +97,7 @@ SPOILT = {
         without(6),
         without(10),  # neither final nor drop
         after(6, Final("The quick brown fox.", "1")),
-        after(6, Dropped("1")),
+        after(6, Dropped(utterance="1")),
         after(10, Final("", "2")),
         after(6, Partial("The", 0, "1")),  # of what has ended
         after(6, Eager("The", "1")),
@@ -163,7 +163,7 @@ def test_every_check_has_been_spoilt() -> None:
     ("trait", "happened"),
     [
         (Trait.STARTS, without(19)),
-        (Trait.UTTERANCES, after(10, Dropped("2"))),
+        (Trait.UTTERANCES, after(10, Dropped(utterance="2"))),
         (Trait.FLUSH, without(21)),
         (Trait.STABLE, swapped(2, Partial("The quick brown", 3, "1"))),
         (Trait.EAGER_STANDS, swapped(3, Eager("The quick brown fox", "1"))),

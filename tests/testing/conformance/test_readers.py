@@ -58,7 +58,7 @@ def test_utterances_of_a_session_that_begins_anew_are_others() -> None:
     reader = EventReader()
     told = [reader.read(event) for event in [*session, *session[:2], SessionEnded(**at, reason="stopped")]]
     assert told == [
-        None, Started("1.1"), Partial("hm", 1, "1.1"), Stopped("1.1"), Dropped("1.1"), Flushed(),
+        None, Started("1.1"), Partial("hm", 1, "1.1"), Stopped("1.1"), Dropped(utterance="1.1"), Flushed(),
         None, Started("2.1"), Ended(),
     ]  # fmt: skip
 
@@ -140,7 +140,7 @@ def test_deltas_are_appended_and_each_item_is_an_utterance() -> None:
     )
     assert told == [
         Started("i"), Partial("The", 3, "i"), Partial("The fox", 7, "i"), Stopped("i"),
-        Final("The fox.", "i"), Dropped("j"),
+        Final("The fox.", "i"), Dropped(utterance="j"),
     ]  # fmt: skip
     assert reader.is_ready
 

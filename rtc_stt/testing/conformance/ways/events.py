@@ -65,7 +65,7 @@ class EventReader:
             case TranscriptFinal(utterance_id=id):
                 return Final(event.text, self._name(id))
             case UtteranceDropped(utterance_id=id):
-                return Dropped(self._name(id))
+                return Dropped(utterance=self._name(id))
             case Finalized():
                 return Flushed()
             case SessionError(fatal=True):

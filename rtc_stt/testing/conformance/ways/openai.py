@@ -254,7 +254,7 @@ class OpenAIReader:
             return [Partial(shown, len(shown), item)]
         elif kind == f"{TRANSCRIPTION}.completed":
             item, text = message["item_id"], message["transcript"]
-            return [Final(text, item) if text else Dropped(item), *self._answer(item)]
+            return [Final(text, item) if text else Dropped(utterance=item), *self._answer(item)]
         elif kind == f"{TRANSCRIPTION}.failed":
             return [Failed(f"a transcription failed: {message['error']}")]
         elif kind == "error":

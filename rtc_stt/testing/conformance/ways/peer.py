@@ -10,8 +10,8 @@ import aiohttp
 from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.client.audio_out import Packer
 from rtc_stt.client.connection import Connection
-from rtc_stt.testing.conformance.told import Failed
 from rtc_stt.testing.conformance.way import Hear, WayFailed
+from rtc_stt.testing.conformance.ways.messages import Messages
 from rtc_stt.testing.conformance.ways.pcm import samples
 from rtc_stt.testing.conformance.ways.socket import AGAIN_S, BUSY
 
@@ -26,7 +26,7 @@ Offer = Callable[[str], aiohttp.client._RequestContextManager]
 """Makes the request with an offer; its answer is 200 or 201."""
 
 
-class Peer:
+class Peer(Messages):
     """One connection: every text that comes is given to ``receive``, as by a
     :class:`~rtc_stt.testing.conformance.ways.socket.Socket`.
 
@@ -35,10 +35,8 @@ class Peer:
     """
 
     def __init__(self, label: str, receive: Callable[[str], None], hear: Hear) -> None:
-        self._receive, self._hear, self._label = receive, hear, label
-        self._news = asyncio.Event()
-        self._packer = Packer()
-        self._is_over = self._is_closing = False
+        super().__init__(receive, hear)
+        self._label, self._packer = label, Packer()
         self._connection: Connection | None = None
         self.http = aiohttp.ClientSession()
 
@@ -51,7 +49,7 @@ class Peer:
         Raises:
             WayFailed: there is no connection to be had.
         """
-        connection = self._connection = Connection([], self._take, self._lose, label=self._label)
+        connection = self._connection = Connection([], self._note, self._end, label=self._label)
         sdp = await connection.offer()
         while True:
             try:
@@ -85,34 +83,11 @@ class Peer:
         await self.push(bytes(2 * FRAME))
         await asyncio.sleep(ON_ITS_WAY_S)
 
-    async def until(self, ready: Callable[[], bool]) -> None:
-        """Return when it is; asked again after each message.
-
-        Raises:
-            WayFailed: the connection ended before.
-        """
-        while not ready():
-            if self._is_over:
-                raise WayFailed("the connection has ended too early")
-            self._news.clear()
-            await self._news.wait()
-
     async def close(self) -> None:
         """Hang up. Never raises."""
-        self._is_closing = True
         if self._connection:
             await self._connection.close()
         await self.http.close()
 
-    def _take(self, message: str | bytes) -> None:
-        try:
-            if not isinstance(message, str):
-                raise TypeError("it is no text")
-            self._receive(message)
-        except (LookupError, TypeError, ValueError) as error:
-            self._hear(Failed(f"a message that cannot be understood ({error!r}): {message[:300]!r}"))
-        self._news.set()
-
-    def _lose(self) -> None:
-        self._is_over = True
-        self._news.set()
+    def _note(self, message: str | bytes) -> None:
+        self._take(message)

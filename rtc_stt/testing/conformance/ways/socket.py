@@ -10,6 +10,7 @@ import aiohttp
 
 from rtc_stt.testing.conformance.told import Failed
 from rtc_stt.testing.conformance.way import Hear, WayFailed
+from rtc_stt.testing.conformance.ways.messages import Messages
 
 __all__ = ["Socket"]
 
@@ -20,19 +21,13 @@ AGAIN_S = 0.5
 """A server that has too much to do is asked again; for how long, who opens the line says."""
 
 
-class Socket:
-    """One connection: every text that comes is given to ``receive``; what breaks it is told.
-
-    Args:
-        receive: takes one message. What it raises fails the line: such a message cannot be understood.
-    """
+class Socket(Messages):
+    """One connection: every text that comes is given to ``receive``; what breaks it is told."""
 
     def __init__(self, receive: Callable[[str], None], hear: Hear) -> None:
-        self._receive, self._hear = receive, hear
+        super().__init__(receive, hear)
         self._http: aiohttp.ClientSession | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
-        self._is_over = False
 
     async def open(
         self, url: str, headers: Mapping[str, str], protocols: Sequence[str] = ()
@@ -61,18 +56,6 @@ class Socket:
                 break
         self._reading = asyncio.get_running_loop().create_task(self._read())
         return self._ws
-
-    async def until(self, ready: Callable[[], bool]) -> None:
-        """Return when it is; asked again after each message.
-
-        Raises:
-            WayFailed: the connection ended before.
-        """
-        while not ready():
-            if self._is_over:
-                raise WayFailed("the connection has ended too early")
-            self._news.clear()
-            await self._news.wait()
 
     async def say(self, message: Mapping[str, object]) -> None:
         """Send JSON."""
@@ -105,22 +88,9 @@ class Socket:
     async def _read(self) -> None:
         try:
             async for message in self._ws:
-                if not self._take(message):
+                if not self._take(message.data):
                     return
-                self._news.set()
             if self._ws.close_code != aiohttp.WSCloseCode.OK:
                 self._hear(Failed(f"the server closed the connection with code {self._ws.close_code}"))
         finally:
-            self._is_over = True
-            self._news.set()
-
-    def _take(self, message: aiohttp.WSMessage) -> bool:
-        if message.type is not aiohttp.WSMsgType.TEXT:
-            self._hear(Failed("a message that is no text"))
-            return False
-        try:
-            self._receive(message.data)
-        except (LookupError, TypeError, ValueError) as error:
-            self._hear(Failed(f"a message that cannot be understood ({error!r}): {message.data[:300]}"))
-            return False
-        return True
+            self._end()

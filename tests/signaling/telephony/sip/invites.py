@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from tests.spoiling import Spoiler
+
 __all__ = ["INVITES", "spoiled"]
 
 
@@ -40,37 +42,19 @@ LINES = (
 )  # fmt: skip
 
 
+def _space(lines: list[str], at: int, draw: random.Random) -> None:
+    lines[at] = lines[at].replace(" ", draw.choice(["", "  ", "\t", "\r\n ", "\n"]))
+
+
+def _cut_off(lines: list[str], at: int, draw: random.Random) -> None:
+    del lines[draw.randrange(len(lines) + 1) :]
+
+
+SPOILER = Spoiler(WORDS, LINES, (_space, _cut_off))
+
+
 def spoiled(seed: int) -> bytes:
     """An INVITE with one to six mistakes: the same for the same seed."""
     draw = random.Random(seed)
-    data = INVITES[draw.choice(sorted(INVITES))]
-    for _ in range(draw.randint(1, 6)):
-        lines = data.decode("utf-8", "surrogateescape").split("\r\n")
-        at = draw.randrange(min(len(lines), 25))
-        match draw.randrange(9):
-            case 0:
-                del lines[at]
-            case 1:
-                lines.insert(at, lines[draw.randrange(len(lines))])
-            case 2:
-                lines.insert(at, draw.choice(LINES))
-            case 3:
-                lines[at] = draw.choice(LINES)
-            case 4:
-                words = lines[at].split(" ")
-                words[draw.randrange(len(words))] = draw.choice(WORDS)
-                lines[at] = " ".join(words)
-            case 5:
-                name, colon, value = lines[at].partition(":")
-                lines[at] = name + colon + draw.choice([draw.choice(WORDS), value + draw.choice(WORDS)])
-            case 6:
-                cut = draw.randrange(len(lines[at]) + 1)
-                lines[at] = lines[at][:cut] + draw.choice(WORDS) + lines[at][cut:]
-            case 7:
-                lines[at] = lines[at].replace(" ", draw.choice(["", "  ", "\t", "\r\n ", "\n"]))
-            case 8:
-                lines = lines[: draw.randrange(len(lines) + 1)]
-        if not lines:
-            lines = [""]
-        data = "\r\n".join(lines).encode("utf-8", "surrogateescape")
-    return data
+    data = INVITES[draw.choice(sorted(INVITES))].decode("utf-8", "surrogateescape")
+    return SPOILER.spoil(data, draw, head=25).encode("utf-8", "surrogateescape")
