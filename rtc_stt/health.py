@@ -1,7 +1,7 @@
 """Asks a server whether it is well: what a container's health check runs, without curl.
 
-Nothing but the standard library is imported, and little of that: a check runs every few seconds beside live audio,
-and must not cost what the server's own imports do. ``rtc-stt health`` is the same for people.
+Nothing but the standard library is imported, and little of that: a check runs every few seconds beside live
+audio, and must not cost what the server's own imports do. ``rtc-stt health`` is the same for people.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TIMEOUT_S = 3.0
 MAX_ANSWER = 4096
 """Bytes of the answer that are read."""
 
-EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 — to be replaced
 """Addresses to listen on that nobody can be asked at, and where to ask instead."""
 
 
@@ -32,7 +32,7 @@ def default_url(environment: Mapping[str, str], path: str = "/v1/ready") -> str:
 
 
 def ask(url: str, timeout_s: float = TIMEOUT_S) -> tuple[bool, str]:
-    """Whether the answer is 200, and it in words. Never raises for what a server does, or is not there to do."""
+    """Whether the answer is 200, and the answer in words. Never raises, whatever a server does."""
     try:
         parts = urlsplit(url)
         connection = (HTTPSConnection if parts.scheme == "https" else HTTPConnection)(

@@ -2,7 +2,7 @@
 
 The packages' own lists of what they need are followed from ours on, but for what is never imported:
 
-* torch: ``silero-vad`` names it; of that package only the file of the network is read (:mod:`rtc_stt.vad.silero`).
+* torch: ``silero-vad`` names it; of that package only the file of the network is read.
 * onnxruntime: ``faster-whisper`` names it for a voice activity detector of its own, which is not used.
 
 Versions are those of ``constraints.txt``. So ``pip install --no-deps`` of a list is the same everywhere.
