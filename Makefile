@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check chromium clients phones pipecat operations clean
+.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check manifests chromium clients phones pipecat operations helm clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,7 +27,7 @@ BESIDE = $(BIN)/pytest -m "e2e and not alone"
 demo: setup  ## the whole thing on http://localhost:8080, no download
 	$(BIN)/rtc-stt demo
 
-test: setup chromium clients phones pipecat operations lint types  ## everything: lint, types, unit, browser
+test: setup chromium clients phones pipecat operations helm lint types  ## everything: lint, types, unit, browser
 	$(BIN)/pytest -m "not e2e and not alone" -n 2
 	$(BESIDE) -n 3 --dist loadfile || $(BESIDE) --last-failed --last-failed-no-failures none
 	$(BIN)/pytest -m alone
@@ -35,7 +35,7 @@ test: setup chromium clients phones pipecat operations lint types  ## everything
 unit: setup  ## everything but the browser and peer connections
 	$(BIN)/pytest -m "not e2e"
 
-e2e: setup chromium clients phones pipecat operations  ## real browser, real peers, real processes
+e2e: setup chromium clients phones pipecat operations helm  ## real browser, real peers, real processes
 	$(BIN)/pytest -m e2e
 
 lint: setup  ## style and the import contracts
@@ -56,6 +56,9 @@ bench-check: setup  ## has something become slower than the committed baseline s
 canary-check: setup  ## is the new version as good as the old one? 0 go on, 1 take it back (docs/operate/canary.md)
 	$(BIN)/rtc-stt canary $(CANARY)
 
+manifests: setup helm  ## rewrite the schema of the chart's values, and deploy/manifests
+	$(BIN)/python -m tools.chart
+
 chromium:
 	@tools/ensure_chromium.sh
 
@@ -64,6 +67,9 @@ clients:
 
 operations:
 	@tools/ensure_operations.sh
+
+helm:
+	@tools/ensure_helm.sh
 
 phones:
 	@tools/ensure_phone_peers.sh

@@ -1,0 +1,1 @@
+"""The chart ``deploy/helm/rtc-stt``: what is written for it, and Helm's own library."""
