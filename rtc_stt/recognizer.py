@@ -228,6 +228,11 @@ class Recognizer:
         """Whether no utterance is open or waits for its final."""
         return self._current is None and not self._closing
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody speaks, as far as is known; finals may be waited for."""
+        return self._current is None
+
     def next_deadline(self) -> float | None:
         """When ``handle_timer`` wants to be called next, on the clock of ``now``."""
         stalls_at = self._stalls_at

@@ -240,6 +240,16 @@ class Session:
         """Seconds of audio that wait for the detector; a file reader waits until there is little."""
         return self._inbox.backlog_s
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it ends, or has ended."""
+        return self._ending is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody speaks: to end now cuts no word in two."""
+        return self._recognizer.is_silent
+
     # ── The connection ────────────────────────────────────────────────────────────
 
     @property

@@ -43,8 +43,9 @@ class Connections:
     def __init__(self, proxies: Sequence[Network], instrument: Instrument) -> None:
         self._proxies = proxies
         self._instrument = instrument
-        self._open: dict[asyncio.BaseTransport, _Connection] = {}
+        self._open: dict[asyncio.Transport, _Connection] = {}
         self._by_address: Counter[str] = Counter()
+        self._closing = False
         self._more = 0  # than the constants say
 
     def make_room(self, requests: int) -> None:
@@ -62,8 +63,24 @@ class Connections:
 
     def heard(self, transport: asyncio.BaseTransport | None) -> None:
         """A request has come in on a connection, as a whole head."""
-        if transport is not None and (connection := self._open.get(transport)):
+        if isinstance(transport, asyncio.Transport) and (connection := self._open.get(transport)):
             connection.stop_timer()
+            connection.is_idle = False
+
+    def answered(self, transport: asyncio.BaseTransport | None) -> bool:
+        """A request has its answer; whether its connection is to be closed behind that."""
+        if isinstance(transport, asyncio.Transport) and (connection := self._open.get(transport)):
+            connection.is_idle = True
+        return self._closing
+
+    def close_idle(self) -> None:
+        """Close those that wait for a further request now, and the others behind the answer that they wait
+        for. Who has only just connected may still say what for.
+        """
+        self._closing = True
+        for transport, connection in list(self._open.items()):
+            if connection.is_idle:
+                transport.close()
 
     def _admit(self, transport: asyncio.Transport, connection: _Connection) -> bool:
         address = _address(transport)
@@ -93,6 +110,7 @@ class _Connection(asyncio.Protocol):
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.is_idle = False  # between two requests
         self._sending: asyncio.TimerHandle | None = None  # while there is much to be read
         self._unsent = 0
 

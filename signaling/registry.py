@@ -31,6 +31,13 @@ log = logging.getLogger(__name__)
 METER_S = 5.0
 """Between two tellings of how much audio a session has had."""
 
+SPEAKING_SHARE = 0.5
+"""Of the time of a drain, to come to the end of an utterance; the rest is for the finals, and for the clients
+to take them."""
+
+LOOK_S = 0.02
+"""Between two looks who has."""
+
 REMEMBER_S, MAX_REMEMBERED = 600.0, 4_096
 """How long, and how many, connections that have ended are known: to end one again is no error."""
 
@@ -328,11 +335,9 @@ class Registry:
         """Admit nobody and see all out. See :class:`~signaling.calls.Host`."""
         self.draining = True
         lines = list(self._lines.values())
-        for line in lines:
-            line.session.warn("draining", "the server is shutting down")
-            line.finish("drained")
         deadline = time.monotonic() + seconds
-        await self._wait_for([line.session.ended for line in lines], seconds)
+        await self._finish_in_silence(lines, seconds * SPEAKING_SHARE)
+        await self._wait_for([line.session.ended for line in lines], deadline - time.monotonic())
         late = [line for line in lines if not line.session.ended.done()]
         if late:
             log.warning("%d sessions did not end in time", len(late))
@@ -340,6 +345,24 @@ class Registry:
                 line.session.abort("drained")
         # What the sessions have told is now on its way; that takes the peers a moment, also when time is up.
         await self._wait_for(list(self._tasks.values()), max(5.0, deadline - time.monotonic()))
+
+    async def _finish_in_silence(self, lines: list[Line], seconds: float) -> None:
+        """Let each end when its speaker has come to the end of an utterance, so that no word is cut in two;
+        all when the time is up. Where nobody is there to speak on, there is nothing to wait for.
+        """
+        for line in lines:
+            line.session.warn("draining", "the server is shutting down")
+        deadline = time.monotonic() + seconds
+        speaking = lines
+        while speaking and time.monotonic() < deadline:
+            for line in speaking:
+                if line.peer is None or line.session.is_silent:
+                    line.finish("drained")
+            speaking = [line for line in speaking if not line.session.is_ending]
+            if speaking:
+                await asyncio.sleep(LOOK_S)
+        for line in speaking:
+            line.finish("drained")
 
     async def _wait_for(self, what: list[asyncio.Future[Any]], seconds: float) -> None:
         if what:

@@ -109,6 +109,8 @@ async def middleware(
         gate.instrument.request_failed(endpoint, response.headers["X-Error-Type"], response.status)
     if response.status >= 400 and not request.content.is_eof():
         response.force_close()  # what is still to come of the body is of no use
+    if gate.connections.answered(request.transport):
+        response.force_close()
     if response.prepared:  # a WebSocket that is over
         return response
     response.headers["X-Req-Id"] = request_id

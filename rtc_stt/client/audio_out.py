@@ -21,6 +21,9 @@ FRAME = SAMPLE_RATE // 50
 MAX_WAITING = 50
 """Frames that wait to be sent (a second). A sender that is so late drops the oldest: live is live."""
 
+CATCH_UP_S = 0.005
+"""Between two frames that are said again: four times as fast as they were spoken."""
+
 
 class Outlet(MediaStreamTrack):
     """What one connection sends. It lives as long as the connection."""
@@ -30,21 +33,35 @@ class Outlet(MediaStreamTrack):
     def __init__(self) -> None:
         super().__init__()
         self._frames: deque[Any] = deque(maxlen=MAX_WAITING)
+        self._again: deque[Any] = deque()
         self._news = asyncio.Event()
 
     def put(self, frame: Any) -> None:
         """Let a frame (or an encoded packet) leave next."""
-        self._frames.append(frame)
+        (self._again if self._again else self._frames).append(frame)
         self._news.set()
+
+    def say_again(self, frames: list[Any]) -> None:
+        """Let these leave first, faster than they were spoken; what is put meanwhile follows likewise."""
+        self._again.extend(frames)
+        self._news.set()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is still something to be said again."""
+        return bool(self._again)
 
     async def recv(self) -> Any:
         """Called by aiortc."""
-        while not self._frames:
+        while not self._again and not self._frames:
             if self.readyState != "live":
                 raise MediaStreamError
             self._news.clear()
             await self._news.wait()
-        return self._frames.popleft()
+        if not self._again:
+            return self._frames.popleft()
+        await asyncio.sleep(CATCH_UP_S)
+        return self._again.popleft()
 
     def stop(self) -> None:
         """No more comes."""

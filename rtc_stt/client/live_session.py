@@ -17,10 +17,12 @@ from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.client.audio_out import Packer
 from rtc_stt.client.connection import Connection
 from rtc_stt.client.pulse import Pacer
+from rtc_stt.client.recent import Recent
 from rtc_stt.client.reconnect import Attempts, Step
 from rtc_stt.client.session_pump import SessionPump, State
 from rtc_stt.client.whip import Whip
-from rtc_stt.commands import Stop
+from rtc_stt.commands import Command, Finalize, Stop
+from rtc_stt.events import Event
 
 __all__ = ["LiveSession", "State"]
 
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 
 TAIL_S = 0.3
 """From the end of a track to ``stop``: its last packets are still on their way."""
+
+LOOK_S = 0.02
+"""Between two looks whether all has been said again."""
 
 SLICE = SAMPLE_RATE // 10
 
@@ -38,7 +43,8 @@ class LiveSession(SessionPump):
     A lost connection is made anew, with the same session where the server still has it: missed events come,
     then ``session.resumed``. Where the session is gone, a new one begins with a ``session.started``: its
     utterances and numbers start from 1, and what was configured is configured again. Audio of the time
-    between is dropped, and the server counts it as lost.
+    between is dropped, and the server counts it as lost; but where a server has ended the session because it
+    goes away, the new one hears what was said since its last final, eight seconds at most.
 
     Args:
         url: of the server, such as ``https://stt.example.org``.
@@ -74,6 +80,7 @@ class LiveSession(SessionPump):
         self._track = track
         self._resource: str | None = None
         self._packer, self._pacer = Packer(), Pacer()
+        self._recent = Recent()
 
     # ── Its life ────────────────────────────────────────────────────────────
 
@@ -106,6 +113,7 @@ class LiveSession(SessionPump):
             await asyncio.sleep(self._pacer.wait_s(len(piece) / SAMPLE_RATE, now))
 
     def _speak(self, frame: Any) -> None:
+        self._recent.put(frame)
         if isinstance(self._connection, Connection):
             self._connection.outlet.put(frame)
 
@@ -118,6 +126,34 @@ class LiveSession(SessionPump):
             await asyncio.sleep(TAIL_S)
             self._stopping = True
             self._command(Stop())
+
+    def _command(self, command: Command) -> None:
+        """What acts on the audio before it waits for what is being said again."""
+        connection = self._connection
+        if (
+            isinstance(command, Finalize | Stop)
+            and isinstance(connection, Connection)
+            and connection.outlet.is_behind
+        ):
+            self._bid_farewell(self._command_later(command, connection))
+        else:
+            super()._command(command)
+
+    async def _command_later(self, command: Command, connection: Connection) -> None:
+        while connection.outlet.is_behind and self._connection is connection:
+            await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(TAIL_S)
+        if self._connection is connection:  # else it was said over the next one
+            super()._command(command)
+
+    def _say_again(self) -> None:
+        if isinstance(self._connection, Connection):
+            self._connection.outlet.say_again(self._recent.take())
+        super()._say_again()
+
+    def _keep(self, event: Event) -> None:
+        self._recent.receive(event)
+        super()._keep(event)
 
     # ── Connections ────────────────────────────────────────────────────────────
 

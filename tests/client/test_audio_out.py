@@ -57,3 +57,14 @@ async def test_an_outlet_that_stops_lets_its_reader_go():
     outlet.stop()
     with pytest.raises(MediaStreamError):
         await waiting
+
+
+async def test_what_is_said_again_leaves_first_and_what_comes_meanwhile_behind_it():
+    outlet = Outlet()
+    outlet.say_again(["a", "b"])
+    outlet.put("c")
+    assert outlet.is_behind
+    assert [await outlet.recv() for _ in range(3)] == ["a", "b", "c"]
+    assert not outlet.is_behind
+    outlet.put("d")
+    assert await outlet.recv() == "d"

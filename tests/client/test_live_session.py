@@ -43,6 +43,8 @@ class Line:
         self.ice_servers, self.receive, self.lose = ice_servers, receive, lose
         self.outlet = self
         self.frames: list[Any] = []
+        self.again: list[Any] = []
+        self.is_behind = False
         self.commands: list[Command] = []
         self.closed = False
         self.made.append(self)
@@ -58,6 +60,10 @@ class Line:
 
     def put(self, frame: Any) -> None:
         self.frames.append(frame)
+
+    def say_again(self, frames: list[Any]) -> None:
+        self.again += frames
+        self.is_behind = bool(frames)
 
     def tell(self, event: Event) -> None:
         self.receive(encode_event(event))
@@ -315,6 +321,25 @@ async def test_a_server_that_shuts_down_is_asked_for_a_new_session(server, monke
         await next_line(4)
         assert types(await take(live, 3)) == ["session.started", "session.ended", "session.started"]
         assert all("Resume-Token" not in offer for offer in server.offers)
+
+
+async def test_the_next_server_hears_what_the_one_before_had_not(server, monkeypatch):
+    monkeypatch.setattr(Line, "greet", lambda line: line.tell(started(f"s{len(line.made)}")))
+    async with session(server) as live:
+        await live.send(np.zeros(16_000, np.float32))
+        Line.made[0].tell(SessionEnded(at_ms=200, seq=2, reason="drained"))
+        await live.send(np.zeros(1_600, np.float32))
+        await next_line(2)
+        await live.send(np.zeros(320, np.float32))
+        assert len(Line.made[1].again) == 10 + 5, "0.2 s of the session that ended, and 0.1 s after it"
+        finalizing = asyncio.create_task(live.finalize())
+        await asyncio.sleep(0.05)
+        assert not any(isinstance(c, Finalize) for c in Line.made[1].commands), "it would overtake the audio"
+        Line.made[1].is_behind = False
+        async with asyncio.timeout(TIMEOUT_S):
+            while not any(isinstance(c, Finalize) for c in Line.made[1].commands):
+                await asyncio.sleep(0.01)
+        finalizing.cancel()
 
 
 async def test_a_full_server_is_asked_again_and_a_redirect_is_followed_and_remembered(server, monkeypatch):

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+SOCKETS = sorted((ROOT / "deploy" / "systemd").glob("*.socket"))
 EXPOSURE = 2.0
 """Of ten; what is left is the network, which a server needs."""
 
@@ -23,7 +24,7 @@ def test_there_is_one_for_each_service() -> None:
 
 
 def verify(folder: Path) -> str:
-    units = [str(path) for path in sorted(folder.glob("*.service"))]
+    units = [str(path) for path in sorted([*folder.glob("*.service"), *folder.glob("*.socket")])]
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units],
         capture_output=True,
@@ -38,12 +39,39 @@ def test_systemd_understands_them(tmp_path: Path) -> None:
     program = tmp_path / "rtc-stt"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    for unit in UNITS:
+    for unit in (*UNITS, *SOCKETS):
         (tmp_path / unit.name).write_text(
             unit.read_text().replace("/opt/rtc-stt/.venv/bin/rtc-stt", str(program))
         )
     told = [line for line in verify(tmp_path).splitlines() if "rtc-stt" in line]
     assert told == []
+
+
+def test_a_pair_is_made_of_the_same_unit(tmp_path: Path) -> None:
+    """By the very command of the document."""
+    [command] = re.findall(r"^sed .*@\.service$", (ROOT / "docs/operate/rolling-update.md").read_text(), re.M)
+    for role in ("gateway", "primary"):
+        ours = (
+            command.replace("$role", role)
+            .replace("/opt/rtc-stt/", f"{ROOT}/")
+            .replace("/etc/systemd/system", str(tmp_path))
+        )
+        subprocess.run(["sh", "-c", ours], check=True, timeout=10)
+        text = (tmp_path / f"rtc-stt-{role}@.service").read_text()
+        assert "--port %i --config" in text
+        (tmp_path / f"rtc-stt-{role}@8090.service").write_text(
+            text.replace("/opt/rtc-stt/.venv/bin/rtc-stt", "/bin/true").replace("%i", "8090")
+        )
+    assert [line for line in verify(tmp_path).splitlines() if "8090" in line] == []
+
+
+def test_a_socket_is_where_its_service_would_listen() -> None:
+    assert [socket.stem for socket in SOCKETS] == ["rtc-stt-gateway", "rtc-stt-primary"]
+    for socket in SOCKETS:
+        [address] = re.findall(r"^ListenStream=(\S+)$", socket.read_text(), re.M)
+        config = (ROOT / "deploy" / "configs" / f"{socket.stem.removeprefix('rtc-stt-')}.env").read_text()
+        host, port = (re.findall(rf"^{key}=(\S+)$", config, re.M)[0] for key in ("HOST", "PORT"))
+        assert address == f"{host}:{port}"
 
 
 def test_a_mistake_would_be_told(tmp_path: Path) -> None:

@@ -178,3 +178,26 @@ async def test_one_address_gets_its_share_and_proxies_theirs(monkeypatch, reques
     for protocol, _ in opened[1:]:
         protocol.connection_lost(None)
     assert len(connections) == 1
+
+
+async def test_idle_connections_are_closed_and_others_behind_their_answer(served):
+    port, connections = served
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    (idle, idle_writer), (busy, busy_writer), (fresh, fresh_writer) = opened
+    idle_writer.write(HEALTH + b"\r\n")
+    await idle.readuntil(b"}")
+    busy_writer.write(HEALTH.replace(b"GET", b"POST") + b"Content-Length: 9\r\n")
+    await asyncio.sleep(0.05)
+    connections.close_idle()
+    assert await ends(idle, 1)
+    for reader, writer, rest in (
+        (busy, busy_writer, b'\r\n{"a": 12}'),
+        (fresh, fresh_writer, HEALTH + b"\r\n"),
+    ):
+        writer.write(rest)
+        async with asyncio.timeout(1):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 "), "it is heard out, and then closed"
+        assert b"\r\nConnection: close\r\n" in answer
+    for _, writer in opened:
+        writer.close()

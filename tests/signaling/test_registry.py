@@ -521,3 +521,25 @@ async def test_a_session_that_waits_for_its_client_can_be_expelled(clients):
         await until(lambda: server.registry._lines[client.token()].is_waiting)
         server.registry.expel(connected.session_id, "quota_exceeded", "")
         await until(lambda: not len(server.registry))
+
+
+async def test_a_drain_waits_for_the_end_of_what_is_being_said_but_not_for_ever(clients, monkeypatch):
+    async with a_host() as server:
+        quiet, speaking, talking = clients(), clients(), clients()
+        for client in (quiet, speaking, talking):
+            await client.call(server)
+        lines = [server.registry._lines[client.token()] for client in (quiet, speaking, talking)]
+        silent = {id(lines[0].session): True}
+        monkeypatch.setattr(
+            type(lines[0].session), "is_silent", property(lambda session: silent.get(id(session), False))
+        )
+        draining = asyncio.create_task(server.registry.drain(2.0))
+        await until(lambda: quiet.types()[-1] == "session.ended")
+        assert speaking.types()[-1] == talking.types()[-1] == "warning"
+        silent[id(lines[1].session)] = True
+        await until(lambda: speaking.types()[-1] == "session.ended")
+        assert talking.types()[-1] == "warning"
+        async with asyncio.timeout(2.0):
+            await draining
+        await until(lambda: talking.types()[-1] == "session.ended")
+        assert talking.events[-1].reason == "drained"

@@ -14,7 +14,11 @@ from pathlib import Path
 from rtc_stt.bench.clips import CLIPS
 from rtc_stt.bench.result import provenance
 
-COMMANDS: tuple[str, ...] = ("image",)
+COMMANDS: tuple[str, ...] = (
+    "image",
+    "rolling",
+    "startup",
+)
 """Modules of this package, each with ``HELP``, ``add_arguments(parser)`` and ``measure(options)``."""
 
 
