@@ -254,3 +254,75 @@ def test_without_an_address_it_writes_nothing(tmp_path: Path, arguments: list[st
     done = subprocess.run(["sh", str(script), *arguments], check=False, capture_output=True)
     assert done.returncode == 2
     assert os.listdir(tmp_path) == ["prepare.sh"]
+
+
+# ── What fetches the models ──────────────────────────────────────────────────
+
+
+class Fetching:
+    """The service ``models``, its script run with another folder and a stand-in for ``rtc-stt``."""
+
+    def __init__(self, service: dict[str, Any], folder: Path) -> None:
+        self.models, self.asked, bin_folder = folder / "models", folder / "asked", folder / "bin"
+        self.models.mkdir()
+        bin_folder.mkdir()
+        program = bin_folder / "rtc-stt"
+        program.write_text(
+            f'#!/bin/sh\necho "$*" >> {self.asked}\n[ "$6" != away ] || exit 1\n'
+            f'mkdir -p "$5/$6-1" && echo "$5/$6-1"\n'
+        )
+        program.chmod(0o755)
+        self.entrypoint = [part.replace("/models", str(self.models)) for part in service["entrypoint"]]
+        self.environment = os.environ | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
+
+    def run(self, *command: str) -> int:
+        return subprocess.run([*self.entrypoint, *command], env=self.environment, check=False).returncode
+
+
+@pytest.fixture
+def fetching(services: dict[str, dict[str, Any]], tmp_path: Path) -> Fetching:
+    return Fetching(services["models"], tmp_path)
+
+
+def test_models_are_fetched_and_have_the_names_that_servers_look_for(fetching: Fetching) -> None:
+    assert fetching.run("small", "tiny", "medium", "base") == 0
+    assert os.readlink(fetching.models / "small") == f"{fetching.models}/tiny-1"
+    assert os.readlink(fetching.models / "medium") == f"{fetching.models}/base-1"
+    assert fetching.asked.read_text().startswith(
+        f"models fetch --no-progress --into {fetching.models} tiny\n"
+    )
+
+
+def test_another_model_takes_the_place_of_one_that_was_fetched(fetching: Fetching) -> None:
+    assert fetching.run("small", "tiny") == 0
+    assert fetching.run("small", "base") == 0
+    assert os.readlink(fetching.models / "small") == f"{fetching.models}/base-1"
+
+
+def test_a_folder_that_was_put_there_is_left_alone(fetching: Fetching) -> None:
+    (fetching.models / "small").mkdir()
+    assert fetching.run("small", "tiny") == 0
+    assert not fetching.asked.exists()
+
+
+def test_what_cannot_be_fetched_is_an_error_and_names_nothing(fetching: Fetching) -> None:
+    assert fetching.run("small", "away", "medium", "base") != 0
+    assert list(fetching.models.iterdir()) == []
+
+
+@pytest.mark.e2e
+def test_prometheus_reads_its_configuration(tmp_path: Path) -> None:
+    for file in (DEPLOY / "prometheus").glob("*.yml"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+
+    def told() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["promtool", "check", "config", str(tmp_path / "prometheus.yml")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert told().returncode != 0, "the key is missing"
+    (tmp_path / "rtc-stt.key").write_text("a-key\n")
+    assert told().returncode == 0, told().stderr
