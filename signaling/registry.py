@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 METER_S = 5.0
 """Between two tellings of how much audio a session has had."""
 
-SPEAKING_SHARE = 0.5
+SPEAKING_SHARE = 1 / 3
 """Of the time of a drain, to come to the end of an utterance; the rest is for the finals, and for the clients
 to take them."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rtc_stt.bench.wer.report import sentence
+from tools.operations.table import operations
 from tools.services.table import services
 
 __all__ = ["DOCUMENTS", "with_table", "write_tables"]
@@ -224,10 +225,16 @@ def _to(interval_95: list[float]) -> str:
     return f"{low} to {high}"
 
 
+def _operations() -> str:
+    """What is lost while processes are replaced, and started in a wrong order: ``tools.operations``."""
+    return operations(_read("rolling"), _read("startup"))
+
+
 DOCUMENTS = {
     ROOT / "README.md": _readme,
     ROOT / "docs" / "ingest.md": _ingest,
     ROOT / "docs" / "benchmarks.md": _benchmark,
     ROOT / "docs" / "wer.md": _wer,
+    ROOT / "docs" / "operate" / "rolling-update.md": _operations,
 }
 """What makes the tables of each."""
