@@ -37,6 +37,8 @@ class HttpMetrics(Instrument):
             ("result",),
             registry=self.registry,
         )
+        for result in ("used", "skipped", "failed"):  # so that the first one is seen as an increase
+            self._fallback.labels(result)
         self._total = Histogram(
             "stt_request_total_seconds",
             "From the head of a request to its transcript.",

@@ -24,6 +24,7 @@ from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, U
 from rtc_stt.load import Step
 from signaling.http_metrics import HttpMetrics
 from signaling.telephony.call_source import REASONS
+from signaling.telephony.webhook_policy import Result
 from signaling.workers import figures
 from signaling.workers.figures import Figures
 
@@ -55,6 +56,7 @@ class Metrics(HttpMetrics):
         self._make_phone_metrics()
         self._make_worker_metrics()
         self._make_http_metrics()
+        self._begin_at_zero()
         _Process(registry=self.registry)  # memory, processor time, descriptors
         self.others: Callable[[], Awaitable[Sequence[Figures]]] | None = None
         """Asks other processes for theirs; ``/metrics`` tells the sum."""
@@ -192,6 +194,17 @@ class Metrics(HttpMetrics):
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
+
+    def _begin_at_zero(self) -> None:
+        """What alerts look at: of a counter that begins with its first event, Prometheus sees no increase."""
+        for reason in ("full", "load", "unhealthy", "ports"):
+            self._rejected.labels(reason)
+        for step in Step:
+            for direction in ("up", "down"):
+                self._load_steps.labels(step.name.lower(), direction)
+        for result in Result:
+            self._webhooks.labels(result)
+        self._phone_refused.labels("full")
 
     def limit_sessions(self, number: int) -> None:
         """So many there may be."""

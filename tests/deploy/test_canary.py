@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rtc_stt.cli import main
-from tests.deploy.prometheus import STEP_S, Api, backfill, started
-from tests.e2e.support import free_port, rtc_stt
+from tests.e2e.support import rtc_stt
+from tools.scrape.prometheus import STEP_S, Api, backfill, free_port, started
 
 pytestmark = pytest.mark.e2e
 

@@ -327,6 +327,47 @@ ALERTS = (
         "USAGE_DB cannot be written; usage is kept in memory until then",
         "disk",
     ),
+    _Alert(
+        "RtcSttWebhooksGivenUp",
+        "ticket",
+        'sum by (job, result) (increase(rtc_stt_webhooks_total{result=~"exhausted|overflow|off"}[15m])) > 0',
+        "0m",
+        "Events of calls were not taken by WEBHOOK_URL, and are not tried again",
+        "webhooks",
+    ),
+    _Alert(
+        "RtcSttWebhooksWait",
+        "ticket",
+        "sum by (job, instance) (rtc_stt_webhooks_waiting) > 1000",
+        "10m",
+        "More than a thousand events of calls wait for WEBHOOK_URL; 10,000 are kept",
+        "webhooks",
+    ),
+    _Alert(
+        "RtcSttDeadLettersLost",
+        "ticket",
+        "increase(rtc_stt_dead_letters_lost_total[15m]) > 0",
+        "0m",
+        "Events of calls could be neither posted nor written to WEBHOOK_DEAD_LETTERS",
+        "webhooks",
+    ),
+    _Alert(
+        "RtcSttCallsAtLimit",
+        "ticket",
+        'sum by (job, instance) (increase(rtc_stt_phone_refused_total{reason="full"}[10m])) > 0',
+        "2m",
+        "Phone calls are turned away: MAX_CALLS are going on, or too many have not begun",
+        "calls",
+    ),
+    _Alert(
+        "RtcSttCallersRefused",
+        "ticket",
+        "sum by (job, reason) (rate(rtc_stt_phone_refused_total"
+        '{reason=~"unlisted|auth|signature|unknown_call"}[15m])) > 0.1',
+        "15m",
+        "Phone calls are refused for who they come from: a trunk is not in SIP_ALLOW, or somebody tries",
+        "calls",
+    ),
 )
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Query",
     "Row",
     "by",
+    "filled",
     "percentiles",
     "rate",
     "render",
@@ -121,6 +122,13 @@ def percentiles(metric: str, *labels: str) -> tuple[Query, ...]:
         )
         for name, share in (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99"))
     )
+
+
+def filled(expr: str, window: str = "30s") -> str:
+    """As Grafana asks it with all chosen, and rates over ``window``."""
+    for name, value in (("$job", ".*stt.*"), ("$role", ".*"), ("$instance", ".*"), (WINDOW, window)):
+        expr = expr.replace(name, value)
+    return expr
 
 
 # ── As Grafana writes it ────────────────────────────────────────────────────────────

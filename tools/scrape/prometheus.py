@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, for a test; and series made for it."""
+"""A real Prometheus on loopback, for a test or a picture; and series made for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import shutil
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -13,19 +14,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.support import free_port
-
-__all__ = ["STEP_S", "Api", "backfill", "program", "started"]
+__all__ = ["STEP_S", "Api", "Refused", "backfill", "free_port", "program", "started"]
 
 STEP_S = 15
 """Between two made samples."""
 
+START_S = 20.0
+
+
+def free_port() -> int:
+    """One of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
 
 def program(name: str) -> str:
-    """The path of one of its programs."""
-    found = shutil.which(name)
-    assert found, f"{name} is missing: tools/ensure_operations.sh installs it"
-    return found
+    """The path of one of its programs.
+
+    Raises:
+        RuntimeError: it is not there.
+    """
+    if found := shutil.which(name):
+        return found
+    raise RuntimeError(f"{name} is missing: tools/ensure_operations.sh installs it")
+
+
+class Refused(Exception):
+    """Prometheus does not take a question; it says why."""
 
 
 class Api:
@@ -36,9 +51,14 @@ class Api:
         self.url = f"http://{address}"
 
     def ask(self, path: str, **fields: str | Sequence[str]) -> Any:
-        """The data of an answer; an error of Prometheus fails the test."""
+        """The data of an answer.
+
+        Raises:
+            Refused: it was no question.
+        """
         status, body = self._get(f"/api/v1/{path}?{urllib.parse.urlencode(fields, doseq=True)}")
-        assert status == 200, f"{path} {fields}: {body.decode()}"
+        if status != 200:
+            raise Refused(f"{path} {fields}: {body.decode()}")
         return json.loads(body)["data"]
 
     def query(self, expression: str) -> list[Any]:
@@ -63,12 +83,16 @@ class Api:
 
 
 @contextlib.contextmanager
-def started(folder: Path, config: Path | None = None) -> Iterator[Api]:
-    """One that serves what lies in ``folder/data``, and scrapes what ``config`` names."""
+def started(folder: Path, config: Path | None = None, port: int | None = None) -> Iterator[Api]:
+    """One that serves what lies in ``folder/data``, and scrapes what ``config`` names.
+
+    Raises:
+        RuntimeError: it does not come up; the message is its log.
+    """
     if config is None:
         config = folder / "prometheus.yml"
         config.write_text("global: {}\n", encoding="utf-8")
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port or free_port()}"
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -83,11 +107,10 @@ def started(folder: Path, config: Path | None = None) -> Iterator[Api]:
         )
     api = Api(address)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + START_S
         while not api.is_ready():
-            told = (folder / "prometheus.log").read_text()
-            assert process.poll() is None, told
-            assert time.monotonic() < deadline, told
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "prometheus.log").read_text(encoding="utf-8"))
             time.sleep(0.05)
         yield api
     finally:
