@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def _base() -> str:
 
 def test_the_base_is_the_python_that_we_support() -> None:
     assert _base().startswith("python:3.11.")
+
+
+def test_the_version_is_ours() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"ARG VERSION={version}\n" in DOCKERFILE.read_text()
+    assert f"VERSION={version}\n" in (ROOT / "deploy" / ".env.example").read_text()
 
 
 def test_a_good_one_is_good() -> None:

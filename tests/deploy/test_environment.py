@@ -52,7 +52,7 @@ def test_what_is_left_out_is_not_there(environment: dict[str, str]) -> None:
     assert subprocess.run(python(environment, "-c", program), env=environment, check=False).returncode == 0
 
 
-@pytest.fixture(params=["demo", "primary", "fallback"])
+@pytest.fixture(params=["demo", "fallback"])
 def server(
     request: pytest.FixtureRequest, environment: dict[str, str]
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
