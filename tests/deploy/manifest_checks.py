@@ -26,6 +26,7 @@ from tests.deploy.manifests import (
     pod,
     role_of,
 )
+from tools.chart.values_schema import TRACE_KEYS
 
 __all__ = ["CHECKS", "problems"]
 
@@ -143,7 +144,9 @@ def environment(documents: list[Document]) -> Iterator[str]:
         role, one, config = role_of(document), container(document), config_of(documents, document)
         mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in one["volumeMounts"]}
         named = {item["name"] for item in one.get("env", [])}
-        yield from (f"{role}: {key} is no key of ours" for key in (set(config) | named) - KEYS)
+        yield from (
+            f"{role}: {key} is no key of ours" for key in (set(config) | named) - KEYS - set(TRACE_KEYS)
+        )
         yield from (f"{role}: {key} is said twice" for key in set(config) & named)
         if config["PORT"] != str(ROLES[role][1]):
             yield f"{role}: PORT={config['PORT']}"

@@ -22,6 +22,7 @@ def peers(documents: list[dict[str, Any]]) -> dict[str, Peer]:
     found: dict[str, Peer] = {
         "client": CLIENT, "prometheus": PROMETHEUS, "stranger": STRANGER, "dns": DNS, "ingress": NGINX,
         "node": Address(NODE), "web": Address("192.0.2.80"), "hook": Address("203.0.113.7"),
+        "collector": Pod("tracing", {"app.kubernetes.io/name": "collector"}),
     }  # fmt: skip
     for document in of_kind(documents, "Deployment"):
         role = document["metadata"]["labels"]["app.kubernetes.io/component"]
@@ -53,6 +54,7 @@ PASSED: dict[str, dict[tuple[str, str, str, int], bool]] = {
         ("gateway", "web", "TCP", 443): False,
         ("fallback", "dns", "UDP", 53): False,
         ("fallback", "web", "TCP", 443): False,
+        ("fallback", "collector", "TCP", 4318): False,
     },
     "gpu": {
         ("client", "primary", "TCP", 8081): True,
@@ -77,6 +79,9 @@ PASSED: dict[str, dict[tuple[str, str, str, int], bool]] = {
         ("gateway", "hook", "TCP", 443): True,
         ("gateway", "web", "TCP", 443): False,
         ("fallback", "hook", "TCP", 443): False,
+        ("fallback", "collector", "TCP", 4318): True,
+        ("fallback", "collector", "TCP", 80): False,
+        ("fallback", "dns", "UDP", 53): True,
     },
 }
 

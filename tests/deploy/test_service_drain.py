@@ -1,5 +1,5 @@
-"""A fallback behind a Service is replaced. Connections that are there stay with the pod that goes, which refuses.
-So the Service is asked by two names; of the second there are no connections to that pod."""
+"""A fallback behind a Service is replaced. Connections stay with the pod that goes, which refuses on them.
+So the Service is asked by two names; by the second there are none to that pod."""
 
 from __future__ import annotations
 

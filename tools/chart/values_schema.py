@@ -7,7 +7,7 @@ from typing import Any
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import keys
 
-__all__ = ["OWN_KEYS", "SECRET_KEYS", "values_schema"]
+__all__ = ["OWN_KEYS", "SECRET_KEYS", "TRACE_KEYS", "values_schema"]
 
 Schema = dict[str, Any]
 
@@ -23,6 +23,13 @@ SECRET_KEYS = frozenset(
     item.name for group in GROUPS for item in keys(group).values() if item.secret and item.name != "API_KEYS"
 )
 """What comes from the Secret. Keys come as a file, which can be read again."""
+
+TRACE_KEYS = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+)  # fmt: skip
+"""Of OpenTelemetry's SDK, which reads them itself; without those that may hold a secret."""
 
 CONFIG_KEYS = sorted(
     {item.name for group in GROUPS for item in keys(group).values()} - OWN_KEYS - SECRET_KEYS - {"API_KEYS"}
@@ -61,7 +68,7 @@ def matching(pattern: str) -> Schema:
 
 CONFIG: Schema = {
     "type": "object",
-    "propertyNames": {"enum": CONFIG_KEYS},
+    "propertyNames": {"enum": [*CONFIG_KEYS, *TRACE_KEYS]},
     "additionalProperties": {"type": ["string", "number", "boolean"]},
 }
 SOURCE = matching("|https?://[^#\\s]+(#sha256=[0-9a-f]{64})?|[A-Za-z0-9][-._A-Za-z0-9]*(/[-._A-Za-z0-9]+)?")
@@ -136,6 +143,7 @@ def values_schema() -> Schema:
         nodeCidrs={"type": "array", "items": CIDR},
         fetchFrom=MAPS,
         egress=MAPS,
+        collector=MAPS,
     )
     whole_chart = fields(
         nameOverride=RESOURCE_NAME,
