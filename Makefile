@@ -8,6 +8,7 @@ CONSTRAINTS := constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit e2e lint types golden bench-check canary-check manifests \
 	chromium clients phones pipecat operations helm clean
+.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check manifests chromium clients phones pipecat operations helm clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +59,7 @@ manifests: setup helm  ## rewrite the schema of the chart's values, and deploy/m
 # CANARY: options of rtc-stt canary, e.g. make canary-check CANARY="--url http://prometheus:9090 --once".
 canary-check: setup  ## is the new version as good as the old one? 0 go on, 1 take it back (docs/operate/canary.md)
 	$(BIN)/rtc-stt canary $(CANARY)
+
 
 chromium:
 	@tools/ensure_chromium.sh

@@ -84,7 +84,10 @@ class Webhooks:
 
     webhook_url: str = key("WEBHOOK_URL", "", "Gets the events of calls, a POST each; empty: nobody does.")
     webhook_secret: str = key(
-        "WEBHOOK_SECRET", "", "Signs them (Standard Webhooks): at least 24 characters.", secret=True
+        "WEBHOOK_SECRET",
+        "",
+        "Signs them (Standard Webhooks): at least 24 characters; several with spaces between sign each.",
+        secret=True,
     )
     webhook_events: tuple[str, ...] = key(
         "WEBHOOK_EVENTS",

@@ -20,11 +20,12 @@ import binascii
 import enum
 import hmac
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rtc_stt.errors import ConfigError
 
-__all__ = ["Answer", "GivenUp", "Post", "Result", "WebhookPolicy", "read_secret", "sign", "wrap"]
+__all__ = ["Answer", "GivenUp", "Post", "Result", "WebhookPolicy", "read_secrets", "sign", "wrap"]
 
 RETRY_S = (1.0, 5.0, 30.0, 120.0, 600.0)
 """Between the attempts: short for a receiver that is being started anew, then patient."""
@@ -47,6 +48,8 @@ CONCURRENCY = 8
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 — no secret, but how one begins
 MIN_SECRET_BYTES = 24
+MAX_SECRETS = 3
+"""At a time: the one that goes, the one that comes, and one that was never taken out."""
 
 
 class Result(enum.StrEnum):
@@ -225,22 +228,32 @@ def wrap(kind: str, timestamp: str, event: str) -> bytes:
     return f'{{"type":"{kind}","timestamp":"{timestamp}","data":{event}}}'.encode()
 
 
-def sign(secret: bytes, post_id: str, timestamp: int, body: bytes) -> str:
-    """The header ``webhook-signature`` (Standard Webhooks 1.0.0): HMAC-SHA256 over id, timestamp and body.
+def sign(secrets: Sequence[bytes], post_id: str, timestamp: int, body: bytes) -> str:
+    """The header ``webhook-signature`` (Standard Webhooks 1.0.0): HMAC-SHA256 over id, timestamp and body, by
+    each secret, with a space between: who knows one of them takes it.
 
     Args:
         timestamp: of the attempt, in seconds of Unix time.
     """
-    digest = hmac.digest(secret, f"{post_id}.{timestamp}.".encode() + body, "sha256")
-    return "v1," + base64.b64encode(digest).decode()
+    signed = f"{post_id}.{timestamp}.".encode() + body
+    digests = [hmac.digest(secret, signed, "sha256") for secret in secrets]
+    return " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)
 
 
-def read_secret(text: str) -> bytes:
-    """``WEBHOOK_SECRET``: ``whsec_`` and base64, as Standard Webhooks writes it; anything else as it stands.
+def read_secrets(text: str) -> tuple[bytes, ...]:
+    """``WEBHOOK_SECRET``: one, or while it is changed several with spaces between. Each is ``whsec_`` and
+    base64, as Standard Webhooks writes it; anything else as it stands.
 
     Raises:
-        ConfigError: it is too short, or not base64.
+        ConfigError: there are none or too many, or one is too short or not base64.
     """
+    secrets = tuple(map(_read_secret, text.split() or [""]))
+    if len(secrets) > MAX_SECRETS:
+        raise ConfigError(f"WEBHOOK_SECRET has more than {MAX_SECRETS} secrets")
+    return secrets
+
+
+def _read_secret(text: str) -> bytes:
     if text.startswith(SECRET_PREFIX):
         try:
             secret = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)

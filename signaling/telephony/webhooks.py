@@ -28,7 +28,7 @@ from signaling.telephony.webhook_policy import (
     Post,
     Result,
     WebhookPolicy,
-    read_secret,
+    read_secrets,
     sign,
     wrap,
 )
@@ -49,7 +49,7 @@ class Target:
     """Where events are posted to, and which."""
 
     url: str = field(repr=False)
-    secret: bytes = field(repr=False)
+    secrets: tuple[bytes, ...] = field(repr=False)
     events: frozenset[str]
 
 
@@ -69,7 +69,7 @@ def read_target(settings: Webhooks) -> Target:
     if unknown := set(settings.webhook_events) - EVENT_TYPES:
         raise ConfigError(f"WEBHOOK_EVENTS: there is no event {min(unknown)!r}")
     return Target(
-        settings.webhook_url, read_secret(settings.webhook_secret), frozenset(settings.webhook_events)
+        settings.webhook_url, read_secrets(settings.webhook_secret), frozenset(settings.webhook_events)
     )
 
 
@@ -172,7 +172,7 @@ class WebhookSender:
             "User-Agent": "rtc-stt",
             "webhook-id": post.id,
             "webhook-timestamp": str(at),
-            "webhook-signature": sign(self._target.secret, post.id, at, post.body),
+            "webhook-signature": sign(self._target.secrets, post.id, at, post.body),
         }
         try:
             async with self._client().post(

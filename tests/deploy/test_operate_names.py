@@ -23,8 +23,8 @@ TROUBLES = (
 )
 """Those that are most often called about."""
 
-OF_OTHERS = {"container_cpu_cfs_throttled_periods_total"}
-"""Metrics that are not ours: the kubelet's."""
+OF_OTHERS = {"container_cpu_cfs_throttled_periods_total", "rtc_stt_gateway"}
+"""What looks like a metric of ours and is none: one of the kubelet's, an upstream of nginx."""
 
 
 COMMAND = re.compile(r"(?:^ *|\$\(|[|;&] |bin/)rtc-stt ([a-z]+(?: [a-z]+)?)", re.M)

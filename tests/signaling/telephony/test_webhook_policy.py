@@ -23,7 +23,7 @@ from signaling.telephony.webhook_policy import (
     Post,
     Result,
     WebhookPolicy,
-    read_secret,
+    read_secrets,
     sign,
     wrap,
 )
@@ -247,13 +247,20 @@ def test_a_signature_is_as_the_standard_has_it():
     assert body == b'{"type":"dtmf","timestamp":"2026-01-01T00:00:00.000Z","data":{"digit":"1"}}'
     signed = b"call_1.1700000000." + body
     expected = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
-    assert sign(secret, "call_1", 1_700_000_000, body) == f"v1,{expected}"
+    assert sign((secret,), "call_1", 1_700_000_000, body) == f"v1,{expected}"
+    both = sign((b"n" * 24, secret), "call_1", 1_700_000_000, body).split(" ")
+    assert len(both) == 2
+    assert both[1] == f"v1,{expected}"
+    assert both[0] == sign((b"n" * 24,), "call_1", 1_700_000_000, body)
 
 
 def test_a_secret_is_as_the_standard_writes_it_or_as_it_stands():
     raw = bytes(range(24))
-    assert read_secret("whsec_" + base64.b64encode(raw).decode()) == raw
-    assert read_secret("x" * 24) == b"x" * 24
-    for wrong in ("", "short", "whsec_" + "x" * 40 + "!", "whsec_" + base64.b64encode(b"short").decode()):
+    one = "whsec_" + base64.b64encode(raw).decode()
+    assert read_secrets(one) == (raw,)
+    assert read_secrets("x" * 24) == (b"x" * 24,)
+    assert read_secrets(f" {one}  {'x' * 24} ") == (raw, b"x" * 24)
+    short = "whsec_" + base64.b64encode(b"short").decode()
+    for wrong in ("", " ", "short", "whsec_" + "x" * 40 + "!", short, f"{one} {short}", " ".join([one] * 4)):
         with pytest.raises(ConfigError, match="WEBHOOK_SECRET"):
-            read_secret(wrong)
+            read_secrets(wrong)
