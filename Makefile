@@ -56,10 +56,10 @@ bench-check: setup  ## has something become slower than the committed baseline s
 
 manifests: setup helm  ## rewrite the schema of the chart's values, and deploy/manifests
 	$(BIN)/python -m tools.chart
+
 # CANARY: options of rtc-stt canary, e.g. make canary-check CANARY="--url http://prometheus:9090 --once".
 canary-check: setup  ## is the new version as good as the old one? 0 go on, 1 take it back (docs/operate/canary.md)
 	$(BIN)/rtc-stt canary $(CANARY)
-
 
 chromium:
 	@tools/ensure_chromium.sh

@@ -24,6 +24,7 @@ COMMANDS = {
     "fallback": "fallback",
     "transcribe": "transcribe",
     "bench": "bench",
+    "plan": "plan",
     "models": "models",
     "doctor": "doctor",
     "health": "health",
@@ -39,21 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     limit_arenas()
-    from rtc_stt.cli import (
-        bench,
-        canary,
-        config_check,
-        demo,
-        doctor,
-        fallback,
-        health,
-        models,
-        plan,
-        primary,
-        serve,
-        transcribe,
-    )
-
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(
         prog="rtc-stt",
@@ -62,10 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"rtc-stt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (
-        demo, serve, primary, fallback, transcribe, bench, plan, models, doctor, health, canary, config_check,
-    ):  # fmt: skip
-        command.add_parser(commands)
     for module in _needed(arguments):
         import_module(f"rtc_stt.cli.{module}").add_parser(commands)
     options = parser.parse_args(arguments)
