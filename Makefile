@@ -8,7 +8,6 @@ CONSTRAINTS := constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit e2e lint types golden bench-check canary-check manifests \
 	chromium clients phones pipecat operations helm clean
-.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check manifests chromium clients phones pipecat operations helm clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
