@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from signaling.request import KEY_NAME, source_of, trail_of
+from signaling.request import KEY_NAME, source_of, trail_of, was_read
 from signaling.settings import Logs
 from signaling.trail import method_of, route_of
 
@@ -30,8 +30,8 @@ class AccessLogger(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line. ``time``: seconds since the head of the request had come."""
-        trail = trail_of(request)  # none of what cannot be read: it has not come to any application
-        read = request if trail and isinstance(request, web.Request) else None
+        trail = trail_of(request)
+        read = request if isinstance(request, web.Request) and was_read(request) else None
         route, method = route_of(read) if read is not None else "", method_of(request)
         duration_ms = round(time * 1000)
         fields: dict[str, Any] = {

@@ -47,6 +47,7 @@ __all__ = [
     "source_of",
     "told",
     "trail_of",
+    "was_read",
 ]
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,11 @@ def _counted(request: web.Request) -> str | None:
 def id_of(request: web.Request) -> str:
     """What ``X-Request-Id`` will say."""
     return request[_TRAIL].request_id
+
+
+def was_read(request: web.BaseRequest) -> bool:
+    """Whether it reached the application: what cannot be read is on no path, and of no client."""
+    return _TOLD in request
 
 
 def id_headers(request: web.Request) -> dict[str, str]:
