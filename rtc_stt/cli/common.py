@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +40,7 @@ __all__ = [
     "read_logs",
     "read_values",
     "runs_on_cpu",
+    "say",
     "set_up_logging",
     "small_model",
     "stream_options",
@@ -82,6 +84,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Where the configuration comes from."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="KEY=value lines (default: $CONFIG_PATH)")
+
+
+def say(line: str) -> None:
+    """A line for people, in one write: lines of the log, which a thread writes, come before or behind it."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def add_key(to: Any) -> None:

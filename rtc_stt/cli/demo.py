@@ -63,7 +63,7 @@ def _about(speech: Speech) -> About:
 
 
 def _announce(url: str) -> None:
-    print(f"\n  Open {url} and speak.\n", flush=True)
+    common.say(f"\n  Open {url} and speak.\n")
     print(textwrap.indent(textwrap.fill(demo_models.UNDERSTANDS, 88), "  "))
     print("  Try:")
     for sentence in demo_models.EXAMPLES:

@@ -53,7 +53,7 @@ def warn_if_open(server: Server, access: Access) -> None:
     """Say it loudly where no key is asked for."""
     if not load_keys(server, access, warn=False):
         whom = "this machine" if server.is_loopback else f"EVERYONE who reaches {server.host}"
-        print(f"No API_KEYS: open to {whom}.", flush=True)
+        common.say(f"No API_KEYS: open to {whom}.")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
             languages=sorted(speech.pool.languages),
         )
 
-    return run_gateway(values, about, lambda url: print(f"rtc-stt is ready on {url}", flush=True), logs)
+    return run_gateway(values, about, lambda url: common.say(f"rtc-stt is ready on {url}"), logs)
 
 
 def run_gateway(

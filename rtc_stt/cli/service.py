@@ -69,7 +69,7 @@ def run_service(kind: Kind, options: argparse.Namespace) -> int:
     commit = build(Decoding, values).server_commit
 
     def announce(url: str) -> None:
-        print(f"rtc-stt {kind.name} is ready on {url}", flush=True)
+        common.say(f"rtc-stt {kind.name} is ready on {url}")
 
     async def run() -> None:
         transcriber = Transcriber(speech, recordings, routing=kind.routing)
