@@ -127,7 +127,7 @@ def read_logs(values: Values) -> Logs:
     logs = build(Logs, values)
     if logs.transcripts:
         told = "LOG_TRANSCRIPTS=true: WHAT PEOPLE SAY IS WRITTEN TO THE LOG, at level info."
-        print(told, flush=True)
+        say(told)
         log.warning(told)
     if logs.addresses:
         log.warning("LOG_ADDRESSES=true: where requests come from is written to the log")
