@@ -17,14 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from rtc_stt.audio import Samples
 from rtc_stt.bench import clips as recordings
 from rtc_stt.bench import shapes, times
 from rtc_stt.bench.live import CORES, PAUSE_S, Spoken, on_cores, read, speak_for
 from rtc_stt.bench.result import percentiles
 from rtc_stt.bench.voice import Voice, latencies
 from rtc_stt.cli.common import load_engines, small_model
-from rtc_stt.cli.demo import demo_speech
+from rtc_stt.cli.demo import DEMO_VALUES, demo_speech
 from rtc_stt.config import Decoding
+from rtc_stt.config_keys import Values, build
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
@@ -80,7 +82,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
     spoken = read(recordings.load("clean", "digits"))
     with on_cores(CORES):
-        table = _times(folder, options, np.concatenate([clip.speech() for clip, _ in spoken]))
+        table = _times(values, options.shape, np.concatenate([clip.speech() for clip, _ in spoken]))
         loads = [int(load) for load in options.loads.split(",")]
         real = asyncio.run(_real(values, spoken, loads, options.seconds))
     manner = _manner([clip for clip, _ in spoken], real[0]["pauses_a_turn"])
@@ -107,10 +109,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _times(folder: str, options: argparse.Namespace, speech: Any) -> MachineTimes:
-    decoding = Decoding(small_path=folder, max_concurrency=options.concurrency)
+def _times(values: dict[str, str], name: str, speech: Samples) -> MachineTimes:
+    """Of an engine that is configured as that of the real runs."""
+    configured = Values({key: (value, "check") for key, value in values.items()}).over(DEMO_VALUES)
+    decoding = build(Decoding, configured)
     engines, concurrency = load_engines(decoding, lambda one: {Tier.FAST: small_model(one, "")})
-    told = times.measure(engines, concurrency, speech, options.shape, lambda: None)
+    told = times.measure(engines, concurrency, speech, name, lambda: None)
     return read_times(times.as_text(told))
 
 
