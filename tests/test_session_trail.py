@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -15,28 +14,14 @@ from rtc_stt.events import Event, TranscriptFinal
 from rtc_stt.hypothesis import Tier
 from rtc_stt.logs import bind
 from rtc_stt.session import Session, Speech
-from rtc_stt.spans import Span
 from rtc_stt.testing import ScriptedEngine, ScriptedVad, render
 from rtc_stt.vad import VadBatcher
 from tests.harness import said
+from tests.sink import Sink
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 IDS = {"request_id": "r1", "traceparent": f"00-{TRACE}-{CALLER}-01"}
 DOUBTING = Routing(min_words=10)
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def export(self, spans: Sequence[Span]) -> None:
-        self.spans += spans
-
-    def is_sampled(self, trace_id: str) -> bool:
-        return True
-
-    async def aclose(self) -> None:
-        pass
 
 
 async def speak(

@@ -16,7 +16,7 @@ from rtc_stt.config import Decoding, Routing
 from rtc_stt.config_keys import build
 from rtc_stt.errors import ConfigError
 from rtc_stt.simulation import Figures, Manner, Plan, Setting, make_plan, read_times
-from rtc_stt.simulation.plan import Limits
+from rtc_stt.simulation.plan import Limits, keeps
 
 __all__ = ["add_parser"]
 
@@ -129,8 +129,7 @@ def picture(tried: tuple[Figures, ...] | list[Figures], limits: Limits) -> str:
         points = [(f.sessions, getattr(f, field)) for f in ordered]
         return Line(name, [(n, factor * value) for n, value in points if value is not None])
 
-    kept = [f.sessions for f in ordered if f.utilisation <= limits.most_busy]
-    mark = max(kept, default=None)
+    mark = max((figures.sessions for figures in ordered if keeps(figures, limits)), default=None)
     charts = [
         Chart("Endpoint to final", "sessions", "ms", [line("p95", "final_p95_ms")], mark=mark),
         Chart("A final's decode", "sessions", "ms", [line("p95", "final_decode_p95_ms")], mark=mark),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,32 +11,16 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.spans import Span
 from signaling.calls import Health
 from signaling.settings import Logs
 from signaling.trail import read_request_id
 from tests.e2e.support import until
 from tests.signaling.service import FakeTranscriber, serving
+from tests.sink import Sink
 
 KEY = "a-key-of-sixteen-chars"
 AUTH = {"Authorization": f"Bearer {KEY}"}
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-
-
-class Sink:
-    """Keeps spans."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def export(self, spans: Sequence[Span]) -> None:
-        self.spans += spans
-
-    def is_sampled(self, trace_id: str) -> bool:
-        return True
-
-    async def aclose(self) -> None:
-        pass
 
 
 @pytest.fixture
