@@ -21,6 +21,7 @@ __all__ = [
     "RedecodeMode",
     "Routing",
     "StreamOptions",
+    "Workers",
     "change_stream_options",
 ]
 
@@ -254,6 +255,44 @@ class Fallback:
                 raise ConfigError(f"FALLBACK_URL: {url!r} is no URL like http://gpu-2:8082")
             if parts.username or parts.password:
                 raise ConfigError("FALLBACK_URL: a key belongs into FALLBACK_API_KEY, not into the URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Where the decodes of the gateway happen, if not in its own process."""
+
+    engine: str = key(
+        "ENGINE",
+        "local",
+        "local: the models are loaded here. ray://HOST:PORT[,HOST:PORT]: they are in Ray Serve (see rtc-stt "
+        "workers), whose HTTP proxies listen there.",
+    )
+    workers_key: str = key(
+        "WORKERS_KEY",
+        "",
+        "What gateways and decode workers show each other; 16 characters at least.",
+        secret=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.engine != "local" and not all(_is_authority(place) for place in self.places):
+            raise ConfigError(f"ENGINE: {self.engine!r} is neither local nor ray://HOST:PORT")
+        if self.places and len(self.workers_key) < 16:
+            raise ConfigError("WORKERS_KEY: where ENGINE is ray://… it has at least 16 characters")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """``HOST:PORT`` of each proxy that may be asked where the replicas are; none where all is local."""
+        scheme, _, places = self.engine.partition("://")
+        return tuple(place.strip() for place in places.split(",")) if scheme == "ray" else ()
+
+
+def _is_authority(text: str) -> bool:
+    try:
+        parts = urlsplit(f"//{text}")
+        return bool(parts.hostname and parts.port) and parts.netloc == text and "@" not in text
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

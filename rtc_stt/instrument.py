@@ -103,6 +103,12 @@ class Instrument:
     def workers_changed(self, states: Mapping[str, int]) -> None:
         """So many media workers are ``starting``, ``ready`` or ``lost`` (and will be begun anew)."""
 
+    def sharing_changed(self, is_up: bool) -> None:
+        """Redis, which gateways share, answers or is away. Also told once at the start."""
+
+    def sharing_failed(self, what: str) -> None:
+        """It did not answer when asked for ``limits``, ``session`` …, or too late."""
+
     def usage_not_written(self) -> None:
         """What keys have used could not be written to its file; it will be tried again."""
 

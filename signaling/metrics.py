@@ -196,6 +196,12 @@ class Metrics(HttpMetrics):
         self._spans = self._counter(
             "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
         )
+        self._sharing = self._gauge(
+            "rtc_stt_shared_up", "Whether Redis, which gateways share, answers; absent where there is none."
+        )
+        self._sharing_failures = self._counter(
+            "rtc_stt_shared_failures_total", "Times that Redis did not answer, or too late.", "what"
+        )
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
@@ -367,6 +373,14 @@ class Metrics(HttpMetrics):
         """See :class:`Instrument`."""
         for state, count in states.items():
             self._workers.labels(state).set(count)
+
+    def sharing_changed(self, is_up: bool) -> None:
+        """See :class:`Instrument`."""
+        self._sharing.set(is_up)
+
+    def sharing_failed(self, what: str) -> None:
+        """See :class:`Instrument`."""
+        self._sharing_failures.labels(what).inc()
 
     def usage_not_written(self) -> None:
         """See :class:`Instrument`."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rtc_stt.config import Decoding, Endpointing, Fallback, Recordings, Routing, StreamOptions
+from rtc_stt.config import Decoding, Endpointing, Fallback, Recordings, Routing, StreamOptions, Workers
 from rtc_stt.config_keys import Values, build, keys, read_env_file, read_environment
 from rtc_stt.loading import (
     Model,
@@ -24,6 +24,7 @@ from rtc_stt.loading import (
 )
 from rtc_stt.logs import LogOptions, set_up
 from signaling.settings import Access, Logs, Server, WebRtc
+from signaling.shared.settings import Sharing
 from signaling.telephony.settings import Sip, Telephony, Webhooks
 
 __all__ = [
@@ -48,7 +49,7 @@ __all__ = [
 
 GROUPS: tuple[type, ...] = (
     Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
-    Telephony, Sip, Webhooks,
+    Telephony, Sip, Webhooks, Sharing, Workers,
 )  # fmt: skip
 """Every group of configuration keys."""
 

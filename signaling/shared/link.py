@@ -1,0 +1,183 @@
+"""The one way to Redis: a call waits a moment at most, and where Redis is away that is said at once.
+
+::
+
+    up ──a call fails or is late──▶ away: every call is refused at once, for REST_S
+     ▲                                │ then a probe, every REST_S
+     └──────────it answers────────────┘ who has something in Redis is told, for it may have come back empty
+
+Who asks does without where it is away, as one machine alone does: nothing here is needed to finish what is
+under way. The only room that knows the package ``redis``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rtc_stt.errors import ConfigError
+from rtc_stt.instrument import Instrument
+from signaling.shared.settings import Sharing
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+__all__ = ["Away", "Link"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+REST_S = 1.0
+"""Between a failure and the next try."""
+
+PROBE_TIMEOUT_S = 1.0
+"""For a probe, which nobody waits for: a connection may have to be made."""
+
+MAX_CONNECTIONS = 64
+
+
+class Away(Exception):
+    """Redis does not answer, or not in time."""
+
+
+class Link:
+    """See above. Make it, then :meth:`start` it in the loop that it is used in.
+
+    Raises:
+        ConfigError: the package is not there, or the URL is wrong.
+    """
+
+    def __init__(self, sharing: Sharing, instrument: Instrument | None = None) -> None:
+        self.prefix = sharing.redis_prefix
+        self._timeout_s = sharing.redis_timeout_ms / 1000
+        self._instrument = instrument or Instrument()
+        self._redis = _connect(sharing)
+        self._is_away = True  # until it has answered once
+        self._probing: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[], Awaitable[None]]] = []
+        self._is_closed = False
+
+    @property
+    def is_away(self) -> bool:
+        """Whether calls are refused at present."""
+        return self._is_away
+
+    def key(self, *parts: str) -> str:
+        """The name of something in Redis."""
+        return self.prefix + ":".join(parts)
+
+    def on_back(self, listener: Callable[[], Awaitable[None]]) -> None:
+        """Call this whenever Redis is back, the first time included; what it raises of :class:`Away` is as
+        good as nothing."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Look whether it is there; where it is not, that is said, and tried again."""
+        self._instrument.sharing_changed(False)
+        await self._probe()
+        if self._is_away:
+            log.error("Redis cannot be reached: this gateway goes on alone until it can")
+            self._probe_soon()
+
+    async def ask(self, what: str, call: Callable[[Redis], Awaitable[T]]) -> T:
+        """Ask something.
+
+        Args:
+            what: its name in the metrics.
+            call: makes the awaitable; it is not called where Redis is away.
+
+        Raises:
+            Away: there is no answer.
+        """
+        if self._is_away or self._is_closed:
+            raise Away
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await call(self._redis)
+        except Exception as error:
+            if not _is_its_fault(error):
+                raise
+            self._instrument.sharing_failed(what)
+            self._leave(error)
+            raise Away from error
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        self._is_closed = True
+        if self._probing:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self._redis.aclose()
+
+    # ── Away and back ────────────────────────────────────────────────────────────
+
+    def _leave(self, error: Exception) -> None:
+        if self._is_away:
+            return
+        self._is_away = True
+        # The text of an error may hold what was asked.
+        log.error("Redis is away (%s): this gateway goes on alone", type(error).__name__)
+        self._instrument.sharing_changed(False)
+        self._probe_soon()
+
+    def _probe_soon(self) -> None:
+        if self._probing is None and not self._is_closed:
+            self._probing = asyncio.get_running_loop().create_task(self._probe_until_back(), name="redis")
+
+    async def _probe_until_back(self) -> None:
+        try:
+            while self._is_away:
+                await asyncio.sleep(REST_S)
+                await self._probe()
+        finally:
+            self._probing = None
+
+    async def _probe(self) -> None:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self._redis.ping()
+        except Exception as error:
+            if not _is_its_fault(error):
+                raise
+            return
+        self._is_away = False
+        log.warning("Redis answers")
+        self._instrument.sharing_changed(True)
+        for listener in self._listeners:
+            with contextlib.suppress(Away):
+                await listener()
+
+
+def _connect(sharing: Sharing) -> Redis:
+    try:
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError as error:
+        raise ConfigError(
+            "REDIS_URL is set and the package is missing: pip install 'rtc-stt[redis]'"
+        ) from error
+    tls: dict[str, Any] = {"ssl_ca_certs": sharing.redis_ca} if sharing.redis_ca else {}
+    try:
+        return Redis.from_url(
+            sharing.redis_url,
+            retry=Retry(NoBackoff(), 0),  # who asks has no time for that
+            socket_connect_timeout=PROBE_TIMEOUT_S,
+            max_connections=MAX_CONNECTIONS,
+            **tls,
+        )
+    except ValueError:
+        raise ConfigError("REDIS_URL: it is no URL like redis://:password@10.0.0.5:6379/0") from None
+
+
+def _is_its_fault(error: Exception) -> bool:
+    """Whether Redis is to blame, and not whoever asks."""
+    from redis.exceptions import RedisError
+
+    return isinstance(error, RedisError | TimeoutError | OSError)
