@@ -65,7 +65,7 @@ class RayCluster:
 
     Args:
         key: ``WORKERS_KEY`` of all its nodes.
-        redis: ``HOST:PORT`` of a Redis that keeps what the head knows, so that it may be killed and come back.
+        redis: ``HOST:PORT`` of a Redis that keeps what the head knows: it may be killed and come back.
         environment: of its nodes, beside that of this process.
     """
 
@@ -73,7 +73,7 @@ class RayCluster:
         self, *, key: str = "a-key-of-tests-only", redis: str | None = None, **environment: str
     ) -> None:
         self.key = key
-        self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # noqa: S108 - sockets' paths are short
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # the paths of sockets are short
         self._environment = STANDARD | {"WORKERS_KEY": key} | environment
         if redis:
             self._environment["RAY_REDIS_ADDRESS"] = redis
