@@ -213,7 +213,7 @@ class DecodeReplica:
             raise RuntimeError(f"the model of the {self._plan.tier} tier hangs, or is broken")
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """For :class:`~rtc_stt.replicas.scaling.QueuePolicy`."""
+        """For :func:`~rtc_stt.replicas.scaling.queue_policy`."""
         state = self._server.state()
         return {"queued_audio_s": state.queued_audio_s, "busy": state.busy, "calls": state.calls}
 

@@ -209,7 +209,8 @@ def run_drain(options: argparse.Namespace) -> int:
     def is_gone(now: Deployed) -> bool:
         if tier is None:
             return now.status == "NOT_STARTED"
-        return all(told.tier is not tier or not (told.target or told.replicas) for told in now.tiers)
+        left = [told.target + len(told.replicas) for told in now.tiers if told.tier is tier]
+        return left == [0]
 
     deployed = _wait(dashboard, options.wait, lambda _: True, is_gone)
     if is_gone(deployed):

@@ -40,7 +40,7 @@ ROUTE = "/replicas"
 DIRECTORY = "directory"
 """Name of the deployment that answers there."""
 
-POLICY = "rtc_stt.replicas.scaling:QueuePolicy"
+POLICY = "rtc_stt.replicas.scaling:queue_policy"
 
 STOP_S = 5.0
 """Beyond the time in which a replica finishes what it has, before Serve kills it."""
@@ -87,17 +87,13 @@ def _deployment(plan: TierPlan, placement: Placement) -> dict[str, Any]:
 
 def _autoscaling(placement: Placement) -> dict[str, Any]:
     """Also where the number is fixed: Serve knows 0 replicas, which a drained tier has, in this form only."""
-    aim = {
-        "floor": placement.floor,
-        "ceiling": placement.ceiling,
-        "queued_audio_s": placement.scale_up_audio_s,
-        "patience_s": placement.scale_down_after_s,
-    }
     return {
         "min_replicas": placement.floor,
         "max_replicas": max(placement.ceiling, 1),
+        "target_ongoing_requests": placement.scale_up_audio_s,  # in the unit of our policy: seconds of audio
+        "downscale_delay_s": placement.scale_down_after_s,
         "look_back_period_s": LOOK_BACK_S,
-        "policy": {"policy_function": POLICY, "policy_kwargs": aim},
+        "policy": {"policy_function": POLICY},
     }
 
 
