@@ -68,6 +68,7 @@ class Link:
         self._is_away = True  # until it has answered once
         self._probing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], Awaitable[None]]] = []
+        self._watchers: list[Callable[[bool], None]] = []
         self._is_closed = False
 
     @property
@@ -83,6 +84,10 @@ class Link:
         """Call this whenever Redis is back, the first time included; what it raises of :class:`Away` is as
         good as nothing."""
         self._listeners.append(listener)
+
+    def on_change(self, watcher: Callable[[bool], None]) -> None:
+        """Call this whenever it goes (False), and when it is back (True) before who is told of that."""
+        self._watchers.append(watcher)
 
     async def start(self) -> None:
         """Look whether it is there; where it is not, that is said, and tried again."""
@@ -180,8 +185,13 @@ class Link:
         self._is_away = True
         # The text of an error may hold what was asked.
         log.error("Redis is away (%s): this gateway goes on alone", type(error).__name__)
-        self._instrument.sharing_changed(False)
+        self._tell(False)
         self._probe_soon()
+
+    def _tell(self, is_up: bool) -> None:
+        self._instrument.sharing_changed(is_up)
+        for watcher in self._watchers:
+            watcher(is_up)
 
     def _probe_soon(self) -> None:
         if self._probing is None and not self._is_closed:
@@ -205,7 +215,7 @@ class Link:
             return
         self._is_away = False
         log.warning("Redis answers")
-        self._instrument.sharing_changed(True)
+        self._tell(True)
         for listener in self._listeners:
             with contextlib.suppress(Away):
                 await listener()
