@@ -21,7 +21,7 @@ from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
 from rtc_stt.spans import SpanSink
-from rtc_stt.vad import SileroDetector, VadBatcher
+from rtc_stt.vad import Detection, make_vad
 
 __all__ = [
     "DEMO_VALUES",
@@ -36,7 +36,7 @@ __all__ = [
     "stream_options",
 ]
 
-_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Endpointing, StreamOptions)
+_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Detection, Endpointing, StreamOptions)
 
 DEMO_VALUES = Values(
     {
@@ -153,6 +153,7 @@ def make_speech(
     choose: Callable[[Decoding], dict[Tier, Model]] = both_models,
     sink: SpanSink | None = None,
     log_transcripts: bool = False,
+    sessions: int = 0,
 ) -> Speech:
     """Everything that sessions share, warm.
 
@@ -160,6 +161,7 @@ def make_speech(
         live: whether speakers wait for their transcripts, so that under load things are left out.
         choose: see :func:`load_engines`.
         sink, log_transcripts: see :class:`~rtc_stt.session.Speech`.
+        sessions: that there may be at a time, see :func:`~rtc_stt.vad.make_vad`.
     """
     instrument = instrument or Instrument()
     options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
@@ -170,7 +172,7 @@ def make_speech(
     # From a request in the pause to the last moment at which its answer would be heard.
     patience_s = (options.endpointing.min_silence_ms + routing.redecode_deadline_ms) / 1000
     return Speech(
-        vad=VadBatcher(SileroDetector()),
+        vad=make_vad(build(Detection, values), sessions, instrument),
         pool=DecodePool(
             engines,
             concurrency=concurrency,

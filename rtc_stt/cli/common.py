@@ -23,6 +23,7 @@ from rtc_stt.loading import (
     stream_options,
 )
 from rtc_stt.logs import LogOptions, set_up
+from rtc_stt.vad import Detection
 from signaling.settings import Access, Logs, Server, WebRtc
 from signaling.shared.settings import Sharing
 from signaling.telephony.settings import Sip, Telephony, Webhooks
@@ -48,8 +49,8 @@ __all__ = [
 ]
 
 GROUPS: tuple[type, ...] = (
-    Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
-    Telephony, Sip, Webhooks, Sharing, Workers,
+    Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Detection, Endpointing,
+    StreamOptions, Telephony, Sip, Webhooks, Sharing, Workers,
 )  # fmt: skip
 """Every group of configuration keys."""
 

@@ -87,7 +87,13 @@ def run_gateway(
     warn_if_open(server, access)
     told_of_people, metrics = common.read_logs(values), Metrics()
     sink = make_sink("gateway", metrics)
-    speech = common.make_speech(values, metrics, sink=sink, log_transcripts=told_of_people.transcripts)
+    speech = common.make_speech(
+        values,
+        metrics,
+        sink=sink,
+        log_transcripts=told_of_people.transcripts,
+        sessions=server.max_sessions,
+    )
     pool = speech.pool
     assert isinstance(pool, DecodePool), "the models are in this process"
 
