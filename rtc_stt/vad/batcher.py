@@ -1,6 +1,6 @@
-"""One detector call for all streams. A batch forms while the previous one is judged, and some milliseconds more
-where many streams are served. Where it is judged is another matter: in a thread (here), or in a process of its
-own (:mod:`rtc_stt.vad.process`)."""
+"""One detector call for all streams. A batch forms while the previous one is judged, and some milliseconds
+more where many streams are served. It is judged in a thread (here), or in a process of its own
+(:mod:`rtc_stt.vad.process`)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Batcher(ABC):
 
     @abstractmethod
     def _begin(self, batch: list[Job]) -> None:
-        """Let the first :data:`MAX_WINDOWS` of each be judged, then call :meth:`_finish`; later, not at once."""
+        """Let the first :data:`MAX_WINDOWS` of each be judged, then call :meth:`_finish`; not at once."""
 
     def _tick(self) -> None:
         if self._running or not self._jobs or self._closed:

@@ -1,8 +1,8 @@
 """What a server and its detector's process both see: memory that one writes while the other waits.
 
-One batch is on it at a time. Over a socket goes nothing but how much there is to read (:data:`REQUEST`), and
-back one byte when it has been judged. The memory has no name, so nothing of it is left behind, however the two
-end.
+One batch is on it at a time. Over a socket goes nothing but how much there is to read (:data:`REQUEST`),
+and back one byte when it has been judged. The memory has no name, so nothing of it is left behind, however
+the two end.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ READY, DONE, FAILED = b"R", b"D", b"F"
 """What the process says: it can be asked; it has judged; it could not, and the board says why."""
 
 LEAD_WINDOWS = 16
-"""Of a stream that a new process does not know: the last half of a second before, so that it hears what follows
-as the one before would have. An emptied memory needs as long to settle."""
+"""Of a stream that a new process does not know: the last half of a second before, so that it hears what
+follows as the one before would have. An emptied memory needs as long to settle."""
 
 MAX_TURNS = LEAD_WINDOWS + MAX_WINDOWS
 MAX_ROWS = MAX_STREAMS * MAX_TURNS

@@ -1,7 +1,7 @@
 """The detector's process: judges what is on the board until its server ends.
 
-``python -m rtc_stt.vad.child SOCKET MEMORY NICENESS DETECTOR``, which :mod:`rtc_stt.vad.process` begins. What it
-knows of a stream it knows by its number: one that it has not heard of begins.
+``python -m rtc_stt.vad.child SOCKET MEMORY NICENESS DETECTOR``, which :mod:`rtc_stt.vad.process` begins. It
+knows streams by their numbers: one that it has not heard of begins.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until the other end of the socket is closed.
 
     Args:
-        arguments: file descriptors of the socket and of the memory; by how much nicer this process is than its
-            server; the detector's class as ``module:name``.
+        arguments: file descriptors of the socket and of the memory; by how much nicer this process is than
+            its server; the detector's class as ``module:name``.
     """
     # They come to the whole group from a terminal or a service manager; the server decides what follows.
-    for name in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     limit_arenas()
     os.nice(int(arguments[2]))
     board, module, _, name = Board(int(arguments[1])), *arguments[3].partition(":")

@@ -1,16 +1,16 @@
 """The detector in a process of its own, so that the event loop never waits for it.
 
-In a thread it holds the interpreter's lock a hundred times in a batch, and the loop queues up for it each time.
-As a process that is nicer than the server it has what the loop leaves of a core, and no thread of the server takes
-part: the loop puts windows on a board (:mod:`rtc_stt.vad.board`), writes some bytes to a socket, and is told by it
-when they are judged::
+In a thread it holds the interpreter's lock a hundred times in a batch, and the loop queues up for it each
+time. As a process that is nicer than the server it has what the loop leaves of a core, and no thread of the
+server takes part: the loop puts windows on a board (:mod:`rtc_stt.vad.board`), writes some bytes to a socket,
+and is told by it when they are judged::
 
     starting ──ready──▶ idle ◀──────▶ judging
         ▲                 └──dies, hangs──┤
         └──────────restart_delay──────────┘
 
-What a stream remembers lives over there under its number. Where the process dies, the batch under way is judged by
-the next one, which first hears the last half of a second of each stream again: no session ends.
+What a stream remembers lives over there under its number. Where the process dies, the batch under way is
+judged by the next one, which first hears the last half of a second of each stream again: no session ends.
 """
 
 from __future__ import annotations
@@ -179,9 +179,11 @@ class ProcessBatcher(Batcher):
     # ── Its life ────────────────────────────────────────────────────────────
 
     def _start(self) -> None:
-        """Begin a process. It ignores signals of this one's terminal, but not before it is up: so it is in a group
-        of its own. A session of its own would be a scheduling group of its own too (sched(7), autogroup), and
-        niceness is between members of one.
+        """Begin a process.
+
+        It ignores signals of this one's terminal, but not before it is up: so it is in a process group of its
+        own. A session of its own would be a scheduling group too (sched(7), autogroup), and niceness is
+        between members of one.
 
         Raises:
             OSError: it cannot be begun.
@@ -190,7 +192,7 @@ class ProcessBatcher(Batcher):
         with theirs:
             passed = (theirs.fileno(), self._board.descriptor)
             try:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - our own module
                     [sys.executable, "-m", "rtc_stt.vad.child", *map(str, passed), *self._command],
                     stdin=subprocess.DEVNULL,
                     pass_fds=passed,
@@ -282,7 +284,8 @@ class ProcessBatcher(Batcher):
             self._ask()
 
     def _ask(self) -> None:
-        assert self._batch is not None and self._sock
+        assert self._batch is not None
+        assert self._sock
         calls = [self._call(job) for job in self._batch]
         longest = max(len(call.windows) for call in calls)
         # The first windows of all, then the second ones, and so on.
@@ -332,7 +335,8 @@ class ProcessBatcher(Batcher):
 
     def _settle(self, said: bytes) -> None:
         """The batch has been judged, or could not be."""
-        assert self._timer and self._batch is not None
+        assert self._batch is not None
+        assert self._timer
         self._timer.cancel()
         self._timer = None
         self._deaths = 0

@@ -12,8 +12,8 @@ from rtc_stt.errors import ConfigError
 __all__ = ["MANY_SESSIONS", "Detection", "OwnProcess"]
 
 MANY_SESSIONS = 64
-"""From so many on, at a time, a thread is what the loop waits for: it lets go of the interpreter's lock a hundred
-times in a batch, and takes it again each time."""
+"""From so many on a thread is what the loop waits for: in each batch it lets go of the interpreter's lock a
+hundred times, and takes it again."""
 
 
 class OwnProcess(enum.StrEnum):
@@ -31,9 +31,8 @@ class Detection:
     vad_process: OwnProcess = key(
         "VAD_PROCESS",
         OwnProcess.AUTO,
-        "Whether the voice activity detector has a process of its own, which takes some 50 MB and keeps the event "
-        "loop free: true, false (a thread), or auto: where MAX_SESSIONS, or a media worker's share of it, is 64 "
-        "or more.",
+        "Whether the voice activity detector has a process of its own, which keeps the event loop free: true, "
+        "false (a thread), or auto: where MAX_SESSIONS, or a media worker's share of it, is 64 or more.",
     )
 
     def __post_init__(self) -> None:
