@@ -75,6 +75,7 @@ class Board:
         self._parts: dict[str, npt.NDArray[np.generic]] = {}
         at = 0
         for name, kind, shape in _PARTS:
+            part: npt.NDArray[np.generic]
             part = np.frombuffer(self._memory, kind, int(np.prod(shape)), at).reshape(shape)
             self._parts[name], at = part, at + part.nbytes
 

@@ -31,8 +31,8 @@ class Detection:
     vad_process: OwnProcess = key(
         "VAD_PROCESS",
         OwnProcess.AUTO,
-        "Whether the voice activity detector has a process of its own, which keeps the event loop free: true, "
-        "false (a thread), or auto: where MAX_SESSIONS, or a media worker's share of it, is 64 or more.",
+        "Whether the voice activity detector has a process of its own, which keeps the event loop free: "
+        "true, false (a thread), or auto: where MAX_SESSIONS, or a worker's share of it, is 64 or more.",
     )
 
     def __post_init__(self) -> None:
