@@ -145,6 +145,9 @@ class ProcessBatcher(Batcher):
         try:
             self._start()
             self._await_ready()
+        except OSError as error:
+            self.close()
+            raise ModelError(f"the detector's process cannot be begun: {error.strerror}") from error
         except BaseException:
             self.close()
             raise
