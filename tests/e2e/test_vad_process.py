@@ -11,7 +11,6 @@ import numpy as np
 import psutil
 import pytest
 
-from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.loading import DEMO_VALUES, Values, make_speech
 from rtc_stt.session import Session
 from rtc_stt.vad import ProcessBatcher
@@ -30,27 +29,26 @@ def one_line(clips: list[Clip]) -> np.ndarray:
 
 
 async def test_a_detector_that_is_killed_in_mid_speech_costs_no_word(sentences: list[Clip]) -> None:
-    """Every second of audio, wherever that is: in a word, in a pause, in the hangover."""
+    """Every two seconds of audio, wherever that is: in a word, in a pause, in the hangover."""
     values = Values({name: (value, "test") for name, value in PROCESS.items()}).over(DEMO_VALUES)
-    audio, wanted = one_line(sentences[:3]), " ".join(clip.text for clip in sentences[:3])
+    audio, wanted = one_line(sentences[:2]), " ".join(clip.text for clip in sentences[:2])
     speech = make_speech(values)
     assert isinstance(speech.vad, ProcessBatcher)
     killed, heard_s = set[int](), 0.0
 
     def kill(session: Session) -> None:
         nonlocal heard_s
-        if session.heard_s - heard_s >= 1 and speech.vad.pid and speech.vad.pid not in killed:
+        if session.heard_s - heard_s >= 2 and speech.vad.pid and speech.vad.pid not in killed:
             heard_s = session.heard_s
             killed.add(speech.vad.pid)
             os.kill(speech.vad.pid, signal.SIGKILL)
 
     try:
-        assert support.text_of(await support.hear(speech, audio)) == wanted
         disturbed = await support.hear(speech, audio, watch=kill)
     finally:
         await speech.aclose()
     assert support.text_of(disturbed) == wanted
-    assert len(killed) >= min(4, len(audio) // SAMPLE_RATE)
+    assert len(killed) >= 2
     assert disturbed[-1].type == "session.ended"
 
 

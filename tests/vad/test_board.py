@@ -1,4 +1,4 @@
-"""What one side puts on the board the other one finds; and what the process makes of it, without a process."""
+"""What one side puts on the board the other one finds; and what the process makes of it, without one."""
 
 from __future__ import annotations
 

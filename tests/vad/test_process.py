@@ -173,7 +173,7 @@ async def test_a_detector_that_fails_fails_this_batch_and_serves_the_next(batche
 
 
 async def test_streams_that_end_are_forgotten_over_there(batcher):
-    """Those that nobody holds any more, with the next batch; even where there were more than one message has."""
+    """Those that nobody holds any more, with the next batches; also more of them than a message has."""
     held = batcher.new_state()
     assert await judged(batcher.detect(held, windows(ALIVE))) == [1]
     others = [batcher.new_state() for _ in range(MAX_ENDED + 10)]
@@ -193,7 +193,7 @@ async def test_signals_that_come_to_all_processes_of_a_terminal_or_a_service_are
     assert os.getsid(pid_of(batcher)) == os.getsid(0)
 
 
-async def test_it_is_nicer_than_its_server_and_knows_none_of_its_secrets(monkeypatch):
+def test_it_is_nicer_than_its_server_and_knows_none_of_its_secrets(monkeypatch):
     monkeypatch.setenv("API_KEYS", "a-key-that-is-secret")
     batcher = ProcessBatcher(SUM)
     own = os.getpriority(os.PRIO_PROCESS, 0)
