@@ -122,6 +122,9 @@ class Instrument:
     def usage_not_written(self) -> None:
         """What keys have used could not be written to its file; it will be tried again."""
 
+    def detector_lost(self) -> None:
+        """The voice activity detector's process died or stood still, and is begun anew."""
+
     def worker_scrape_failed(self) -> None:
         """A media worker did not tell its figures in time."""
 

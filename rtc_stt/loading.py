@@ -28,7 +28,7 @@ from rtc_stt.replicas.lane import ReplicaTier
 from rtc_stt.replicas.roster import Roster
 from rtc_stt.session import Speech
 from rtc_stt.spans import SpanSink
-from rtc_stt.vad import SileroDetector, VadBatcher
+from rtc_stt.vad import Detection, make_vad
 
 __all__ = [
     "DEMO_VALUES",
@@ -52,6 +52,7 @@ REPLICAS_WITHIN_S = 120.0
 
 TELL_EVERY_S = 10.0
 """Between two lines for people who wait for that."""
+_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Detection, Endpointing, StreamOptions)
 
 DEMO_VALUES = Values(
     {
@@ -169,6 +170,7 @@ def make_speech(
     tiers: Mapping[Tier, LaneMaker] | None = None,
     sink: SpanSink | None = None,
     log_transcripts: bool = False,
+    sessions: int = 0,
 ) -> Speech:
     """Everything that sessions share, warm.
 
@@ -177,6 +179,7 @@ def make_speech(
         choose: see :func:`load_engines`.
         tiers: who decodes, where no model is loaded here; see :func:`replica_tiers`.
         sink, log_transcripts: see :class:`~rtc_stt.session.Speech`.
+        sessions: that there may be at a time, see :func:`~rtc_stt.vad.make_vad`.
     """
     instrument = instrument or Instrument()
     options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
@@ -186,7 +189,7 @@ def make_speech(
     # From a request in the pause to the last moment at which its answer would be heard.
     patience_s = (options.endpointing.min_silence_ms + routing.redecode_deadline_ms) / 1000
     return Speech(
-        vad=VadBatcher(SileroDetector()),
+        vad=make_vad(build(Detection, values), sessions, instrument),
         pool=DecodePool(
             engines,
             concurrency=concurrency,

@@ -1,4 +1,4 @@
-"""Who goes first on a busy processor: the loop, then decodes.
+"""Who goes first on a busy processor: the loop, then the detector where it is a process, then decodes.
 
 A loop that is 50 ms late is late for everybody who speaks; a decode that is 50 ms late is so for one.
 Python's own threads keep their priority all the same: one that is put aside while it holds the interpreter's
@@ -14,12 +14,16 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-__all__ = ["NICENESS", "begin_behind"]
+__all__ = ["DETECTOR_NICENESS", "NICENESS", "begin_behind"]
 
 T = TypeVar("T")
 
 NICENESS = 10
 """Of the threads behind: about a tenth of the weight of an ordinary one, on Linux."""
+
+DETECTOR_NICENESS = 5
+"""Of the detector's process, more than its server's: a third of the weight, and three times that of a decode,
+which waits for what the detector says."""
 
 
 def begin_behind(make: Callable[[], T]) -> T:

@@ -38,7 +38,7 @@ from rtc_stt.recognizer import Recognizer
 from rtc_stt.session_stats import SessionStats
 from rtc_stt.session_trail import SessionTrail
 from rtc_stt.spans import SpanSink
-from rtc_stt.vad import VadBatcher
+from rtc_stt.vad import Batcher, DetectorState
 from rtc_stt.wire import ProtocolProblem, read_command
 
 __all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
@@ -55,7 +55,7 @@ WINDOWS_A_GO = 64
 class Speech:
     """What all sessions of a process share: detector, decode pool, defaults and watcher."""
 
-    vad: VadBatcher
+    vad: Batcher
     pool: Decoder
     options: StreamOptions = field(default_factory=StreamOptions)
     routing: Routing = field(default_factory=Routing)
@@ -110,7 +110,7 @@ class Session:
         self._recognizer = Recognizer(
             self.id, speech.options, speech.routing, has_accurate_tier=speech.pool.has_accurate_tier
         )
-        self._vad_state = speech.vad.new_state()
+        self._vad_state: DetectorState | None = speech.vad.new_state()
         self._inbox = Inbox()
         self._trail = SessionTrail(self.id, bound(), speech.sink, self._inbox.arrived_at, clock)
         self._turn: asyncio.Handle | None = None  # to go on with the inbox
@@ -321,7 +321,7 @@ class Session:
             if not frames:
                 self._obey(self._inbox.take())
                 changed = True
-            elif heard := [frame.samples for frame in frames if not frame.is_blank]:
+            elif self._vad_state and (heard := [frame.samples for frame in frames if not frame.is_blank]):
                 self._judging = self._speech.vad.detect(self._vad_state, heard)
                 self._judging.add_done_callback(partial(self._receive_judgement, frames))
             else:
@@ -457,6 +457,7 @@ class Session:
                 stats=self._stats.told(audio_ms),
             )
         )
+        self._vad_state = None  # whoever keeps the session does not keep the detector's memory of it
         self._speech.pool.detach(self.id)
         self._speech.instrument.session_closed(self._transport, self._clock() - self._started_at)
         self.log.info("ended: %s, %d ms of audio", self._ending, audio_ms)

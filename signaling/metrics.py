@@ -193,6 +193,9 @@ class Metrics(HttpMetrics):
         self._scrapes_failed = self._counter(
             "rtc_stt_worker_scrapes_failed_total", "Times that a media worker did not tell its figures."
         )
+        self._detector_losses = self._counter(
+            "rtc_stt_vad_process_losses_total", "Times that the detector's process was begun anew."
+        )
         self._spans = self._counter(
             "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
         )
@@ -416,6 +419,10 @@ class Metrics(HttpMetrics):
     def usage_not_written(self) -> None:
         """See :class:`Instrument`."""
         self._usage_failures.inc()
+
+    def detector_lost(self) -> None:
+        """See :class:`Instrument`."""
+        self._detector_losses.inc()
 
     def worker_scrape_failed(self) -> None:
         """See :class:`Instrument`."""

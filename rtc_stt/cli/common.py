@@ -26,6 +26,7 @@ from rtc_stt.loading import (
 )
 from rtc_stt.logs import LogOptions, set_up
 from rtc_stt.replicas.settings import Replicas
+from rtc_stt.vad import Detection
 from signaling.settings import Access, Logs, Server, WebRtc
 from signaling.shared.settings import Sharing
 from signaling.telephony.settings import Sip, Telephony, Webhooks
@@ -55,6 +56,8 @@ __all__ = [
 GROUPS: tuple[type, ...] = (
     Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
     Telephony, Sip, Webhooks, Sharing, Workers, Replicas,
+    Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Detection, Endpointing,
+    StreamOptions, Telephony, Sip, Webhooks, Sharing, Workers,
 )  # fmt: skip
 """Every group of configuration keys."""
 

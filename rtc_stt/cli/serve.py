@@ -96,6 +96,11 @@ def run_gateway(
     tiers = common.replica_tiers(values, metrics)
     speech = common.make_speech(
         values, metrics, tiers=tiers, sink=sink, log_transcripts=told_of_people.transcripts
+        values,
+        metrics,
+        sink=sink,
+        log_transcripts=told_of_people.transcripts,
+        sessions=server.max_sessions,
     )
     pool = speech.pool
     assert isinstance(pool, DecodePool), "the queue is in this process"

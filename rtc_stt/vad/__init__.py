@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from rtc_stt.vad.batcher import VadBatcher
+from rtc_stt.vad.batcher import Batcher, VadBatcher
 from rtc_stt.vad.detector import Detector, DetectorState
 from rtc_stt.vad.energy import EnergyDetector
+from rtc_stt.vad.making import make_vad
+from rtc_stt.vad.process import ProcessBatcher
+from rtc_stt.vad.settings import Detection
 from rtc_stt.vad.silero import SileroDetector
 
-__all__ = ["Detector", "DetectorState", "EnergyDetector", "SileroDetector", "VadBatcher"]
+__all__ = [
+    "Batcher",
+    "Detection",
+    "Detector",
+    "DetectorState",
+    "EnergyDetector",
+    "ProcessBatcher",
+    "SileroDetector",
+    "VadBatcher",
+    "make_vad",
+]

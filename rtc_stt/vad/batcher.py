@@ -1,9 +1,11 @@
-"""One detector call for all streams. A batch forms while the previous one runs, and some milliseconds more
-where many streams are served."""
+"""One detector call for all streams. A batch forms while the previous one is judged, and some milliseconds
+more where many streams are served. It is judged in a thread (here), or in a process of its own
+(:mod:`rtc_stt.vad.process`)."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ import numpy as np
 from rtc_stt.audio import WINDOW, Samples
 from rtc_stt.vad.detector import Detector, DetectorState
 
-__all__ = ["VadBatcher"]
+__all__ = ["Batcher", "Job", "VadBatcher"]
 
 MAX_STREAMS = 64
 """Streams in one call: past this a bigger batch saves nothing and only makes the first one wait."""
@@ -33,28 +35,28 @@ which a window comes every half of a millisecond, that is nothing."""
 
 
 @dataclass(slots=True)
-class _Job:
+class Job:
+    """Windows of one stream that wait to be judged."""
+
     state: DetectorState
     windows: list[Samples]
     answer: asyncio.Future[list[float]]
     probabilities: list[float] = field(default_factory=list)
 
 
-class VadBatcher:
-    """Owns the thread in which the detector runs. Everything else is called on the event loop."""
+class Batcher(ABC):
+    """Chooses who is judged next. Called on the event loop only."""
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="vad")
-        self._jobs: list[_Job] = []
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
         self._running = False
         self._next_at = 0.0
         self._pace: asyncio.TimerHandle | None = None
         self._closed = False
 
+    @abstractmethod
     def new_state(self) -> DetectorState:
-        """The memory of a stream that begins."""
-        return self._detector.new_state()
+        """The memory of a stream that begins. It ends when nobody holds it any more."""
 
     def detect(self, state: DetectorState, windows: Sequence[Samples]) -> asyncio.Future[list[float]]:
         """Judge the next windows of a stream; shorter ones count as if silence followed.
@@ -65,19 +67,22 @@ class VadBatcher:
         if self._closed:
             answer.cancel()
             return answer
-        self._jobs.append(_Job(state, [_whole(window) for window in windows], answer))
+        self._jobs.append(Job(state, [_whole(window) for window in windows], answer))
         self._tick()
         return answer
 
     def close(self) -> None:
-        """Cancel what waits and let the thread go."""
+        """Cancel what waits."""
         self._closed = True
         if self._pace:
             self._pace.cancel()
         for job in self._jobs:
             job.answer.cancel()
         self._jobs.clear()
-        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    @abstractmethod
+    def _begin(self, batch: list[Job]) -> None:
+        """Let the first :data:`MAX_WINDOWS` of each be judged, then call :meth:`_finish`; not at once."""
 
     def _tick(self) -> None:
         if self._running or not self._jobs or self._closed:
@@ -91,29 +96,18 @@ class VadBatcher:
         self._running = True
         batch, self._jobs = self._jobs[:MAX_STREAMS], self._jobs[MAX_STREAMS:]
         self._next_at = now + min(PACE_S, SHARE_S * len(batch))
-        run = loop.run_in_executor(self._executor, self._run, batch)
-        run.add_done_callback(lambda done: self._finish(batch, done))
+        self._begin(batch)
 
     def _go_on(self) -> None:
         self._pace = None
         self._tick()
 
-    def _run(self, batch: list[_Job]) -> None:
-        """In the thread: the first windows of all, then the second ones, and so on."""
-        for turn in range(min(MAX_WINDOWS, max(len(job.windows) for job in batch))):
-            jobs = [job for job in batch if turn < len(job.windows)]
-            stack = np.stack([job.windows[turn] for job in jobs])
-            judged = self._detector.detect([job.state for job in jobs], stack)
-            for job, probability in zip(jobs, judged, strict=True):
-                job.probabilities.append(probability)
-
-    def _finish(self, batch: list[_Job], done: asyncio.Future[None]) -> None:
+    def _finish(self, batch: list[Job], error: BaseException | None) -> None:
         self._running = False
-        error = None if done.cancelled() else done.exception()
         for job in batch:
             if job.answer.done():
                 continue
-            if done.cancelled() or self._closed:
+            if self._closed:
                 job.answer.cancel()
             elif error:
                 job.answer.set_exception(error)
@@ -123,6 +117,40 @@ class VadBatcher:
             else:
                 job.answer.set_result(job.probabilities)
         self._tick()
+
+
+class VadBatcher(Batcher):
+    """Owns the thread in which the detector runs."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self._detector = detector
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="vad")
+
+    def new_state(self) -> DetectorState:
+        """See :class:`Batcher`."""
+        return self._detector.new_state()
+
+    def close(self) -> None:
+        """Cancel what waits and let the thread go."""
+        super().close()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, batch: list[Job]) -> None:
+        run = asyncio.get_running_loop().run_in_executor(self._executor, self._run, batch)
+        # It is cancelled by `close` alone; then so are the answers.
+        run.add_done_callback(
+            lambda done: self._finish(batch, None if done.cancelled() else done.exception())
+        )
+
+    def _run(self, batch: list[Job]) -> None:
+        """In the thread: the first windows of all, then the second ones, and so on."""
+        for turn in range(min(MAX_WINDOWS, max(len(job.windows) for job in batch))):
+            jobs = [job for job in batch if turn < len(job.windows)]
+            stack = np.stack([job.windows[turn] for job in jobs])
+            judged = self._detector.detect([job.state for job in jobs], stack)
+            for job, probability in zip(jobs, judged, strict=True):
+                job.probabilities.append(probability)
 
 
 def _whole(window: Samples) -> Samples:

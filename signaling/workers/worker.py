@@ -23,7 +23,7 @@ from rtc_stt.logs import LogOptions, set_up
 from rtc_stt.memory import limit_arenas
 from rtc_stt.session import Speech
 from rtc_stt.tracing import make_sink
-from rtc_stt.vad import SileroDetector, VadBatcher
+from rtc_stt.vad import Detection, make_vad
 from signaling.loop_lag import LoopLag
 from signaling.metrics import Metrics
 from signaling.registry import Registry
@@ -45,7 +45,7 @@ BEGIN_TIMEOUT_S = 30.0
 LAST_S = 4.0
 """For everything to end, once this process is to end. Then it ends anyhow."""
 
-GROUPS: tuple[type, ...] = (Server, Logs, WebRtc, Routing, Endpointing, StreamOptions)
+GROUPS: tuple[type, ...] = (Server, Logs, WebRtc, Routing, Detection, Endpointing, StreamOptions)
 """The configuration that a worker goes by …"""
 
 NOT_TOLD = frozenset({"ICE_SERVERS", "TURN_URL"})
@@ -136,8 +136,10 @@ async def _carry(sock: socket.socket, name: str, values: Values, state: Mapping[
 
 
 def _make_speech(values: Values, pool: RemotePool, metrics: Metrics) -> Speech:
+    workers = max(1, build(WebRtc, values).media_workers)
+    sessions = -(-build(Server, values).max_sessions // workers)  # they are shared out
     return Speech(
-        vad=VadBatcher(SileroDetector()),
+        vad=make_vad(build(Detection, values), sessions, metrics),
         pool=pool,
         options=dataclasses.replace(build(StreamOptions, values), endpointing=build(Endpointing, values)),
         routing=build(Routing, values),

@@ -210,6 +210,10 @@ class _Server:
     def cpu_s(self) -> dict[str, float]:
         """Seconds of processor time: of the loop's thread, of decodes (which are nicer), of the rest."""
         told = {"in_all": 0.0, "loop": 0.0, "decodes": 0.0, "detector_and_others": 0.0}
+        for child in psutil.Process(self.pid).children():  # the detector, where it has a process
+            times = child.cpu_times()
+            told["in_all"] += times.user + times.system
+            told["detector_and_others"] += times.user + times.system
         for thread in psutil.Process(self.pid).threads():
             seconds = thread.user_time + thread.system_time
             told["in_all"] += seconds
