@@ -20,7 +20,7 @@ from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.decode_pool import Engine
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 
-__all__ = ["BATCHES", "LENGTHS_S", "as_text", "measure", "steps"]
+__all__ = ["BATCHES", "LENGTHS_S", "as_text", "measure", "steps", "with_carrying"]
 
 BATCHES = (1, 2, 4, 8)
 LENGTHS_S = (0.6, 1.0, 2.0, 4.0, 8.0)
@@ -38,6 +38,15 @@ def steps(tiers: int) -> int:
 def as_text(told: Mapping[str, Any]) -> str:
     """As a file."""
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
+
+def with_carrying(told: Mapping[str, Any], carrying: Mapping[str, Any]) -> dict[str, Any]:
+    """With what :mod:`rtc_stt.bench.carrying` found of the fast tier; without, where that is nothing."""
+    if not carrying:
+        return dict(told)
+    fast = told["tiers"][Tier.FAST] | {"spread": carrying["spread"]}
+    beside = {name: carrying[name] for name in ("sessions", "stretch")}
+    return {**told, "carrying": beside, "tiers": {**told["tiers"], str(Tier.FAST): fast}}
 
 
 def measure(

@@ -6,11 +6,12 @@ The queue, the batches and the ladder of load are the very ones that a server ha
 beforehand. Pure: the same seed gives the same figures.
 """
 
+from rtc_stt.simulation.manner import Manner, Stretch
 from rtc_stt.simulation.node import Node, Setting
 from rtc_stt.simulation.plan import Plan, make_plan
 from rtc_stt.simulation.run import Figures, simulate
 from rtc_stt.simulation.service_times import ServiceTimes, read_times
-from rtc_stt.simulation.speaker import Manner, Speaker
+from rtc_stt.simulation.speaker import Speaker
 
 __all__ = [
     "Figures",
@@ -20,6 +21,7 @@ __all__ = [
     "ServiceTimes",
     "Setting",
     "Speaker",
+    "Stretch",
     "make_plan",
     "read_times",
     "simulate",

@@ -12,8 +12,10 @@ from rtc_stt.decode_queue import DecodeQueue, Ticket
 from rtc_stt.dispatch import OBSERVE_S, Gauge, batch_size
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 from rtc_stt.load import Effort, Ladder, Step, effort_at
+from rtc_stt.simulation.calls import Asked, Call
+from rtc_stt.simulation.manner import Manner
 from rtc_stt.simulation.service_times import MachineTimes
-from rtc_stt.simulation.speaker import Manner, Speaker, Waits
+from rtc_stt.simulation.speaker import Speaker, Waits
 from rtc_stt.simulation.timeline import Timeline
 
 __all__ = ["Node", "Setting"]
@@ -70,14 +72,18 @@ class Node:
 
     Args:
         seed: of everything that is left to chance.
+        keep_calls: whether every call is noted, in :attr:`calls`.
     """
 
-    def __init__(self, timeline: Timeline, setting: Setting, seed: int = 0) -> None:
+    def __init__(
+        self, timeline: Timeline, setting: Setting, seed: int = 0, *, keep_calls: bool = False
+    ) -> None:
         self.waits = Waits()
         self.utilisations: list[float] = []
         """Of the fast tier, between two looks."""
         self.steps: list[Step] = []
         """At each look."""
+        self.calls: list[Call] | None = [] if keep_calls else None
         self._time = timeline
         self._setting = setting
         self._chance = random.Random(seed)  # noqa: S311 - a simulation, no secret
@@ -88,6 +94,7 @@ class Node:
         self._gauge = Gauge()
         self._effort = effort_at(Step.NORMAL)
         self._speakers: dict[str, Speaker] = {}
+        self._stretch = setting.times.stretch(0)
         self._is_dispatching = False
         timeline.after(OBSERVE_S, self._observe)
 
@@ -116,6 +123,7 @@ class Node:
             deadline_s=self._setting.routing.redecode_deadline_ms / 1000,
         )
         self._speakers[name] = speaker
+        self._stretch = self._setting.times.stretch(len(self._speakers))
         speaker.begin()
 
     def _may_ask(self) -> Effort:
@@ -168,7 +176,9 @@ class Node:
             self._gauge.begin(ticket, self._time.now)
         number = slots.begin(self._time.now)
         longest_s = max(len(ticket.request.audio) for ticket in batch) / SAMPLE_RATE
-        seconds = self._setting.times.tiers[tier].draw(len(batch), longest_s, self._chance)
+        seconds = self._stretch * self._setting.times.tiers[tier].draw(len(batch), longest_s, self._chance)
+        if self.calls is not None:
+            self.calls.append(_told(tier, self._time.now, seconds, batch))
         self._time.after(seconds, lambda: self._finish(slots, number, batch))
 
     def _finish(self, slots: _Slots, number: int, batch: list[Ticket]) -> None:
@@ -199,3 +209,15 @@ class Node:
         self.utilisations.append(utilisation)
         self.steps.append(self._ladder.step)
         self._time.after(OBSERVE_S, self._observe)
+
+
+def _told(tier: Tier, began: float, seconds: float, batch: list[Ticket]) -> Call:
+    return Call(
+        tier,
+        began,
+        seconds,
+        tuple(
+            Asked(ticket.request.urgency, len(ticket.request.audio) / SAMPLE_RATE, began - ticket.since)
+            for ticket in batch
+        ),
+    )

@@ -42,17 +42,27 @@ def simulate(setting: Setting, sessions: int, *, seconds: float = 120.0, seed: i
     return _figures(node, node.waits, sessions, seconds)
 
 
-def speak(setting: Setting, sessions: int, seconds: float, seed: int) -> Node:
+def speak(
+    setting: Setting,
+    sessions: int,
+    seconds: float,
+    seed: int,
+    *,
+    warm_up_s: float = WARM_UP_S,
+    keep_calls: bool = False,
+) -> Node:
     """The same; gives the node, with all that it has noted in these seconds."""
     timeline = Timeline()
-    node = Node(timeline, setting, seed)
+    node = Node(timeline, setting, seed, keep_calls=keep_calls)
     for _ in range(sessions):
         node.add_speaker()
-    timeline.run(WARM_UP_S)
+    timeline.run(warm_up_s)
     node.waits.clear()
+    if node.calls:
+        node.calls.clear()
     node.utilisations.clear()
     node.steps.clear()
-    timeline.run(WARM_UP_S + seconds)
+    timeline.run(warm_up_s + seconds)
     return node
 
 

@@ -1,7 +1,7 @@
 """How long one call of an engine takes, by how many are in it and how long their audio is. Pure.
 
-Measured on the machine that is meant, with as many calls at a time as it will have: ``rtc-stt bench times``
-writes the file.
+Measured on the machine that is meant, with as many calls at a time as it will have, and with sessions beside
+them: ``rtc-stt bench times`` writes the file.
 """
 
 from __future__ import annotations
@@ -70,6 +70,21 @@ class MachineTimes:
     """Calls at a time while it was measured, and so in what is simulated."""
     tiers: Mapping[Tier, ServiceTimes]
     """:attr:`Tier.FAST` at least."""
+    carrying: tuple[tuple[float, float], ...] = ()
+    """By how much calls take longer in a process that also carries so many sessions: ``(sessions, factor)``,
+    sessions ascending. Empty: by nothing, for that was not measured."""
+
+    def __post_init__(self) -> None:
+        sessions = [number for number, _ in self.carrying]
+        if sessions != sorted(set(sessions)) or any(n < 1 or factor <= 0 for n, factor in self.carrying):
+            raise ConfigError("service times: what carrying costs must ascend by sessions, and be above 0")
+
+    def stretch(self, sessions: int) -> float:
+        """The factor for so many sessions; between measured points, and beyond the last, a straight line."""
+        if not self.carrying:
+            return 1.0
+        numbers, factors = zip(*self.carrying, strict=True)
+        return _along(numbers, factors, sessions)
 
 
 def read_times(text: str) -> MachineTimes:
@@ -83,9 +98,15 @@ def read_times(text: str) -> MachineTimes:
         tiers = {Tier(name): _table(table) for name, table in told["tiers"].items()}
         if Tier.FAST not in tiers:
             raise ConfigError("service times: those of the fast tier are missing")
-        return MachineTimes(str(told["name"]), int(told["concurrency"]), tiers)
+        return MachineTimes(str(told["name"]), int(told["concurrency"]), tiers, _carrying(told))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"this is no file of service times ({type(error).__name__}: {error})") from error
+
+
+def _carrying(told: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    carrying = told.get("carrying") or {"sessions": [], "stretch": []}
+    pairs = zip(carrying["sessions"], carrying["stretch"], strict=True)
+    return tuple((float(sessions), float(factor)) for sessions, factor in pairs)
 
 
 def _table(told: Mapping[str, Any]) -> ServiceTimes:

@@ -8,7 +8,6 @@ shorter than the hangover.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 from collections.abc import Callable
@@ -20,10 +19,11 @@ from rtc_stt.audio import SAMPLE_RATE, WINDOW, Samples
 from rtc_stt.config import StreamOptions
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 from rtc_stt.load import Effort
+from rtc_stt.simulation.manner import Manner, Turn
 from rtc_stt.simulation.timeline import Timeline
 from rtc_stt.utterance import EAGER_PARTIAL_INTERVAL_MS, FIRST_PARTIAL_MS
 
-__all__ = ["LEAST_SILENCE_S", "Manner", "Speaker", "Waits"]
+__all__ = ["Speaker", "Waits"]
 
 WINDOW_S = WINDOW / SAMPLE_RATE
 """The detector answers for so much at once: nothing is asked for in between."""
@@ -34,32 +34,11 @@ COMMIT_AT = 1.25
 KEPT_S = 2.0
 """Behind a commit."""
 
-LEAST_SILENCE_S = 0.8
-"""A little more than the hangover."""
+NEARLY_S = 1e-6
+"""Times are sums of windows, and these are no round numbers."""
 
 _SILENCE: Samples = np.broadcast_to(np.zeros(1, np.float32), 60 * SAMPLE_RATE)
 """Its length is all that counts, and it takes no memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How somebody speaks. What is drawn from a list is drawn at random, and varied."""
-
-    turn_s: tuple[float, ...] = (1.5, 2.2, 2.8, 3.4, 4.5, 7.0)
-    """Speech of a turn."""
-    silence_s: tuple[float, ...] = (5.35,)
-    """From the end of a turn to the begin of the next. Longer than the hangover, or it is no end."""
-    vary: float = 0.25
-    """By so much, up or down, both are varied, as a share."""
-    pause_every_s: float = 4.0
-    """Between two pauses within a turn that are long enough for an eager final, on average."""
-    doubted: float = 0.1
-    """Share of finals for which the accurate tier is asked, in [0, 1]."""
-
-    def talking(self, share: float) -> Manner:
-        """The same, with silences such that ``share`` of the time, in (0, 1), is speech."""
-        mean_s = sum(self.turn_s) / len(self.turn_s)
-        return dataclasses.replace(self, silence_s=(max(LEAST_SILENCE_S, mean_s * (1 / share - 1)),))
 
 
 @dataclass(slots=True)
@@ -85,12 +64,14 @@ class _Turn:
     """An utterance under way."""
 
     number: int
-    began: float
-    """Of its first sample of speech."""
+    spoken: list[tuple[float, float]]
+    """From when to when the detector hears speech."""
     audio_from: float
     """Where the open segment begins."""
-    ends: float
-    """Of its last."""
+    voice_ends: float = 0.0
+    """Behind this there is silence, as the endpointer finds."""
+    asked_s: float = 0.0
+    """Audio of the request for its final."""
     is_shown: bool = False
     """Whether there was a partial."""
     final: int | None = None
@@ -137,6 +118,7 @@ class Speaker:
         self._turn: _Turn | None = None  # that is spoken
         self._closing: dict[int, _Turn] = {}  # that have ended, and whose final is not there
         self._count = 0
+        self._taken = 0.0  # audio up to here belongs to turns that are over
         self._is_leaving = False
 
     @property
@@ -146,7 +128,7 @@ class Speaker:
 
     def begin(self) -> None:
         """Speak from a time at random on."""
-        self._time.after(self._chance.uniform(0, 2 * self._silence_s()), self._start)
+        self._time.after(self._chance.uniform(0, 2 * self._manner.draw_silence(self._chance)), self._start)
 
     def leave(self) -> None:
         """Finish the turn, and begin no other."""
@@ -154,30 +136,36 @@ class Speaker:
 
     # ── What happens ────────────────────────────────────────────────────────────
 
-    def _silence_s(self) -> float:
-        return self._drawn(self._manner.silence_s)
-
-    def _drawn(self, values: tuple[float, ...]) -> float:
-        vary = self._manner.vary
-        return self._chance.choice(values) * self._chance.uniform(1 - vary, 1 + vary)
-
     def _start(self) -> None:
+        """The first window of a turn begins. All that depends on nothing else is set here."""
         if self._is_leaving:
             return
-        self._count += 1
         now = self._time.now
-        length = self._drawn(self._manner.turn_s)
+        self._count += 1
         preroll_s = self._options.endpointing.preroll_ms / 1000
-        turn = self._turn = _Turn(self._count, now, now - preroll_s, now + length)
+        turn = _Turn(self._count, [], max(self._taken, now - preroll_s))
         turn.is_doubted = self._chance.random() < self._manner.doubted
+        self._turn = turn
+        self._say(turn, self._manner.draw_turn(self._chance))
         if self._options.partials:
-            self._time.after(_grid(FIRST_PARTIAL_MS / 1000), lambda: self._ask_for_partial(turn))
-        at = self._chance.expovariate(1 / self._manner.pause_every_s)
-        while now + at < turn.ends - 1.0:
-            self._time.after(at + self._speculate_s(), lambda: self._pause(turn))
-            at += 0.4 + self._chance.expovariate(1 / self._manner.pause_every_s)
-        self._time.after(length + self._speculate_s(), lambda: self._speculate(turn))
-        self._time.after(length + self._hangover_s(), lambda: self._end(turn))
+            self._ask_for_partial_from(turn, now + _grid(FIRST_PARTIAL_MS / 1000))
+        self._at(turn.voice_ends + self._speculate_s(), lambda: self._speculate(turn))
+        self._at(turn.voice_ends + self._hangover_s(), lambda: self._end(turn))
+
+    def _say(self, turn: _Turn, said: Turn) -> None:
+        """Lay a turn out in time."""
+        at = self._time.now
+        for stretch in said:
+            ends = at + stretch.speech_s
+            turn.spoken.append((at, ends))
+            turn.voice_ends = ends - min(stretch.faint_s, stretch.speech_s)
+            at = ends + stretch.gap_s
+            pause_at = max(turn.voice_ends + self._speculate_s(), ends + WINDOW_S)
+            if stretch is not said[-1] and pause_at <= at:
+                self._at(pause_at, lambda: self._pause(turn))
+
+    def _at(self, when: float, call: Callable[[], None]) -> None:
+        self._time.after(max(0.0, when - self._time.now), call)
 
     def _speculate_s(self) -> float:
         return _grid(self._options.endpointing.speculate_after_ms / 1000)
@@ -185,10 +173,18 @@ class Speaker:
     def _hangover_s(self) -> float:
         return _grid(self._options.endpointing.min_silence_ms / 1000)
 
+    def _ask_for_partial_from(self, turn: _Turn, when: float) -> None:
+        """At the end of the first window of speech that ends then or later, if there is one."""
+        for begins, ends in turn.spoken:
+            at = max(when, begins + WINDOW_S)
+            if at <= ends + NEARLY_S:
+                self._at(at, lambda: self._ask_for_partial(turn))
+                return
+
     def _ask_for_partial(self, turn: _Turn) -> None:
-        now = self._time.now
-        if turn is not self._turn or now >= turn.ends:
+        if turn is not self._turn:
             return
+        now = self._time.now
         length = now - turn.audio_from
         if length > COMMIT_AT * self._options.commit_after_s:
             self._commit(turn, now - KEPT_S)
@@ -198,8 +194,7 @@ class Speaker:
         interval_ms = self._options.partial_interval_ms
         if not turn.is_shown:
             interval_ms = min(interval_ms, EAGER_PARTIAL_INTERVAL_MS)
-        interval_s = _grid(interval_ms / 1000 * self._effort().partial_stretch)
-        self._time.after(interval_s, lambda: self._ask_for_partial(turn))
+        self._ask_for_partial_from(turn, now + _grid(interval_ms / 1000 * self._effort().partial_stretch))
 
     def _commit(self, turn: _Turn, at: float) -> None:
         """What lies before is decoded for good, while the turn goes on."""
@@ -209,7 +204,7 @@ class Speaker:
 
     def _pause(self, turn: _Turn) -> None:
         """An eager final that nobody will want: the speaker goes on."""
-        if turn is self._turn and self._effort().eager and self._time.now < turn.ends:
+        if turn is self._turn and self._effort().eager:
             self._revision += 1
             self._ask(turn, self._revision, self._time.now - turn.audio_from, Urgency.EAGER)
 
@@ -220,14 +215,14 @@ class Speaker:
     def _end(self, turn: _Turn) -> None:
         """The endpoint."""
         self._turn = None
-        turn.endpoint = self._time.now
+        turn.endpoint = self._taken = self._time.now
         if turn.answered:
             self._conclude(turn)
         else:
             self._closing[turn.number] = turn
             self._ask_for_final(turn, Urgency.FINAL)
             self._time.after(self._deadline_s, lambda: self._give_up(turn))
-        self._time.after(max(0.0, turn.ends + self._silence_s() - self._time.now), self._start)
+        self._at(turn.spoken[-1][1] + self._manner.draw_silence(self._chance), self._start)
 
     def _give_up(self, turn: _Turn) -> None:
         """The accurate tier is waited for no longer: the fast text stands."""
@@ -238,9 +233,8 @@ class Speaker:
     def _ask_for_final(self, turn: _Turn, urgency: Urgency) -> None:
         if turn.final is None:
             self._revision += 1
-            turn.final = self._revision
-        length = min(self._time.now, turn.ends + self._speculate_s()) - turn.audio_from
-        self._ask(turn, turn.final, length, urgency, turn.tier)
+            turn.final, turn.asked_s = self._revision, self._time.now - turn.audio_from
+        self._ask(turn, turn.final, turn.asked_s, urgency, turn.tier)
 
     def _ask(
         self, turn: _Turn, revision: int, length_s: float, urgency: Urgency, tier: Tier = Tier.FAST
