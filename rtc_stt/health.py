@@ -50,7 +50,7 @@ def ask(url: str, timeout_s: float = TIMEOUT_S) -> tuple[bool, str]:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """0 where the server of this container is ready, else 1; with a URL, whether what is there answers 200."""
+    """0 where the server of this container is ready, or who is asked at a URL, else 1."""
     well, says = ask(arguments[0] if arguments else default_url(os.environ))
     sys.stdout.write(f"{says}\n")  # told where the state of the container is looked at
     return 0 if well else 1

@@ -1,4 +1,4 @@
-"""``compose.fleet.yaml``: right by the specification's schema; who waits for whom; nginx takes its configuration."""
+"""``compose.fleet.yaml``: right by the specification's schema, who waits for whom, and nginx in front."""
 
 from __future__ import annotations
 
