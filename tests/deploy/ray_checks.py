@@ -93,7 +93,7 @@ def workers(documents: list[Document]) -> Iterator[str]:
             yield "gateways ask for replicas elsewhere"
         if service["spec"]["serveService"]["spec"]["ports"][0]["port"] != port:
             yield "the Service leads to another port"
-        yield from _replicas(documents, application["args"])
+        yield from _replicas(documents, application["args"]["tiers"])
 
 
 def _replicas(documents: list[Document], arguments: Document) -> Iterator[str]:
@@ -104,13 +104,13 @@ def _replicas(documents: list[Document], arguments: Document) -> Iterator[str]:
     tiers = [arguments[tier] for tier in ("fast", "accurate") if tier in arguments]
     mounted = {mount["mountPath"] for mount in one["volumeMounts"] if mount.get("readOnly")}
     for tier in tiers:
-        if not 0 <= tier["min_replicas"] <= tier["max_replicas"] <= MAX_REPLICAS:
+        if not 0 <= tier["floor"] <= tier["ceiling"] <= MAX_REPLICAS:
             yield "a tier has more replicas than it may have"
-        if tier["model"] not in ("/models/small", "/models/medium") or "/models" not in mounted:
+        if tier["path"] not in ("/models/small", "/models/medium") or "/models" not in mounted:
             yield "a replica's model is not at /models, read-only"
-        if tier["num_gpus"] > gpus:
+        if tier["gpus"] > gpus:
             yield "a replica wants more of a GPU than a pod has"
-    if sum(tier["num_gpus"] * tier["min_replicas"] for tier in tiers) > gpus * group["minReplicas"]:
+    if sum(tier["gpus"] * tier["floor"] for tier in tiers) > gpus * group["minReplicas"]:
         yield "the fewest pods have no room for the fewest replicas"
     if (gpus > 0) != one["image"].endswith("-cuda"):
         yield "workers: GPU and image do not agree"

@@ -153,6 +153,7 @@ REFUSED |= {
     "no fast replica": ({"workers": {"enabled": True, "fast": {"min": 0}}}, "one replica at least"),
     "more at least than at most": ({"workers": {"enabled": True, "fast": {"min": 9}}}, "above its max"),
     "a share of no GPU": ({"workers": {"enabled": True, "fast": {"gpus": 0.5}}}, "pods have none"),
+    "a key that replicas do not read": ({"workers": {"config": {"MAX_SESSIONS": 3}}}, "MAX_SESSIONS"),
     "a name that KubeRay makes too long": (
         {"workers": {"enabled": True}, "fullnameOverride": "n" * 45},
         "39 characters",

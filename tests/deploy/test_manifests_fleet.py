@@ -27,7 +27,7 @@ def spec(documents: Documents) -> dict[str, Any]:
 
 def serves(documents: Documents, **changes: Any) -> None:
     told = serve_config(documents)
-    told["applications"][0]["args"]["fast"] |= changes
+    told["applications"][0]["args"]["tiers"]["fast"] |= changes
     spec(documents)["serveConfigV2"] = yaml.safe_dump(told)
 
 
@@ -47,15 +47,15 @@ def asked_elsewhere(documents: Documents) -> None:
 
 
 def no_such_model(documents: Documents) -> None:
-    serves(documents, model="/models/large")
+    serves(documents, path="/models/large")
 
 
 def too_many_gpus(documents: Documents) -> None:
-    serves(documents, num_gpus=2)
+    serves(documents, gpus=2)
 
 
 def no_room(documents: Documents) -> None:
-    serves(documents, min_replicas=7)
+    serves(documents, floor=7)
 
 
 def without_cuda(documents: Documents) -> None:
@@ -151,7 +151,7 @@ def test_kuberay_takes_what_is_for_it() -> None:
 def test_the_manifests_of_the_workers_are_those_of_the_fleet() -> None:
     written = list(yaml.safe_load_all(KUBERAY.read_text(encoding="utf-8")))
     kinds = [document["kind"] for document in written]
-    assert kinds == ["ServiceAccount", "ConfigMap", "RayService", "NetworkPolicy"]
+    assert kinds == ["ServiceAccount", "RayService", "NetworkPolicy"]
     fleet = load("fleet")
     assert all(document in fleet for document in written)
     assert (ROOT / "deploy/kuberay/workers.yaml") == KUBERAY

@@ -138,6 +138,21 @@ def gateway() -> Schema:
     return role("small", **more)
 
 
+REPLICA_KEYS: dict[str, Schema] = {
+    "BEAM_SIZE": whole(1, 16),
+    "COMPUTE_TYPE": matching("[a-z0-9_]+"),
+    "CONTEXT_POLICY": one_of("full", "padded", "tight"),
+    "CPU_THREADS": whole(1, 256),
+    "DECODE_HANG_S": whole(1, 600),
+    "MAX_BATCH": whole(1, 256),
+    "MAX_CONCURRENCY": whole(1, 256),
+    "SCALE_DOWN_AFTER_S": whole(1, 86_400),
+    "SCALE_UP_AUDIO_S": {"type": "number", "minimum": 0.1, "maximum": 600},
+    "UPDATE_SURGE": FLAG,
+}
+"""What replicas are told by a Serve configuration; they read no environment but for WORKERS_KEY."""
+
+
 def workers() -> Schema:
     """Nodes of Ray, and the replicas on them."""
     share: Schema = {"type": "number", "minimum": 0, "maximum": 8}
@@ -147,14 +162,13 @@ def workers() -> Schema:
         rayVersion=matching("[0-9]+\\.[0-9]+\\.[0-9]+"),
         fast=tier,
         accurate=tier,
-        cpus={"type": "number", "exclusiveMinimum": 0, "maximum": 256},
         ports=matching("[1-9][0-9]{3,4}-[1-9][0-9]{3,4}"),
         nodes=fields(min=whole(1, 1000), max=whole(1, 1000)),
         models=models_with("small"),
         head=fields(
             resources=fields(requests=ANY_MAP, limits=ANY_MAP), redis=matching("|[-a-z0-9.]+:[0-9]{2,5}")
         ),
-        **PLACEMENT,
+        **(PLACEMENT | {"config": fields(**REPLICA_KEYS)}),
     )
 
 

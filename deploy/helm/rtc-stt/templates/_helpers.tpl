@@ -71,14 +71,12 @@ rtc-stt-{{ .role }}:{{ default .root.Chart.AppVersion $image.tag }}
 {{/* What a role is told, as YAML: its own keys over those of all over what the chart says. */}}
 {{- define "rtc-stt.config" -}}
 {{- $it := index .root.Values .role -}}
-{{- $decodes := eq .role "workers" -}}
-{{- $told := ternary dict (dict "HOST" "0.0.0.0") $decodes -}}
+{{- $told := dict "HOST" "0.0.0.0" -}}
 {{- if $it.gpu -}}{{- $_ := set $told "DEVICE" "cuda" -}}{{- end -}}
-{{- /* What is said to all is of servers, and a replica is none. */ -}}
-{{- $told = mergeOverwrite $told (ternary dict (deepCopy .root.Values.config) $decodes) (deepCopy $it.config) -}}
+{{- $told = mergeOverwrite $told (deepCopy .root.Values.config) (deepCopy $it.config) -}}
+{{- $_ := set $told "PORT" (include "rtc-stt.port" .) -}}
 {{- $_ := set $told "DRAIN_SECONDS" .root.Values.drainSeconds -}}
-{{- if not $decodes -}}{{- $_ := set $told "PORT" (include "rtc-stt.port" .) -}}{{- end -}}
-{{- if and (not $decodes) (include "rtc-stt.secret" .root) -}}
+{{- if include "rtc-stt.secret" .root -}}
 {{- $_ := set $told "API_KEYS_FILE" "/etc/rtc-stt/keys" -}}
 {{- end -}}
 {{- $remote := not (empty (include "rtc-stt.remote" .)) -}}

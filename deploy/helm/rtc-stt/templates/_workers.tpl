@@ -76,8 +76,6 @@ ports:
   - { name: dashboard, containerPort: 8265, protocol: TCP }
   - { name: serve, containerPort: 8000, protocol: TCP }
 {{- end }}
-envFrom:
-  - configMapRef: { name: {{ include "rtc-stt.fullname" .root }}-workers }
 env:
   - { name: HOME, value: /tmp }
   # Of replicas and of the directory; it is in no argument and no configuration of Ray.
@@ -114,26 +112,41 @@ volumeMounts:
 {{- end }}
 {{- end }}
 
-{{/* What Ray Serve is to run. */}}
+{{/* What Ray Serve is to run: what rtc-stt workers deploy would tell it. */}}
 {{- define "rtc-stt.serveConfig" -}}
 {{- $it := .Values.workers -}}
+{{- $config := $it.config -}}
+{{- $calls := int (default 1 (get $config "MAX_CONCURRENCY")) -}}
+{{- $threads := int (default 1 (get $config "CPU_THREADS")) -}}
 proxy_location: EveryNode
 http_options: { host: 0.0.0.0, port: 8000 }
 applications:
   - name: rtc-stt
-    route_prefix: /
+    route_prefix: /replicas
     import_path: rtc_stt.ray_serve:build
     args:
-      {{- range $tier, $model := dict "fast" "small" "accurate" "medium" }}
-      {{- $one := index $it $tier }}
-      {{- if gt (int $one.max) 0 }}
-      {{ $tier }}:
-        model: /models/{{ $model }}
-        min_replicas: {{ $one.min }}
-        max_replicas: {{ $one.max }}
-        num_cpus: {{ $it.cpus }}
-        num_gpus: {{ $one.gpus }}
-      {{- end }}
-      {{- end }}
-      ports: {{ $it.ports | quote }}
+      tiers:
+        {{- range $tier, $model := dict "fast" "small" "accurate" "medium" }}
+        {{- $one := index $it $tier }}
+        {{- if gt (int $one.max) 0 }}
+        {{ $tier }}:
+          path: /models/{{ $model }}
+          beam_size: {{ ternary 1 (int (default 5 (get $config "BEAM_SIZE"))) (eq $tier "fast") }}
+          context_policy: {{ default "padded" (get $config "CONTEXT_POLICY") }}
+          compute_type: {{ default "default" (get $config "COMPUTE_TYPE") }}
+          cpu_threads: {{ $threads }}
+          calls: {{ $calls }}
+          max_batch: {{ int (default 8 (get $config "MAX_BATCH")) }}
+          hang_s: {{ default 10 (get $config "DECODE_HANG_S") }}
+          floor: {{ $one.min }}
+          ceiling: {{ $one.max }}
+          cpus: {{ ternary 1 (mul $calls $threads) (gt (float64 $one.gpus) 0.0) }}
+          gpus: {{ $one.gpus }}
+          scale_up_audio_s: {{ default 2 (get $config "SCALE_UP_AUDIO_S") }}
+          scale_down_after_s: {{ default 300 (get $config "SCALE_DOWN_AFTER_S") }}
+          surge: {{ ne (toString (get $config "UPDATE_SURGE")) "false" }}
+          ports: {{ $it.ports | quote }}
+          drain_s: {{ $.Values.drainSeconds }}
+        {{- end }}
+        {{- end }}
 {{- end }}
