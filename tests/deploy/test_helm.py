@@ -151,6 +151,10 @@ REFUSED |= {
         "workers need the model medium",
     ),
     "no fast replica": ({"workers": {"enabled": True, "fast": {"min": 0}}}, "one replica at least"),
+    "no accurate replica at times": (
+        {"workers": {"enabled": True, "accurate": {"min": 0, "max": 2}}},
+        "workers.accurate.min",
+    ),
     "more at least than at most": ({"workers": {"enabled": True, "fast": {"min": 9}}}, "above its max"),
     "a share of no GPU": ({"workers": {"enabled": True, "fast": {"gpus": 0.5}}}, "pods have none"),
     "a key that replicas do not read": ({"workers": {"config": {"MAX_SESSIONS": 3}}}, "MAX_SESSIONS"),

@@ -68,6 +68,7 @@
 {{- range $tier := list .fast .accurate -}}
 {{- if gt (int $tier.min) (int $tier.max) -}}{{- fail "workers: a tier's min is above its max" -}}{{- end -}}
 {{- end -}}
+{{- if and (gt (int .accurate.max) 0) (lt (int .accurate.min) 1) -}}{{- fail "workers.accurate.min: one replica at least, or max 0" -}}{{- end -}}
 {{- if lt (int .fast.min) 1 -}}{{- fail "workers.fast.min: one replica at least" -}}{{- end -}}
 {{- if gt (int .nodes.min) (int .nodes.max) -}}{{- fail "workers.nodes: min is above max" -}}{{- end -}}
 {{- if and (or (float64 .fast.gpus) (float64 .accurate.gpus)) (not .gpu) -}}{{- fail "workers.gpu: replicas want a GPU, and pods have none" -}}{{- end -}}
