@@ -25,6 +25,7 @@ COMMANDS = {
     "transcribe": "transcribe",
     "bench": "bench",
     "plan": "plan",
+    "workers": "workers",
     "models": "models",
     "doctor": "doctor",
     "health": "health",

@@ -23,6 +23,7 @@ from rtc_stt.loading import (
     stream_options,
 )
 from rtc_stt.logs import LogOptions, set_up
+from rtc_stt.replicas.settings import Replicas
 from signaling.settings import Access, Logs, Server, WebRtc
 from signaling.shared.settings import Sharing
 from signaling.telephony.settings import Sip, Telephony, Webhooks
@@ -49,7 +50,7 @@ __all__ = [
 
 GROUPS: tuple[type, ...] = (
     Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
-    Telephony, Sip, Webhooks, Sharing, Workers,
+    Telephony, Sip, Webhooks, Sharing, Workers, Replicas,
 )  # fmt: skip
 """Every group of configuration keys."""
 
