@@ -10,10 +10,16 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from rtc_stt.cli.common import GROUPS
+from rtc_stt.config_keys import keys
+from rtc_stt.hypothesis import Tier
+from rtc_stt.replicas.application import IMPORT_PATH, ROUTE
+from rtc_stt.replicas.plan import read_args
 from tests.deploy.manifest_checks import problems
 from tests.deploy.manifests import ROOT, SETS, container, deployment, load, of, of_kind, ray_pods
 from tests.deploy.ray_checks import SERVICE_SCHEMA, serve_config
 from tools.chart.__main__ import KUBERAY
+from tools.chart.values_schema import REPLICA_KEYS
 
 Documents = list[dict[str, Any]]
 MINE = ("workers", "ray_pods_are_confined", "sharing")
@@ -155,6 +161,18 @@ def test_the_manifests_of_the_workers_are_those_of_the_fleet() -> None:
     fleet = load("fleet")
     assert all(document in fleet for document in written)
     assert (ROOT / "deploy/kuberay/workers.yaml") == KUBERAY
+
+
+def test_replicas_understand_what_ray_is_told() -> None:
+    told = serve_config(load("fleet"))["applications"][0]
+    plans = {plan.tier: plan for plan in read_args(told["args"])}
+    assert (told["route_prefix"], told["import_path"]) == (ROUTE, IMPORT_PATH)
+    assert {tier: plan.path for tier, plan in plans.items()} == {
+        Tier.FAST: "/models/small",
+        Tier.ACCURATE: "/models/medium",
+    }
+    assert plans[Tier.FAST].compute_type == "float16"
+    assert set(REPLICA_KEYS) <= {item.name for group in GROUPS for item in keys(group).values()}
 
 
 def test_the_version_of_ray_is_that_of_the_image() -> None:

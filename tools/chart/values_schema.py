@@ -7,7 +7,7 @@ from typing import Any
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import keys
 
-__all__ = ["OWN_KEYS", "SECRET_KEYS", "TRACE_KEYS", "values_schema"]
+__all__ = ["OWN_KEYS", "REPLICA_KEYS", "SECRET_KEYS", "TRACE_KEYS", "values_schema"]
 
 Schema = dict[str, Any]
 
