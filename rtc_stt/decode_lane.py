@@ -16,7 +16,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -24,9 +23,10 @@ from rtc_stt.decode_queue import Ticket
 from rtc_stt.decoding import Answer, log_ids
 from rtc_stt.errors import DecodeError, EngineBroken, trace
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
+from rtc_stt.lanes import Run
 from rtc_stt.logs import IdLog
 
-__all__ = ["Answer", "DecodeLane", "Engine", "Lane", "Run"]
+__all__ = ["Answer", "Engine", "Lane", "Run"]
 
 log = logging.getLogger(__name__)
 
@@ -64,85 +64,6 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class Run:
-    """Requests in one call of the engine."""
-
-    batch: list[Ticket]
-    began: float
-    alive_at: float
-    """When its thread last said that it goes on; written by the thread."""
-    generation: int = 0
-    """Of the engine: how often it had been loaded anew."""
-    is_hung: bool = False
-
-    @property
-    def requests(self) -> list[DecodeRequest]:
-        """What is decoded."""
-        return [ticket.request for ticket in self.batch]
-
-
-class DecodeLane(Protocol):
-    """Who decodes for one tier, as the pool sees it. Called on the event loop only.
-
-    It takes each run that is done, and its answers in order, to whoever made it; likewise that its health or
-    the room that it has changed.
-    """
-
-    tier: Tier
-
-    @property
-    def name(self) -> str:
-        """Of its model."""
-        ...
-
-    @property
-    def can_batch(self) -> bool:
-        """Whether it takes several requests in one call."""
-        ...
-
-    @property
-    def running(self) -> int:
-        """Requests that are being decoded."""
-        ...
-
-    @property
-    def free(self) -> int:
-        """Calls that may begin now."""
-        ...
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether a request will be decoded at all before something is mended."""
-        ...
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether all is well with it."""
-        ...
-
-    @property
-    def trouble(self) -> str | None:
-        """What is wrong, in words for the operator; None where nothing is."""
-        ...
-
-    def start(self, batch: list[Ticket]) -> None:
-        """Decode these in one call; a slot must be free."""
-        ...
-
-    def check(self, now: float) -> list[Run]:
-        """Give up the runs that hang. Returns them; the caller answers for them."""
-        ...
-
-    def forget(self, stream_id: str) -> list[Ticket]:
-        """Nobody waits for these any more: break off what can be. Returns it: it is not answered."""
-        ...
-
-    async def aclose(self, timeout: float) -> None:
-        """Wait for what runs, at most so many seconds, and end."""
-        ...
-
-
 class Lane:
     """See above. Called on the event loop only.
 
@@ -164,7 +85,8 @@ class Lane:
     ) -> None:
         self.tier = tier
         self.engine = engine
-        self.can_batch = hasattr(engine, "decode_batch")
+        self.max_batch = None if hasattr(engine, "decode_batch") else 1
+        self.is_present = True
         self._concurrency = concurrency
         self._hang_s = hang_s
         self._clock = clock
@@ -189,6 +111,11 @@ class Lane:
     def name(self) -> str:
         """Of its model."""
         return self.engine.name
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Codes of the languages that it knows."""
+        return self.engine.languages
 
     @property
     def running(self) -> int:
@@ -261,6 +188,9 @@ class Lane:
     def forget(self, stream_id: str) -> list[Ticket]:
         """Nothing: a thread cannot be interrupted."""
         return []
+
+    def wake(self) -> None:
+        """Nothing: its threads need no loop."""
 
     def _touch(self, run: Run) -> None:
         run.alive_at = self._clock()

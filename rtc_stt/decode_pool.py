@@ -11,17 +11,19 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rtc_stt.config import Fallback
-from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
+from rtc_stt.decode_lane import Engine, Lane
 from rtc_stt.decode_queue import DecodeQueue, Ticket
-from rtc_stt.decoding import log_ids
+from rtc_stt.decoding import Answer, log_ids
 from rtc_stt.dispatch import OBSERVE_S, Gauge, batch_size
 from rtc_stt.errors import trace
 from rtc_stt.failover_lane import FailoverLane
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.instrument import Instrument
+from rtc_stt.lanes import DecodeLane, FastLane, LaneMaker, Run
 from rtc_stt.load import Effort, Ladder, Pressure, Step, effort_at
 from rtc_stt.logs import IdLog
 from rtc_stt.places import make_places
@@ -40,13 +42,14 @@ class DecodePool:
     """Owns the queue and the engines' lanes. Called on the event loop only.
 
     Args:
-        engines: by tier; :attr:`Tier.FAST` at least.
+        engines: by tier; :attr:`Tier.FAST` at least, or a maker of its lane.
         concurrency: calls of an engine at a time, each tier.
         max_batch: requests in one call, where the engine can.
         queue_limit, queue_limit_mb: what may wait, in requests and in MiB of audio.
         hang_s: a decode that takes longer hangs.
         patience_s: a request to the accurate tier that has waited longer is shed, since its final has not
             waited for it; None where it has.
+        makers: of the lanes of tiers whose engines are not in this process.
         fallback: other machines that decode for the accurate tier, after this one or in its place.
         adaptive: whether to leave things out under load. Not where nobody waits: a file is transcribed
             as fast as the machine can.
@@ -62,6 +65,7 @@ class DecodePool:
         queue_limit_mb: int = 256,
         hang_s: float = 10.0,
         patience_s: float | None = None,
+        makers: Mapping[Tier, LaneMaker] | None = None,
         fallback: Fallback | None = None,
         adaptive: bool = True,
         instrument: Instrument | None = None,
@@ -75,18 +79,10 @@ class DecodePool:
         self._max_batch = max_batch
         self._patience_s = patience_s
         self._ladder = Ladder() if adaptive else None
-        self._fast, accurate = engines[Tier.FAST], engines.get(Tier.ACCURATE)
         threads: dict[str, Any] = {"concurrency": concurrency, "hang_s": hang_s, "clock": clock}
-        told: dict[str, Any] = {"done": self._finish, "changed": self._receive_health}
-        self._fast_lane = Lane(Tier.FAST, self._fast, **threads, **told)
-        self._lanes: dict[Tier, DecodeLane] = {Tier.FAST: self._fast_lane}
-        if fallback and fallback.urls:
-            makers = make_places(accurate, fallback, **threads)
-            self._lanes[Tier.ACCURATE] = FailoverLane(
-                makers, clock=clock, instrument=self._instrument, **told
-            )
-        elif accurate:
-            self._lanes[Tier.ACCURATE] = Lane(Tier.ACCURATE, accurate, **threads, **told)
+        local = {tier: partial(_threads, tier, engine, **threads) for tier, engine in engines.items()}
+        self._lanes: dict[Tier, DecodeLane] = {}
+        self._fast_lane = self._make_lanes(local | dict(makers or {}), fallback)
         self._listeners: dict[str, Callable[[Answer], None]] = {}
         self._load_listeners: dict[str, Callable[[Step], None]] = {}
         self._drop_listeners: dict[str, Callable[[DecodeRequest], None]] = {}
@@ -95,25 +91,44 @@ class DecodePool:
         self._gauge = Gauge()
         self._is_dispatching = False  # in the loop's next turn
         self._closed = False
-        for tier in self._lanes:
-            self._instrument.engine_health_changed(tier, True)
+        for tier, lane in self._lanes.items():
+            if lane.is_present:
+                self._instrument.engine_health_changed(tier, True)
+
+    def _make_lanes(self, makers: Mapping[Tier, LaneMaker], fallback: Fallback | None) -> FastLane:
+        told: dict[str, Any] = {"done": self._finish, "changed": self._receive_health}
+        queued_s = {tier: partial(self._queue.audio_s, tier) for tier in Tier}
+        fast = makers[Tier.FAST](queued_s=queued_s[Tier.FAST], **told)
+        self._lanes[Tier.FAST] = fast
+        accurate = makers.get(Tier.ACCURATE)
+        if fallback and fallback.urls:
+            places = make_places(accurate, fallback, queued_s=queued_s[Tier.ACCURATE], clock=self._clock)
+            self._lanes[Tier.ACCURATE] = FailoverLane(
+                places, clock=self._clock, instrument=self._instrument, **told
+            )
+        elif accurate:
+            self._lanes[Tier.ACCURATE] = accurate(queued_s=queued_s[Tier.ACCURATE], **told)
+        return fast
 
     # ── What it is ────────────────────────────────────────────────────────────
 
     @property
     def has_accurate_tier(self) -> bool:
         """Whether there is a tier to ask when in doubt."""
-        return Tier.ACCURATE in self._lanes
+        return self._is_present(Tier.ACCURATE)
+
+    def _is_present(self, tier: Tier) -> bool:
+        return tier in self._lanes and self._lanes[tier].is_present
 
     @property
     def models(self) -> dict[str, str | None]:
         """Model names by tier; None where there is none."""
-        return {tier: self._lanes[tier].name if tier in self._lanes else None for tier in Tier}
+        return {tier: self._lanes[tier].name if self._is_present(tier) else None for tier in Tier}
 
     @property
     def languages(self) -> frozenset[str]:
         """Languages that the fast tier knows."""
-        return self._fast.languages
+        return self._fast_lane.languages
 
     @property
     def step(self) -> Step:
@@ -153,8 +168,15 @@ class DecodePool:
                     "healthy": lane.is_healthy,
                 }
                 for tier, lane in self._lanes.items()
+                if lane.is_present
             },
         }
+
+    def wake(self) -> None:
+        """The event loop runs: begin to look for replicas, where they decode. Called by all that comes in;
+        earlier by a server, which is not ready before it has found some."""
+        for lane in self._lanes.values():
+            lane.wake()
 
     # ── What comes in ────────────────────────────────────────────────────────────
 
@@ -171,6 +193,7 @@ class DecodePool:
             on_load: called at each change of :attr:`step`.
             on_drop: takes each request that will not be answered: stale, or shed.
         """
+        self.wake()
         self._listeners[stream_id] = listener
         if on_load:
             self._load_listeners[stream_id] = on_load
@@ -254,7 +277,8 @@ class DecodePool:
         return self._queue.pop(lane.tier, self._share(lane), recordings=recordings)
 
     def _share(self, lane: DecodeLane) -> int:
-        return batch_size(self._queue.ready(lane.tier), lane.free, self._max_batch) if lane.can_batch else 1
+        most = self._max_batch if lane.max_batch is None else min(lane.max_batch, self._max_batch)
+        return batch_size(self._queue.ready(lane.tier), lane.free, most)
 
     def _start(self, lane: DecodeLane, batch: list[Ticket]) -> None:
         now = self._clock()
@@ -367,3 +391,16 @@ class DecodePool:
     def _tell_load(self) -> None:
         for tier, lane in self._lanes.items():
             self._instrument.queue_changed(tier, self._queue.waiting(tier), lane.running)
+
+
+def _threads(
+    tier: Tier,
+    engine: Engine,
+    *,
+    done: Callable[[DecodeLane, Run, list[Answer]], None],
+    changed: Callable[[DecodeLane], None],
+    queued_s: Callable[[], float],
+    **threads: Any,
+) -> Lane:
+    """The lane of an engine in this process; nobody else is told what waits."""
+    return Lane(tier, engine, done=done, changed=changed, **threads)

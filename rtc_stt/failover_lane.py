@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from rtc_stt.decode_lane import Answer, DecodeLane, Run
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import Answer
 from rtc_stt.failover import Ask, Attempt, Errand, Failover, GiveUp, News, Outcome, Setback, State
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.instrument import Instrument
+from rtc_stt.lanes import DecodeLane, Run
 from rtc_stt.places import LOCAL, PlaceMaker
 from rtc_stt.remote_lane import Reply
 
@@ -65,6 +66,7 @@ class FailoverLane:
     """
 
     tier = Tier.ACCURATE
+    is_present = True
 
     def __init__(
         self,
@@ -117,10 +119,10 @@ class FailoverLane:
         return room if self._is_sure_of(place) else min(room, 1)
 
     @property
-    def can_batch(self) -> bool:
-        """Whether that place takes several requests in one call, and is not just being tried."""
+    def max_batch(self) -> int | None:
+        """Requests that this place takes in one call; 1 where it is just being tried."""
         place = self._next_place()
-        return place is not None and self._places[place].can_batch and self._is_sure_of(place)
+        return self._places[place].max_batch if place is not None and self._is_sure_of(place) else 1
 
     @property
     def is_usable(self) -> bool:
@@ -186,6 +188,11 @@ class FailoverLane:
         if gone:
             self._answer(self._go_on())
         return [journey.ticket for journey in gone]
+
+    def wake(self) -> None:
+        """The event loop runs."""
+        for place in self._places.values():
+            place.wake()
 
     async def aclose(self, timeout: float) -> None:
         """Go on to no other place, and come to an end within so many seconds."""

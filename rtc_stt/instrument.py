@@ -71,6 +71,16 @@ class Instrument:
     def fallback_circuit_changed(self, place: int, state: State) -> None:
         """One of several places is asked, tried or left alone. Also told once at the start."""
 
+    def replicas_changed(self, tier: Tier, states: Mapping[str, int]) -> None:
+        """So many replicas of a tier are ``ready``, ``slow``, ``silent`` or ``draining``."""
+
+    def replica_called(self, tier: Tier, outcome: str) -> None:
+        """What became of a batch at the replicas: ``ok``, ``retried`` or ``hedged`` (asked of another one),
+        ``hedge_won``, ``timeout``, ``failed``."""
+
+    def replica_answered(self, tier: Tier, overhead_s: float) -> None:
+        """A batch was on its way to a replica and back for so long, without what it took over there."""
+
     def session_refused(self, reason: str) -> None:
         """A client was turned away: ``full``, ``rate``, ``token`` …; the HTTP reference has all."""
 

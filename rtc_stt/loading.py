@@ -1,17 +1,21 @@
 """The engines that a configuration asks for, and all that sessions in one process share: without a server.
 
+With ``ENGINE=ray://…`` there are none in this process: :func:`replica_tiers` are asked, see ``docs/fleet.md``.
+
 ``speech = load_speech(demo=True)`` is enough for a :class:`~rtc_stt.client.LocalSession`, or a plugin.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rtc_stt import demo_models
-from rtc_stt.config import Decoding, Endpointing, Fallback, Routing, StreamOptions
+from rtc_stt.config import Decoding, Endpointing, Fallback, Routing, StreamOptions, Workers
 from rtc_stt.config_keys import Values, build, keys, read_environment
 from rtc_stt.decode_pool import DecodePool, Engine
 from rtc_stt.engines import WhisperEngine
@@ -19,6 +23,9 @@ from rtc_stt.engines.fetch import locate
 from rtc_stt.errors import ConfigError, ModelError
 from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
+from rtc_stt.lanes import LaneMaker
+from rtc_stt.replicas.lane import ReplicaTier
+from rtc_stt.replicas.roster import Roster
 from rtc_stt.session import Speech
 from rtc_stt.spans import SpanSink
 from rtc_stt.vad import SileroDetector, VadBatcher
@@ -26,17 +33,25 @@ from rtc_stt.vad import SileroDetector, VadBatcher
 __all__ = [
     "DEMO_VALUES",
     "Model",
+    "await_replicas",
     "both_models",
     "load_engines",
     "load_speech",
     "make_speech",
     "medium_model",
+    "replica_tiers",
     "runs_on_cpu",
     "small_model",
     "stream_options",
 ]
 
-_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Endpointing, StreamOptions)
+_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Endpointing, StreamOptions, Workers)
+
+REPLICAS_WITHIN_S = 120.0
+"""For the first replica of the fast tier: a worker that begins fetches its model, and warms up."""
+
+TELL_EVERY_S = 10.0
+"""Between two lines for people who wait for that."""
 
 DEMO_VALUES = Values(
     {
@@ -151,6 +166,7 @@ def make_speech(
     *,
     live: bool = True,
     choose: Callable[[Decoding], dict[Tier, Model]] = both_models,
+    tiers: Mapping[Tier, LaneMaker] | None = None,
     sink: SpanSink | None = None,
     log_transcripts: bool = False,
 ) -> Speech:
@@ -159,14 +175,14 @@ def make_speech(
     Args:
         live: whether speakers wait for their transcripts, so that under load things are left out.
         choose: see :func:`load_engines`.
+        tiers: who decodes, where no model is loaded here; see :func:`replica_tiers`.
         sink, log_transcripts: see :class:`~rtc_stt.session.Speech`.
     """
     instrument = instrument or Instrument()
     options, routing, decoding = stream_options(values), build(Routing, values), build(Decoding, values)
-    engines, concurrency = load_engines(decoding, choose)
-    if unknown := sorted(set(options.languages) - engines[Tier.FAST].languages):
-        known = ", ".join(sorted(engines[Tier.FAST].languages))
-        raise ConfigError(f"LANGUAGES: the model does not know {', '.join(unknown)}; it knows {known}")
+    engines, concurrency = ({}, 1) if tiers else load_engines(decoding, choose)
+    if engines:
+        _check_languages(options, engines[Tier.FAST].languages)
     # From a request in the pause to the last moment at which its answer would be heard.
     patience_s = (options.endpointing.min_silence_ms + routing.redecode_deadline_ms) / 1000
     return Speech(
@@ -174,6 +190,7 @@ def make_speech(
         pool=DecodePool(
             engines,
             concurrency=concurrency,
+            makers=tiers,
             max_batch=decoding.max_batch,
             queue_limit=decoding.queue_limit,
             queue_limit_mb=decoding.queue_limit_mb,
@@ -210,7 +227,74 @@ def load_speech(*, demo: bool = False, **settings: object) -> Speech:
     if unknown := sorted(set(given) - set(known)):
         raise ConfigError(f"there is no setting {', '.join(unknown).lower()}")
     values = Values(given).over(read_environment(known))
-    return make_speech(values.over(DEMO_VALUES) if demo else values)
+    values = values.over(DEMO_VALUES) if demo else values
+    return make_speech(values, tiers=replica_tiers(values))
+
+
+def _check_languages(options: StreamOptions, languages: frozenset[str]) -> None:
+    if unknown := sorted(set(options.languages) - languages):
+        known = ", ".join(sorted(languages))
+        raise ConfigError(f"LANGUAGES: the model does not know {', '.join(unknown)}; it knows {known}")
+
+
+# ── Models elsewhere ────────────────────────────────────────────────────────────
+
+
+def replica_tiers(values: Values, instrument: Instrument | None = None) -> dict[Tier, ReplicaTier] | None:
+    """Both tiers, as ``ENGINE`` says where they are; None where it is ``local``.
+
+    Whether there is an accurate tier is known when a replica of it is listed: sessions that begin from then
+    on use it.
+    """
+    workers, routing, decoding = build(Workers, values), build(Routing, values), build(Decoding, values)
+    if not workers.places:
+        return None
+    roster = Roster(workers.places, workers.workers_key)
+    deadlines = {Tier.FAST: routing.decode_deadline_ms, Tier.ACCURATE: routing.redecode_deadline_ms}
+    return {
+        tier: ReplicaTier(
+            tier,
+            roster,
+            workers.workers_key,
+            hang_s=decoding.decode_hang_s,
+            deadline_s=deadline_ms / 1000,
+            instrument=instrument or Instrument(),
+            clock=time.monotonic,
+        )
+        for tier, deadline_ms in deadlines.items()
+    }
+
+
+async def await_replicas(
+    speech: Speech, roster: Roster, say: Callable[[str], None], within_s: float = REPLICAS_WITHIN_S
+) -> None:
+    """Until a replica of the fast tier answers.
+
+    Args:
+        say: takes a line for people every few seconds.
+
+    Raises:
+        ConfigError: ``WORKERS_KEY`` or ``LANGUAGES`` is wrong.
+        ModelError: none does in so many seconds.
+    """
+    pool = speech.pool
+    assert isinstance(pool, DecodePool)
+    pool.wake()
+    began = told_at = time.monotonic()
+    while not pool.is_ready:
+        if roster.is_refused:
+            raise ConfigError(f"WORKERS_KEY: {roster.trouble}. It is that of the decode workers.")
+        trouble, now = "; ".join(pool.troubles) or "no replica answers yet", time.monotonic()
+        if now - began > within_s:
+            raise ModelError(
+                f"no decode worker within {within_s:g} s: {trouble}. Start them (rtc-stt workers deploy), or "
+                f"look at rtc-stt workers status; ENGINE says where they are ({roster.where})"
+            )
+        if now - told_at > TELL_EVERY_S:
+            told_at = now
+            say(f"Waiting for a decode worker ({now - began:.0f} s): {trouble}")
+        await asyncio.sleep(0.05)
+    _check_languages(speech.options, pool.languages)
 
 
 def runs_on_cpu(decoding: Decoding) -> bool:

@@ -1,4 +1,5 @@
-"""Where the accurate tier may be: the engine of this machine, and the services of ``FALLBACK_URL``."""
+"""Where the accurate tier may be: the engine of this machine or its replicas, and the services of
+``FALLBACK_URL``."""
 
 from __future__ import annotations
 
@@ -7,16 +8,17 @@ from functools import partial
 from typing import Protocol
 
 from rtc_stt.config import Fallback
-from rtc_stt.decode_lane import Answer, Engine, Lane, Run
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import Answer
 from rtc_stt.failover import Outcome, Setback
-from rtc_stt.hypothesis import Hypothesis, Tier
+from rtc_stt.hypothesis import Hypothesis
+from rtc_stt.lanes import LaneMaker, Run
 from rtc_stt.remote_lane import RemoteLane, Reply
 
 __all__ = ["LOCAL", "Place", "PlaceMaker", "make_places"]
 
 LOCAL = 0
-"""The place on this machine. The others are numbered from 1, in their order."""
+"""The place on this machine, or of its replicas. The others are numbered from 1, in their order."""
 
 
 class Place(Protocol):
@@ -24,12 +26,15 @@ class Place(Protocol):
 
     title: str
     """What it is called in errors."""
-    model: str | None
-    """Name of its model, where it is known."""
 
     @property
-    def can_batch(self) -> bool:
-        """Whether it takes several requests in one call."""
+    def model(self) -> str | None:
+        """Name of its model, where it is known."""
+        ...
+
+    @property
+    def max_batch(self) -> int | None:
+        """Requests that it takes in one call; None: as many as one likes."""
         ...
 
     @property
@@ -54,6 +59,10 @@ class Place(Protocol):
         """Reply to what hangs."""
         ...
 
+    def wake(self) -> None:
+        """The event loop runs: begin what needs one."""
+        ...
+
     async def aclose(self, timeout: float) -> None:
         """Come to an end within so many seconds."""
         ...
@@ -64,20 +73,16 @@ PlaceMaker = Callable[[Callable[[Run, list[Reply]], None], Callable[[], None]], 
 
 
 def make_places(
-    engine: Engine | None,
+    local: LaneMaker | None,
     fallback: Fallback,
     *,
-    concurrency: int,
-    hang_s: float,
+    queued_s: Callable[[], float],
     clock: Callable[[], float],
 ) -> dict[int, PlaceMaker]:
-    """The engine of this machine, if there is one, and each fallback service."""
+    """The engine of this machine or its replicas, if there are any, and each fallback service."""
     makers: dict[int, PlaceMaker] = {}
-    if engine is not None:
-        local = engine
-        makers[LOCAL] = lambda done, changed: _LocalPlace(
-            local, concurrency=concurrency, hang_s=hang_s, clock=clock, done=done, changed=changed
-        )
+    if local is not None:
+        makers[LOCAL] = partial(_LocalPlace, local, queued_s)
     for number, url in enumerate(fallback.urls, LOCAL + 1):
         title = "the fallback" if len(fallback.urls) == 1 else f"the fallback at place {number}"
         makers[number] = partial(_make_remote, url, title, fallback, clock)
@@ -103,35 +108,31 @@ def _make_remote(
 
 
 class _LocalPlace:
-    """A :class:`Place` of this machine's engine and its threads."""
+    """A :class:`Place` of this machine's engine and its threads, or of replicas."""
 
     title = "the accurate model"
 
     def __init__(
         self,
-        engine: Engine,
-        *,
-        concurrency: int,
-        hang_s: float,
-        clock: Callable[[], float],
+        make_lane: LaneMaker,
+        queued_s: Callable[[], float],
         done: Callable[[Run, list[Reply]], None],
         changed: Callable[[], None],
     ) -> None:
-        self.model: str | None = engine.name
         self._done = done
-        self._lane = Lane(
-            Tier.ACCURATE,
-            engine,
-            concurrency=concurrency,
-            hang_s=hang_s,
-            clock=clock,
+        self._lane = make_lane(
             done=lambda _, run, answers: done(run, [_reply(answer) for answer in answers]),
             changed=lambda _: changed(),
+            queued_s=queued_s,
         )
 
     @property
-    def can_batch(self) -> bool:
-        return self._lane.can_batch
+    def model(self) -> str | None:
+        return self._lane.name if self._lane.is_present else None
+
+    @property
+    def max_batch(self) -> int | None:
+        return self._lane.max_batch
 
     @property
     def free(self) -> int:
@@ -139,17 +140,20 @@ class _LocalPlace:
 
     @property
     def trouble(self) -> str | None:
-        return self._lane.trouble
+        return self._lane.trouble if self._lane.is_present else "there is no replica of the accurate tier"
 
     def start(self, batch: list[Ticket]) -> None:
         self._lane.start(batch)
 
     def forget(self, stream_id: str) -> list[Ticket]:
-        return []  # a thread cannot be interrupted
+        return self._lane.forget(stream_id)
 
     def check(self, now: float) -> None:
         for run in self._lane.check(now):
             self._done(run, [Setback(Outcome.TIMEOUT, "hangs")] * len(run.batch))
+
+    def wake(self) -> None:
+        self._lane.wake()
 
     async def aclose(self, timeout: float) -> None:
         await self._lane.aclose(timeout)

@@ -17,12 +17,12 @@ import aiohttp
 import numpy as np
 
 from rtc_stt.audio import samples_to_ms
-from rtc_stt.decode_lane import Run
 from rtc_stt.decode_queue import Ticket
 from rtc_stt.decoding import log_ids
 from rtc_stt.errors import trace
 from rtc_stt.failover import News, Outcome, Setback, read_status
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Word
+from rtc_stt.lanes import Run
 from rtc_stt.logs import IdLog
 from rtc_stt.verbose import Heard, read_heard
 from rtc_stt.wav import to_wav
@@ -61,7 +61,7 @@ class RemoteLane:
         done: takes each run that was not forgotten, and its one reply, on the event loop.
     """
 
-    can_batch = False
+    max_batch = 1
     trouble = None
     """That it is in trouble is found out by asking it."""
 
@@ -119,6 +119,9 @@ class RemoteLane:
 
     def check(self, now: float) -> None:
         """Nothing to do: see above."""
+
+    def wake(self) -> None:
+        """Likewise: what needs the loop is made with the first request."""
 
     async def aclose(self, timeout: float) -> None:
         """Break off what is under way, and close the connections that are kept."""

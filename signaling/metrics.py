@@ -202,6 +202,24 @@ class Metrics(HttpMetrics):
         self._sharing_failures = self._counter(
             "rtc_stt_shared_failures_total", "Times that Redis did not answer, or too late.", "what"
         )
+        self._replicas = self._gauge(
+            "rtc_stt_replicas",
+            "Decode workers that are known; none where models are here.",
+            "tier",
+            "state",
+        )
+        self._replica_calls = self._counter(
+            "rtc_stt_replica_calls_total",
+            "Batches for decode workers by result.",
+            "tier",
+            "outcome",
+        )
+        self._replica_overhead = self._histogram(
+            "rtc_stt_replica_overhead_seconds",
+            "Of a batch to a decode worker and back, without its time over there.",
+            "tier",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.5),
+        )
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
@@ -297,6 +315,19 @@ class Metrics(HttpMetrics):
     def fallback_circuit_changed(self, place: int, state: State) -> None:
         """See :class:`Instrument`."""
         self._fallback_circuit.labels(str(place)).set(state)
+
+    def replicas_changed(self, tier: Tier, states: Mapping[str, int]) -> None:
+        """See :class:`Instrument`."""
+        for state, count in states.items():
+            self._replicas.labels(tier, state).set(count)
+
+    def replica_called(self, tier: Tier, outcome: str) -> None:
+        """See :class:`Instrument`."""
+        self._replica_calls.labels(tier, outcome).inc()
+
+    def replica_answered(self, tier: Tier, overhead_s: float) -> None:
+        """See :class:`Instrument`."""
+        self._replica_overhead.labels(tier).observe(overhead_s)
 
     def session_refused(self, reason: str) -> None:
         """See :class:`Instrument`."""

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.decode_lane import Answer, DecodeLane, Run
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import Answer
 from rtc_stt.failover import News, Outcome, Setback, State
 from rtc_stt.failover_lane import MAX_WAITING, FailoverLane
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
 from rtc_stt.instrument import Instrument
+from rtc_stt.lanes import DecodeLane, Run
 from rtc_stt.places import Place, PlaceMaker
 from rtc_stt.remote_lane import Reply
 from rtc_stt.testing import hypothesis
@@ -30,8 +31,8 @@ def request(stream: str = "a", utterance: int = 1) -> DecodeRequest:
 class FakePlace:
     """Replies when it is told to; ``room`` requests at a time."""
 
-    def __init__(self, title: str, room: int, can_batch: bool) -> None:
-        self.title, self.room, self.can_batch = title, room, can_batch
+    def __init__(self, title: str, room: int, max_batch: int | None) -> None:
+        self.title, self.room, self.max_batch = title, room, max_batch
         self.model: str | None = None
         self.trouble: str | None = None
         self.runs: list[Run] = []
@@ -47,13 +48,16 @@ class FakePlace:
 
     def start(self, batch: list[Ticket]) -> None:
         assert self.free > 0
-        assert len(batch) == 1 or self.can_batch
+        assert len(batch) == 1 or self.max_batch is None
         self.runs.append(Run(batch, 0.0, 0.0))
 
     def reply(self, reply: Reply | None, number: int = 0) -> None:
         """None is an answer, to all of a run."""
         run = self.runs.pop(number)
         self.done(run, [reply or hypothesis(asked, self.title) for asked in run.requests])
+
+    def wake(self) -> None:
+        self.is_awake = True
 
     def forget(self, stream_id: str) -> list[Ticket]:
         if self.title == "the accurate model":
@@ -92,7 +96,9 @@ class Bench:
     def __init__(self, *numbers: int, room: int = 2) -> None:
         self.now = 0.0
         self.places = {
-            n: FakePlace("the accurate model" if n == 0 else f"place {n}", room, can_batch=n == 0)
+            n: FakePlace(
+                "the accurate model" if n == 0 else f"place {n}", room, max_batch=None if n == 0 else 1
+            )
             for n in numbers
         }
         self.watcher = Watcher()
@@ -136,7 +142,7 @@ class Bench:
 
 def test_this_machine_is_asked_first_and_in_batches():
     bench = Bench(0, 1)
-    assert (bench.lane.free, bench.lane.can_batch) == (2, True)
+    assert (bench.lane.free, bench.lane.max_batch) == (2, None)
     bench.start("a", "b", "c")
     assert (bench.places[0].asked, bench.lane.running) == (["a", "b", "c"], 3)
     bench.places[0].reply(None)
@@ -225,19 +231,19 @@ def test_a_model_here_that_hangs_sends_requests_there_at_once_until_it_is_back()
     bench.lose(0)
     assert (bench.lane.trouble, bench.changes) == ("the accurate model hangs", 1)
     assert bench.lane.is_healthy
-    assert not bench.lane.can_batch
+    assert bench.lane.max_batch == 1
     bench.start("a")
     assert bench.places[1].asked == ["a"]
     bench.lose(0, None)
     assert bench.watcher.circuits[0] is State.HALF_OPEN
     assert bench.lane.trouble == "the accurate model was out of order"
-    assert (bench.lane.free, bench.lane.can_batch) == (1, False), "one at first"
+    assert (bench.lane.free, bench.lane.max_batch) == (1, 1), "one at first"
     bench.start("b")
     assert bench.places[0].asked == ["b"]
     assert bench.start_all_that_fit("c") == []
     assert bench.places[1].asked == ["a", "c"]
     bench.places[0].reply(None)
-    assert (bench.lane.trouble, bench.lane.can_batch) == (None, True)
+    assert (bench.lane.trouble, bench.lane.max_batch) == (None, None)
 
 
 def test_a_place_that_fails_three_times_is_left_alone_and_tried_by_one():
@@ -414,7 +420,7 @@ def _step(bench: Bench, step: str, number: int, begun: list[str], gone: set[str]
     }
     if step == "start":
         if bench.lane.free > 0:
-            size = number % 3 + 1 if bench.lane.can_batch else 1
+            size = number % 3 + 1 if bench.lane.max_batch is None else 1
             fresh = [f"s{len(begun) + i}" for i in range(size)]
             begun += fresh
             bench.start(*fresh)

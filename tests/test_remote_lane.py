@@ -12,10 +12,10 @@ import pytest
 
 from rtc_stt import remote_lane
 from rtc_stt.audio import SAMPLE_RATE
-from rtc_stt.decode_lane import Run
 from rtc_stt.decode_queue import Ticket
 from rtc_stt.failover import News, Outcome, Setback
 from rtc_stt.hypothesis import DecodeRequest, Draft, Hypothesis, Tier, Word
+from rtc_stt.lanes import Run
 from rtc_stt.remote_lane import MAX_BODY, MAX_IN_FLIGHT, RemoteLane, Reply
 from tests import fallback_service as services
 from tests.fallback_service import Service, verbose

@@ -72,6 +72,7 @@ def check_gateway(values: Values) -> None:
     """
     server, webrtc = build(Server, values), build(WebRtc, values)
     common.stream_options(values)
+    common.replica_tiers(values)
     gate = make_gate(server, build(Access, values), Instrument())
     loop_factory(webrtc.udp_port_range)
     worker_setups(values, webrtc, LogOptions())

@@ -13,7 +13,7 @@ from typing import Any
 from rtc_stt.cli import common
 from rtc_stt.cli.checkup import gpu, gpu_facts, machine, models, network
 from rtc_stt.cli.checkup.finding import Finding, State, bad, good
-from rtc_stt.config import Decoding, Fallback
+from rtc_stt.config import Decoding, Fallback, Workers
 from rtc_stt.config_keys import Values, build
 from rtc_stt.errors import ConfigError
 from rtc_stt.loading import DEMO_VALUES
@@ -73,9 +73,12 @@ def _look_at(values: Values, *, load: bool) -> Iterator[Finding]:
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
     decoding = build(Decoding, values)
     facts = gpu_facts.gather(decoding.device_index)
-    yield from gpu.judge(facts, decoding)
-    yield from models.look(decoding, load=load)
-    yield from machine.judge_memory(decoding, _sizes(decoding), machine.free_memory(), facts)
+    if build(Workers, values).places:
+        yield good("models", "none is loaded here: ENGINE says where they are")
+    else:
+        yield from gpu.judge(facts, decoding)
+        yield from models.look(decoding, load=load)
+        yield from machine.judge_memory(decoding, _sizes(decoding), machine.free_memory(), facts)
     yield from machine.look_at_machine(server)
     yield from machine.look_at_files(access, build(Webhooks, values).webhook_dead_letters)
     yield from network.look_at_keys(server, access)

@@ -49,7 +49,7 @@ async def hosting(
         registry = Registry(speech, server, webrtc)
         yield registry, registry
         return
-    assert isinstance(speech.pool, DecodePool), "the models are in this process"
+    assert isinstance(speech.pool, DecodePool), "the queue is in this process"
     own = Registry(speech, server, webrtc, name=FRONT_NAME)
     fleet = Fleet(speech.pool, setups, own=own, instrument=metrics)
     metrics.others = fleet.collect_figures

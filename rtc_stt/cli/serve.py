@@ -12,6 +12,7 @@ from rtc_stt.cli.hosting import hosting, worker_setups
 from rtc_stt.config import Decoding, Recordings
 from rtc_stt.config_keys import Values, build
 from rtc_stt.decode_pool import DecodePool
+from rtc_stt.hypothesis import Tier
 from rtc_stt.logs import LogOptions
 from rtc_stt.service.transcriber import Transcriber
 from rtc_stt.session import Speech
@@ -39,6 +40,9 @@ def add_parser(commands: Any) -> None:
         example="CT2_SMALL_PATH=small CT2_MEDIUM_PATH=medium rtc-stt serve",
     )
     add_listen(parser)
+    parser.add_argument(
+        "--engine", metavar="WHERE", help="local (default), or ray://HOST:PORT[,…]: no model is loaded here"
+    )
     common.add_config(parser)
     common.add_common(parser)
 
@@ -57,9 +61,9 @@ def warn_if_open(server: Server, access: Access) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Load the models, serve, drain."""
+    """Load the models, or find who has them; serve, drain."""
     logs = common.set_up_logging(options)
-    values = common.read_values(options, host=options.host, port=options.port)
+    values = common.read_values(options, host=options.host, port=options.port, engine=options.engine)
 
     def about(speech: Speech) -> About:
         models = speech.pool.models
@@ -87,12 +91,17 @@ def run_gateway(
     warn_if_open(server, access)
     told_of_people, metrics = common.read_logs(values), Metrics()
     sink = make_sink("gateway", metrics)
-    speech = common.make_speech(values, metrics, sink=sink, log_transcripts=told_of_people.transcripts)
+    tiers = common.replica_tiers(values, metrics)
+    speech = common.make_speech(
+        values, metrics, tiers=tiers, sink=sink, log_transcripts=told_of_people.transcripts
+    )
     pool = speech.pool
-    assert isinstance(pool, DecodePool), "the models are in this process"
+    assert isinstance(pool, DecodePool), "the queue is in this process"
 
     async def run() -> None:
         try:
+            if tiers:
+                await common.await_replicas(speech, tiers[Tier.FAST].roster, common.say)
             async with hosting(speech, server, webrtc, metrics, setups) as (host, streams):
                 app = create_app(
                     host,

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
-from rtc_stt.decode_lane import Answer, DecodeLane, Engine, Lane, Run
+from rtc_stt.decode_lane import Engine, Lane
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import Answer
 from rtc_stt.errors import trace
 from rtc_stt.hypothesis import DecodeFailure, Tier
+from rtc_stt.lanes import DecodeLane, Run
 from rtc_stt.replicas.door import Door, Waiting
 from rtc_stt.replicas.payload import DRAINING, ReplicaAlive, largest_batch, write_answers, write_replica_alive
 from rtc_stt.replicas.replica import SUBPROTOCOL, Replica

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from rtc_stt.config import Fallback
-from rtc_stt.decode_lane import Answer, DecodeLane, Run
 from rtc_stt.decode_queue import Ticket
+from rtc_stt.decoding import Answer
 from rtc_stt.failover_lane import FailoverLane
 from rtc_stt.hypothesis import Hypothesis, Tier
 from rtc_stt.instrument import Instrument
+from rtc_stt.lanes import DecodeLane, Run
 from rtc_stt.places import make_places
 from tests.deploy.manifests import SETS, config_of, load, of_kind, role_of
 from tests.fallback_service import Service, status
