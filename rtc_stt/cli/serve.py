@@ -23,6 +23,8 @@ from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.serve import serve
 from signaling.settings import Access, Server, WebRtc
+from signaling.shared.settings import Sharing
+from signaling.shared.shared import shared_by
 from signaling.snapshot import Service
 from signaling.telephony.settings import read_phones
 from signaling.udp import loop_factory
@@ -86,7 +88,7 @@ def run_gateway(
     """Serve with these values until told to stop."""
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
     recordings, commit = build(Recordings, values), build(Decoding, values).server_commit
-    phones = read_phones(values)
+    phones, sharing = read_phones(values), build(Sharing, values)
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
     warn_if_open(server, access)
     told_of_people, metrics = common.read_logs(values), Metrics()
@@ -102,7 +104,10 @@ def run_gateway(
         try:
             if tiers:
                 await common.await_replicas(speech, tiers[Tier.FAST].roster, common.say)
-            async with hosting(speech, server, webrtc, metrics, setups) as (host, streams):
+            async with (
+                shared_by(sharing, server, access, metrics) as shared,
+                hosting(speech, server, webrtc, metrics, setups) as (host, streams),
+            ):
                 app = create_app(
                     host,
                     server,
@@ -117,6 +122,7 @@ def run_gateway(
                     phones=phones,
                     logs=told_of_people,
                     sink=sink,
+                    shared=shared,
                 )
                 await serve(app, announce)
         finally:
