@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes what compose.yaml needs of this machine: .env, and secrets/ with keys drawn here. What is there stays as it is.
+# Writes what compose.yaml and compose.fleet.yaml need of this machine: .env, and secrets/ with keys drawn here. What is there
+# stays as it is.
 # usage: deploy/prepare.sh ADDRESS   (the one under which clients reach this machine)
 set -eu
 umask 077
@@ -24,6 +25,9 @@ draw | put prometheus.key
 draw | put grafana.password
 draw | put fallback.key
 draw | put turn.secret
+draw | put workers.key
+draw | put redis.password
+draw | put token.secret
 put keys << KEYS
 $(draw) name=operator
 $(cat secrets/prometheus.key) name=prometheus
@@ -33,6 +37,14 @@ put rtc-stt.env << SETTINGS
 FALLBACK_API_KEY=$(cat secrets/fallback.key)
 TURN_SECRET=$(cat secrets/turn.secret)
 SETTINGS
+put redis.conf << REDIS
+requirepass $(cat secrets/redis.password)
+REDIS
+put fleet.env << FLEET
+REDIS_URL=redis://:$(cat secrets/redis.password)@redis:6379/0
+WORKERS_KEY=$(cat secrets/workers.key)
+TOKEN_SECRET=$(cat secrets/token.secret)
+FLEET
 put turn.conf << TURN
 static-auth-secret=$(cat secrets/turn.secret)
 allowed-peer-ip=$address

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
@@ -49,12 +49,12 @@ def ask(url: str, timeout_s: float = TIMEOUT_S) -> tuple[bool, str]:
     return answer.status == 200, f"{answer.status} {text}"
 
 
-def main() -> int:
-    """0 where the server of this container is ready, else 1."""
-    well, says = ask(default_url(os.environ))
+def main(arguments: Sequence[str] = ()) -> int:
+    """0 where the server of this container is ready, or who is asked at a URL, else 1."""
+    well, says = ask(arguments[0] if arguments else default_url(os.environ))
     sys.stdout.write(f"{says}\n")  # told where the state of the container is looked at
     return 0 if well else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -69,6 +69,9 @@ def test_200_is_well_and_nothing_else_is(server: Server, monkeypatch: pytest.Mon
     for status in (204, 301, 401, 503):
         server.status = status
         assert health.main() == 1
+    assert health.main([f"http://127.0.0.1:{server.port}/elsewhere"]) == 1
+    server.status = 200
+    assert health.main([f"http://127.0.0.1:{server.port}/elsewhere"]) == 0
 
 
 def test_the_command_says_what_was_answered(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from tests.deploy.manifests import (
     of,
     of_kind,
     pod,
+    ray_pods,
     role_of,
 )
 from tools.chart.values_schema import TRACE_KEYS
@@ -78,6 +79,8 @@ def selectors(documents: list[Document]) -> Iterator[str]:
         "PodDisruptionBudget": ("selector", "matchLabels"),
         "NetworkPolicy": ("podSelector", "matchLabels"),
     }
+    for template in ray_pods(documents).values():
+        pods["workers"] = template["metadata"]["labels"]
     for document in documents:
         if path := paths.get(document["kind"]):
             selector = document["spec"]
@@ -94,6 +97,7 @@ def selectors(documents: list[Document]) -> Iterator[str]:
             role_of(budget) == role_of(document) for budget in of_kind(documents, "PodDisruptionBudget")
         ):
             yield f"{role_of(document)} has no PodDisruptionBudget"
+    pods.pop("workers", None)
     for monitor in of_kind(documents, "ServiceMonitor"):
         chosen_services = {
             service["metadata"]["name"]
@@ -145,7 +149,8 @@ def environment(documents: list[Document]) -> Iterator[str]:
         mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in one["volumeMounts"]}
         named = {item["name"] for item in one.get("env", [])}
         yield from (
-            f"{role}: {key} is no key of ours" for key in (set(config) | named) - KEYS - set(TRACE_KEYS)
+            f"{role}: {key} is no key of ours"
+            for key in (set(config) | named) - KEYS - set(TRACE_KEYS) - {"POD_IP"}
         )
         yield from (f"{role}: {key} is said twice" for key in set(config) & named)
         if config["PORT"] != str(ROLES[role][1]):
@@ -153,7 +158,10 @@ def environment(documents: list[Document]) -> Iterator[str]:
         if config.get("API_KEYS_FILE") != "/etc/rtc-stt/keys" or not mounts.get("/etc/rtc-stt"):
             yield f"{role}: keys are not at /etc/rtc-stt/keys, read-only"
         paths = {value for key, value in config.items() if key.startswith("CT2_")}
-        if not paths <= {"/models/small", "/models/medium"} or not paths or not mounts.get("/models"):
+        remote = "ENGINE" in config
+        if remote != (not paths) or not paths <= {"/models/small", "/models/medium"}:
+            yield f"{role}: it has models, and asks for others elsewhere; or it has none"
+        if remote == mounts.get("/models", False):
             yield f"{role}: models are not at /models, read-only"
         if "USAGE_DB" in config and mounts.get("/var/lib/rtc-stt") is not False:
             yield f"{role}: USAGE_DB cannot be written"
@@ -163,7 +171,7 @@ def environment(documents: list[Document]) -> Iterator[str]:
                 host = host.removesuffix(".speech")
                 if host not in services or services[host]["spec"]["ports"][0]["port"] != int(port):
                     yield f"{role}: FALLBACK_URL leads nowhere"
-        if (role == "fallback") == ("FALLBACK_URL" in config):
+        if (role == "fallback" or remote) == ("FALLBACK_URL" in config):
             yield f"{role}: FALLBACK_URL"
         if one["command"] != ["rtc-stt", ROLES[role][0]]:
             yield f"{role}: {one['command']}"

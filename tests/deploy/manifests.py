@@ -28,11 +28,12 @@ __all__ = [
     "of",
     "of_kind",
     "pod",
+    "ray_pods",
     "role_of",
 ]
 
 ROOT = Path(__file__).parents[2]
-SETS = ("gpu", "one-node-cpu", "zones")
+SETS = ("fleet", "gpu", "one-node-cpu", "zones")
 ROLES = {"gateway": ("serve", 8080), "primary": ("primary", 8081), "fallback": ("fallback", 8082)}
 """Command and port, by docs/deploy.md."""
 
@@ -55,6 +56,18 @@ def _read(name: str) -> list[Document]:
 def of_kind(documents: list[Document], kind: str) -> list[Document]:
     """Those of a kind."""
     return [document for document in documents if document["kind"] == kind]
+
+
+def ray_pods(documents: list[Document]) -> dict[str, Document]:
+    """Templates of the pods of Ray's cluster, ``head`` and ``worker``, where there is one."""
+    found = {}
+    for service in of_kind(documents, "RayService"):
+        cluster = service["spec"]["rayClusterConfig"]
+        found = {
+            "head": cluster["headGroupSpec"]["template"],
+            "worker": cluster["workerGroupSpecs"][0]["template"],
+        }
+    return found
 
 
 def of(documents: list[Document], kind: str, name: str) -> Document:

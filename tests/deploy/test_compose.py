@@ -38,9 +38,9 @@ def example() -> dict[str, str]:
     return dict(lines) | {"PUBLIC_IP": ADDRESS}
 
 
-def load(variables: dict[str, str]) -> dict[str, Any]:
+def load(variables: dict[str, str], file: str = "compose.yaml") -> dict[str, Any]:
     """The file with variables put in, as Compose does; ``$$`` is a dollar."""
-    text = (DEPLOY / "compose.yaml").read_text()
+    text = (DEPLOY / file).read_text()
     text = re.sub(r"\$\{(\w+):\?[^}]*\}", r"${\1}", text)
     parts = text.split("$$")
     told: dict[str, Any] = yaml.safe_load(DOLLAR.join(expand(part, variables) for part in parts))
@@ -215,7 +215,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_writes_every_secret_and_nobody_else_reads_them(prepared: Path, compose: dict[str, Any]) -> None:
-    for secret in compose["secrets"].values():
+    fleet = load(example(), "compose.fleet.yaml")
+    for secret in [*compose["secrets"].values(), *fleet["secrets"].values()]:
         file = prepared / secret["file"]
         mode = stat.S_IMODE(file.stat().st_mode)
         assert mode == (0o440 if file.stat().st_gid == 10001 else 0o444)

@@ -16,7 +16,7 @@ from tools.images.rules import RULES, File, check
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
 IGNORE = (ROOT / ".dockerignore").read_text()
-TARGETS = ("gateway", "primary", "fallback")
+TARGETS = ("gateway", "primary", "fallback", "workers")
 
 GOOD = """\
 FROM debian:12.4.1 AS build

@@ -14,9 +14,20 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.deploy.manifests import ROOT, SETS, Document, config_of, container, deployment, load, of_kind, pod
+from tests.deploy.manifests import (
+    ROOT,
+    SETS,
+    Document,
+    config_of,
+    container,
+    deployment,
+    load,
+    of_kind,
+    pod,
+    ray_pods,
+)
 from tools.chart import command
-from tools.chart.__main__ import MANIFESTS, manifests, schema_text, value_sets
+from tools.chart.__main__ import KUBERAY, MANIFESTS, kuberay, manifests, schema_text, value_sets
 from tools.chart.helm import BUILT, CHART, Rendered, Wanted, helm
 from tools.chart.values_schema import OWN_KEYS, SECRET_KEYS
 
@@ -25,8 +36,8 @@ pytestmark = pytest.mark.e2e
 VERSIONS = ("1.30.0", "1.37.0")
 """The oldest that the chart allows, and the newest whose schemas there are."""
 
-OPERATOR = {"ServiceMonitor", "PrometheusRule"}
-"""Not Kubernetes' own; tests/deploy/test_manifests.py looks at them."""
+OPERATOR = {"ServiceMonitor", "PrometheusRule", "RayService"}
+"""Not Kubernetes' own; test_manifests.py and test_manifests_fleet.py look at them."""
 
 WARNING = 2
 
@@ -100,6 +111,59 @@ REFUSED: dict[str, tuple[Values, str]] = {
     ),
 }
 
+
+def over(base: Values, values: Values) -> Values:
+    """As Helm does it: objects are merged, all else is replaced."""
+    result = copy.deepcopy(base)
+    for key, value in values.items():
+        inner = result.get(key)
+        result[key] = over(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return result
+
+
+def over_values(base: Values, *more: Values) -> Values:
+    """Several over each other."""
+    for values in more:
+        base = over(base, values)
+    return base
+
+
+REDIS = [{"ipBlock": {"cidr": "10.3.0.0/16"}}]
+BEHIND: Values = {"gateway": {"media": {"mode": "pod"}, "replicas": 2}, "sharing": {"enabled": True}}
+"""Gateways that share, on pods' addresses."""
+
+REFUSED |= {
+    "a Redis that policies keep away": (BEHIND, "networkPolicy.redis"),
+    "a Redis without its URL": (
+        over_values(BEHIND, IN_VALUES, {"networkPolicy": {"redis": REDIS}}),
+        "REDIS_URL",
+    ),
+    "a URL among the configuration": ({"config": {"REDIS_URL": "redis://a"}}, "REDIS_URL"),
+    "an engine of one's own": ({"config": {"ENGINE": "ray://a:8000"}}, "ENGINE"),
+    "sessions that move, and nothing is shared": (
+        {"config": {"RESUME_ACROSS_NODES": True}},
+        "sharing.enabled",
+    ),
+    "workers without their key": (over_values(IN_VALUES, {"workers": {"enabled": True}}), "WORKERS_KEY"),
+    "workers without a model": (
+        {"workers": {"enabled": True}, "models": {"claim": "", "small": {"source": PINNED}},
+         "fallback": {"enabled": False}},
+        "workers need the model medium",
+    ),
+    "no fast replica": ({"workers": {"enabled": True, "fast": {"min": 0}}}, "one replica at least"),
+    "no accurate replica at times": (
+        {"workers": {"enabled": True, "accurate": {"min": 0, "max": 2}}},
+        "workers.accurate.min",
+    ),
+    "more at least than at most": ({"workers": {"enabled": True, "fast": {"min": 9}}}, "above its max"),
+    "a share of no GPU": ({"workers": {"enabled": True, "fast": {"gpus": 0.5}}}, "pods have none"),
+    "a key that replicas do not read": ({"workers": {"config": {"MAX_SESSIONS": 3}}}, "MAX_SESSIONS"),
+    "a name that KubeRay makes too long": (
+        {"workers": {"enabled": True}, "fullnameOverride": "n" * 45},
+        "39 characters",
+    ),
+}  # fmt: skip
+
 TAKEN: dict[str, Values] = {
     "the least": {},
     "secrets in values": IN_VALUES,
@@ -126,16 +190,17 @@ TAKEN: dict[str, Values] = {
     "a long drain": {"drainSeconds": 300},
     "large numbers": {"config": {"MAX_SESSIONS": 100000, "QUEUE_LIMIT": 1000000, "MIN_SILENCE_MS": 500}},
     "part of another chart": {"global": {"storageClass": "fast"}},
+    "gateways that share": over_values(BEHIND, {"networkPolicy": {"redis": REDIS}, "sharing": {"ca": True}}),
+    "gateways that share by IPv6": {"sharing": {"enabled": True}, "config": {"HOST": "::"}},
+    "workers without GPUs": {"workers": {"enabled": True}, "fallback": {"enabled": False}},
+    "workers of one tier": {
+        "workers": {"enabled": True, "accurate": {"min": 0, "max": 0}, "nodes": {"min": 2, "max": 2}}
+    },
+    "workers that fetch": {
+        "workers": {"enabled": True},
+        "models": {"claim": "", "small": {"source": PINNED}, "medium": {"source": "medium"}},
+    },
 }
-
-
-def over(base: Values, values: Values) -> Values:
-    """As Helm does it: objects are merged, all else is replaced."""
-    result = copy.deepcopy(base)
-    for key, value in values.items():
-        inner = result.get(key)
-        result[key] = over(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +218,7 @@ def test_the_manifests_are_current() -> None:
     assert set(made) == set(SETS)
     for name, text in made.items():
         assert (ROOT / "deploy" / "manifests" / f"{name}.yaml").read_text() == text, "make manifests"
+    assert KUBERAY.read_text() == kuberay(made["fleet"]), "make manifests"
 
 
 @pytest.mark.parametrize("name", [*SETS, *TAKEN])
@@ -337,3 +403,34 @@ def test_the_metrics_to_scale_by_are_made(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_address_of_a_gateway_is_one_that_can_be_asked(answers: dict[str, Rendered]) -> None:
+    for name, wanted in {
+        "gateways that share": "http://$(POD_IP):8080",
+        "gateways that share by IPv6": "http://[$(POD_IP)]:8080",
+    }.items():
+        env = container(deployment(answers[name].documents, "gateway"))["env"]
+        assert {it["name"]: it.get("value") for it in env}["NODE_URL"] == wanted
+    volumes = pod(deployment(answers["gateways that share"].documents, "gateway"))["volumes"]
+    (keys,) = (volume["secret"]["items"] for volume in volumes if volume["name"] == "keys")
+    assert {"key": "redis-ca", "path": "redis-ca"} in keys
+
+
+def test_the_fallback_is_the_accurate_tier_where_workers_have_none(answers: dict[str, Rendered]) -> None:
+    for name, asked in {"workers of one tier": True, "workers without GPUs": False}.items():
+        documents = answers[name].documents
+        assert ("FALLBACK_URL" in config_of(documents, deployment(documents, "gateway"))) is asked
+        (service,) = of_kind(documents, "RayService")
+        assert ("accurate:" in service["spec"]["serveConfigV2"]) is not asked
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubernetes_takes_the_pods_of_ray(version: str, answers: dict[str, Rendered]) -> None:
+    (name,) = (it for it in schema(version)["$defs"] if it.endswith(".core.v1.PodTemplateSpec"))
+    judge = jsonschema_rs.validator_for({**schema(version), "$ref": f"#/$defs/{name}"})
+    for values in ("fleet", "workers that fetch", "workers of one tier"):
+        for template in ray_pods(answers[values].documents).values():
+            assert [error.message for error in judge.iter_errors(template)] == []
+            template["spec"]["containers"][0]["livenessProb"] = {}
+            assert not judge.is_valid(template)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.manifests import ROLES, SETS, deployment, load, of_kind, pod
+from tests.deploy.manifests import ROLES, SETS, load, of_kind, pod, ray_pods
 from tests.deploy.network_policies import Address, Peer, Pod, allows
 
 NODE = "10.20.3.4"
@@ -22,6 +22,8 @@ def peers(documents: list[dict[str, Any]]) -> dict[str, Peer]:
     found: dict[str, Peer] = {
         "client": CLIENT, "prometheus": PROMETHEUS, "stranger": STRANGER, "dns": DNS, "ingress": NGINX,
         "node": Address(NODE), "web": Address("192.0.2.80"), "hook": Address("203.0.113.7"),
+        "redis": Pod("data", {"app.kubernetes.io/name": "redis"}),
+        "kuberay": Pod("kuberay", {"app.kubernetes.io/name": "kuberay-operator"}),
         "collector": Pod("tracing", {"app.kubernetes.io/name": "collector"}),
     }  # fmt: skip
     for document in of_kind(documents, "Deployment"):
@@ -29,6 +31,8 @@ def peers(documents: list[dict[str, Any]]) -> dict[str, Peer]:
         labels = document["spec"]["template"]["metadata"]["labels"]
         node = NODE if pod(document).get("hostNetwork") else ""
         found[role] = Pod("speech", labels, {"http": ROLES[role][1]}, node)
+    for name, template in ray_pods(documents).items():
+        found[name] = Pod("speech", template["metadata"]["labels"])
     return found
 
 
@@ -44,6 +48,33 @@ COMMON = {
     ("fallback", "stranger", "TCP", 80): False,
     ("gateway", "dns", "UDP", 53): True,
     ("gateway", "client", "UDP", 61000): True,
+}
+FLEET = {
+    ("gateway", "gateway", "TCP", 8080): True,
+    ("gateway", "redis", "TCP", 6379): True,
+    ("gateway", "redis", "TCP", 22): False,
+    ("head", "redis", "TCP", 6379): True,
+    ("gateway", "worker", "TCP", 40000): True,
+    ("gateway", "worker", "TCP", 40999): True,
+    ("gateway", "worker", "TCP", 41000): False,
+    ("gateway", "head", "TCP", 8000): True,
+    ("gateway", "head", "TCP", 8265): False,
+    ("gateway", "head", "TCP", 6379): False,
+    ("worker", "head", "TCP", 6379): True,
+    ("head", "worker", "TCP", 10002): True,
+    ("kuberay", "head", "TCP", 8265): True,
+    ("kuberay", "worker", "TCP", 40000): False,
+    ("client", "worker", "TCP", 40000): False,
+    ("client", "head", "TCP", 8265): False,
+    ("ingress", "worker", "TCP", 40000): False,
+    ("stranger", "head", "TCP", 8000): False,
+    ("worker", "gateway", "TCP", 8080): False,
+    ("worker", "web", "TCP", 80): False,
+    ("worker", "dns", "UDP", 53): True,
+    ("client", "gateway", "TCP", 8080): False,
+    ("ingress", "gateway", "TCP", 8080): True,
+    ("prometheus", "gateway", "TCP", 8080): True,
+    ("client", "gateway", "UDP", 50500): True,
 }
 PASSED: dict[str, dict[tuple[str, str, str, int], bool]] = {
     "one-node-cpu": {
@@ -90,7 +121,7 @@ PASSED: dict[str, dict[tuple[str, str, str, int], bool]] = {
 def test_who_reaches_whom(name: str) -> None:
     documents = load(name)
     policies, known = of_kind(documents, "NetworkPolicy"), peers(documents)
-    wanted = COMMON | PASSED[name]
+    wanted = FLEET if name == "fleet" else COMMON | PASSED[name]
     found = {
         (source, target, protocol, port): allows(policies, known[source], known[target], protocol, port)
         for source, target, protocol, port in wanted
@@ -122,5 +153,4 @@ def test_each_pod_that_can_be_ruled_is(name: str) -> None:
     ruled = {policy["metadata"]["name"] for policy in of_kind(documents, "NetworkPolicy")}
     for document in of_kind(documents, "Deployment"):
         assert (document["metadata"]["name"] in ruled) != bool(pod(document).get("hostNetwork"))
-    assert "rtc-stt-fallback" in ruled
-    assert deployment(documents, "fallback")
+    assert ("rtc-stt-workers" if name == "fleet" else "rtc-stt-fallback") in ruled

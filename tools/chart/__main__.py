@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tools.chart.helm import CHART, ROOT, Wanted, helm
 from tools.chart.values_schema import values_schema
 
-__all__ = ["MANIFESTS", "manifests", "schema_text", "value_sets"]
+__all__ = ["KUBERAY", "MANIFESTS", "kuberay", "manifests", "schema_text", "value_sets"]
 
 MANIFESTS = ROOT / "deploy" / "manifests"
+KUBERAY = ROOT / "deploy" / "kuberay" / "workers.yaml"
+"""Of the set ``fleet`` the workers alone, for who runs gateways elsewhere."""
 
 
 def value_sets() -> dict[str, Path]:
@@ -44,8 +47,20 @@ def manifests() -> dict[str, str]:
     return made
 
 
+def kuberay(fleet: str) -> str:
+    """The documents of the workers, as they stand in the manifests of the set ``fleet``."""
+    head, *documents = fleet.split("---\n")
+    kept = [text for text in documents if _is_of_workers(yaml.safe_load(text))]
+    return "---\n".join([head, *kept])
+
+
+def _is_of_workers(document: dict[str, Any]) -> bool:
+    component = document["metadata"]["labels"]["app.kubernetes.io/component"]
+    return component == "workers" or document["kind"] == "ServiceAccount"
+
+
 def main() -> int:
-    """Both."""
+    """All of them."""
     (CHART / "values.schema.json").write_text(schema_text())
     MANIFESTS.mkdir(exist_ok=True)
     try:
@@ -55,6 +70,8 @@ def main() -> int:
         return 1
     for name, text in made.items():
         (MANIFESTS / f"{name}.yaml").write_text(text)
+    KUBERAY.parent.mkdir(exist_ok=True)
+    KUBERAY.write_text(kuberay(made["fleet"]))
     return 0
 
 

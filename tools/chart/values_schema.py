@@ -7,14 +7,14 @@ from typing import Any
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import keys
 
-__all__ = ["OWN_KEYS", "SECRET_KEYS", "TRACE_KEYS", "values_schema"]
+__all__ = ["OWN_KEYS", "REPLICA_KEYS", "SECRET_KEYS", "TRACE_KEYS", "values_schema"]
 
 Schema = dict[str, Any]
 
 OWN_KEYS = frozenset(
     {
-        "API_KEYS_FILE", "CT2_MEDIUM_PATH", "CT2_SMALL_PATH", "DRAIN_SECONDS", "FALLBACK_URL", "PORT",
-        "PUBLIC_IP", "UDP_PORT_RANGE", "USAGE_DB",
+        "API_KEYS_FILE", "CT2_MEDIUM_PATH", "CT2_SMALL_PATH", "DRAIN_SECONDS", "ENGINE", "FALLBACK_URL",
+        "NODE_NAME", "NODE_URL", "PORT", "PUBLIC_IP", "REDIS_CA", "UDP_PORT_RANGE", "USAGE_DB",
     }
 )  # fmt: skip
 """What the chart sets itself, since probes, volumes, policies and periods have to agree with it."""
@@ -78,30 +78,37 @@ CIDR = matching("[0-9a-fA-F:.]+/[0-9]{1,3}")
 AUTOSCALING = fields(enabled=FLAG, min=whole(1, 1000), max=whole(1, 1000), queueDepth=whole(1, 10_000))
 
 
+PLACEMENT: dict[str, Schema] = {
+    "gpu": FLAG,
+    "config": CONFIG,
+    "resources": fields(requests=ANY_MAP, limits=ANY_MAP),
+    "nodeSelector": TEXT_MAP,
+    "tolerations": MAPS,
+    "affinity": ANY_MAP,
+    "spread": one_of("soft", "hard"),
+    "priorityClassName": RESOURCE_NAME,
+    "podAnnotations": TEXT_MAP,
+}
+"""Where pods go, and what they have."""
+
+
+def models_with(*needed: str) -> Schema:
+    """A list of models that these are in."""
+    listed: Schema = {"type": "array", "items": one_of("small", "medium"), "uniqueItems": True}
+    return {**listed, "allOf": [{"contains": {"const": model}} for model in needed]}
+
+
 def role(model: str, **more: Schema) -> Schema:
     """What each role has, the model that it cannot be without, and what it has besides."""
     return fields(
         **{
             "enabled": FLAG,
             "replicas": whole(0, 1000),
-            "models": {
-                "type": "array",
-                "items": one_of("small", "medium"),
-                "contains": {"const": model},
-                "uniqueItems": True,
-            },
-            "gpu": FLAG,
-            "config": CONFIG,
+            "models": models_with(model),
+            **PLACEMENT,
             "service": SERVICE,
             "autoscaling": AUTOSCALING,
             "strategy": STRATEGY,
-            "resources": fields(requests=ANY_MAP, limits=ANY_MAP),
-            "nodeSelector": TEXT_MAP,
-            "tolerations": MAPS,
-            "affinity": ANY_MAP,
-            "spread": one_of("soft", "hard"),
-            "priorityClassName": RESOURCE_NAME,
-            "podAnnotations": TEXT_MAP,
             **more,
         }
     )
@@ -131,10 +138,47 @@ def gateway() -> Schema:
     return role("small", **more)
 
 
+REPLICA_KEYS: dict[str, Schema] = {
+    "BEAM_SIZE": whole(1, 16),
+    "COMPUTE_TYPE": matching("[a-z0-9_]+"),
+    "CONTEXT_POLICY": one_of("full", "padded", "tight"),
+    "CPU_THREADS": whole(1, 256),
+    "DECODE_HANG_S": whole(1, 600),
+    "MAX_BATCH": whole(1, 256),
+    "MAX_CONCURRENCY": whole(1, 256),
+    "SCALE_DOWN_AFTER_S": whole(1, 86_400),
+    "SCALE_UP_AUDIO_S": {"type": "number", "minimum": 0.1, "maximum": 600},
+    "UPDATE_SURGE": FLAG,
+}
+"""What replicas are told by a Serve configuration; they read no environment but for WORKERS_KEY."""
+
+
+def workers() -> Schema:
+    """Nodes of Ray, and the replicas on them."""
+    share: Schema = {"type": "number", "minimum": 0, "maximum": 8}
+    tier = fields(min=whole(0, 1000), max=whole(0, 1000), gpus=share)
+    return fields(
+        enabled=FLAG,
+        rayVersion=matching("[0-9]+\\.[0-9]+\\.[0-9]+"),
+        fast=tier,
+        accurate=tier,
+        ports=matching("[1-9][0-9]{3,4}-[1-9][0-9]{3,4}"),
+        nodes=fields(min=whole(1, 1000), max=whole(1, 1000)),
+        models=models_with("small"),
+        head=fields(
+            resources=fields(requests=ANY_MAP, limits=ANY_MAP), redis=matching("|[-a-z0-9.]+:[0-9]{2,5}")
+        ),
+        **(PLACEMENT | {"config": fields(**REPLICA_KEYS)}),
+    )
+
+
 def values_schema() -> Schema:
     """The whole."""
     model = fields(source=SOURCE)
-    secrets = ["keys", "fallback-keys", "metrics-key", *sorted(SECRET_KEYS)]
+    secrets = [
+        *("keys", "fallback-keys", "metrics-key", "redis-ca", "REDIS_PASSWORD"),
+        *sorted(SECRET_KEYS),
+    ]
     network = fields(
         enabled=FLAG,
         clients=MAPS,
@@ -143,6 +187,8 @@ def values_schema() -> Schema:
         nodeCidrs={"type": "array", "items": CIDR},
         fetchFrom=MAPS,
         egress=MAPS,
+        redis=MAPS,
+        kuberay=ANY_MAP,
         collector=MAPS,
     )
     whole_chart = fields(
@@ -171,6 +217,8 @@ def values_schema() -> Schema:
         gpu=fields(
             resource=matching("[-a-z0-9.]+/[-a-z0-9.]+"), runtimeClassName=RESOURCE_NAME, tolerations=MAPS
         ),
+        sharing=fields(enabled=FLAG, ca=FLAG, port=whole(1, 65_535)),
+        workers=workers(),
         gateway=gateway(),
         primary=role("small"),
         fallback=role("medium", externalUrl=matching("|https?://\\S+")),

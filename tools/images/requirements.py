@@ -25,11 +25,15 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "docker"
 
 LEFT_OUT = frozenset({"torch", "onnxruntime"})
-EXTRAS = ("otel", "sip")
+EXTRAS = ("otel", "redis", "sip")
 """Of ours, for every image."""
 
-FILES = {"requirements.txt": EXTRAS, "requirements-cuda.txt": ("cuda",)}
-"""The lists, and the extras that they are made of; that of CUDA comes on top of the other."""
+FILES = {
+    "requirements.txt": EXTRAS,
+    "requirements-cuda.txt": ("cuda",),
+    "requirements-ray.txt": ("ray",),
+}
+"""The lists, and the extras that they are made of; those of CUDA and of Ray come on top of the first."""
 
 
 def pins(constraints: str) -> dict[str, str]:
@@ -84,6 +88,8 @@ def render(file: str, root: Path = ROOT) -> str:
     if extras == ("cuda",):  # its wheels need none, and are installed where there is a GPU
         names = sorted(str(canonicalize_name(Requirement(text).name)) for text in direct(project, extras))
     else:
-        names = closure([*project["project"]["dependencies"], *direct(project, extras)])
+        names = closure([*project["project"]["dependencies"], *direct(project, EXTRAS)])
+        if extras != EXTRAS:
+            names = sorted(set(closure(direct(project, extras))) - set(names))
     head = "# Written by: python -m tools.images. To be installed with --no-deps.\n"
     return head + "".join(f"{name}=={versions[name]}\n" for name in names)

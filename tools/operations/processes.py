@@ -103,6 +103,10 @@ class Service:
                 command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, pass_fds=given
             )
 
+    def set_environment(self, environment: Mapping[str, str]) -> None:
+        """For the next start: what is made of its port, which is known only now."""
+        self._environment = dict(environment)
+
     @property
     def is_running(self) -> bool:
         """Whether the process lives."""

@@ -12,7 +12,7 @@
 {{- $file := include "rtc-stt.keys" (dict "role" $role) -}}
 {{- if not (get . $file) -}}{{- fail (printf "secrets.data has no %s, which %s needs" $file $role) -}}{{- end -}}
 {{- end -}}
-{{- range $model := $it.models -}}
+{{- range $model := ternary list $it.models (not (empty (include "rtc-stt.remote" (dict "root" $ "role" $role)))) -}}
 {{- if not (or $.Values.models.claim (index $.Values.models $model).source) -}}
 {{- fail (printf "%s needs the model %s: set models.%s.source, or models.claim" $role $model $model) -}}
 {{- end -}}
@@ -44,11 +44,39 @@
 {{- fail "gateway.media.publicIp: set the balancer's address" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.networkPolicy.enabled (eq $gateway.media.mode "hostNetwork") (has "fallback" $roles) (not .Values.networkPolicy.nodeCidrs) -}}
-{{- fail "networkPolicy.nodeCidrs: a gateway with hostNetwork asks the fallback from its node's address" -}}
+{{- if and .Values.networkPolicy.enabled (eq $gateway.media.mode "hostNetwork") (or (has "fallback" $roles) .Values.workers.enabled) (not .Values.networkPolicy.nodeCidrs) -}}
+{{- fail "networkPolicy.nodeCidrs: a gateway with hostNetwork asks fallback and workers from its node's address" -}}
+{{- end -}}
+{{- if .Values.sharing.enabled -}}
+{{- if not (include "rtc-stt.secret" .) -}}{{- fail "sharing: REDIS_URL has to be in a Secret (secrets.existing)" -}}{{- end -}}
+{{- if and .Values.secrets.data (not .Values.secrets.data.REDIS_URL) -}}{{- fail "secrets.data.REDIS_URL: sharing needs it" -}}{{- end -}}
+{{- if and .Values.networkPolicy.enabled (ne $gateway.media.mode "hostNetwork") (not .Values.networkPolicy.redis) -}}
+{{- fail "networkPolicy.redis: name the peers that Redis is, or gateways do not reach it" -}}
+{{- end -}}
+{{- else if eq (toString (or (get $gateway.config "RESUME_ACROSS_NODES") (get .Values.config "RESUME_ACROSS_NODES"))) "true" -}}
+{{- fail "config.RESUME_ACROSS_NODES: it needs sharing.enabled" -}}
 {{- end -}}
 {{- if and $gateway.ingress.enabled (not $gateway.ingress.host) -}}
 {{- fail "gateway.ingress.host is missing" -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.workers -}}
+{{- if .enabled -}}
+{{- if not (include "rtc-stt.secret" $) -}}{{- fail "workers: WORKERS_KEY has to be in a Secret (secrets.existing)" -}}{{- end -}}
+{{- if and $.Values.secrets.data (not $.Values.secrets.data.WORKERS_KEY) -}}{{- fail "secrets.data.WORKERS_KEY: workers need it" -}}{{- end -}}
+{{- if gt (len (include "rtc-stt.fullname" $)) 39 -}}{{- fail "fullnameOverride: with workers a name has 39 characters at most, for what KubeRay adds" -}}{{- end -}}
+{{- range $tier := list .fast .accurate -}}
+{{- if gt (int $tier.min) (int $tier.max) -}}{{- fail "workers: a tier's min is above its max" -}}{{- end -}}
+{{- end -}}
+{{- if and (gt (int .accurate.max) 0) (lt (int .accurate.min) 1) -}}{{- fail "workers.accurate.min: one replica at least, or max 0" -}}{{- end -}}
+{{- if lt (int .fast.min) 1 -}}{{- fail "workers.fast.min: one replica at least" -}}{{- end -}}
+{{- if gt (int .nodes.min) (int .nodes.max) -}}{{- fail "workers.nodes: min is above max" -}}{{- end -}}
+{{- if and (or (float64 .fast.gpus) (float64 .accurate.gpus)) (not .gpu) -}}{{- fail "workers.gpu: replicas want a GPU, and pods have none" -}}{{- end -}}
+{{- range $model := .models -}}
+{{- if not (or $.Values.models.claim (index $.Values.models $model).source) -}}
+{{- fail (printf "workers need the model %s: set models.%s.source, or models.claim" $model $model) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if not $roles -}}{{- fail "no role is enabled" -}}{{- end -}}

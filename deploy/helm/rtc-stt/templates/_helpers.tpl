@@ -63,6 +63,11 @@ rtc-stt-{{ .role }}:{{ default .root.Chart.AppVersion $image.tag }}
 {{- if eq .role "fallback" }}fallback-keys{{ else }}keys{{ end -}}
 {{- end }}
 
+{{/* Not empty for a role that has no model of its own. */}}
+{{- define "rtc-stt.remote" -}}
+{{- if and (eq .role "gateway") .root.Values.workers.enabled }}yes{{ end -}}
+{{- end }}
+
 {{/* What a role is told, as YAML: its own keys over those of all over what the chart says. */}}
 {{- define "rtc-stt.config" -}}
 {{- $it := index .root.Values .role -}}
@@ -74,11 +79,18 @@ rtc-stt-{{ .role }}:{{ default .root.Chart.AppVersion $image.tag }}
 {{- if include "rtc-stt.secret" .root -}}
 {{- $_ := set $told "API_KEYS_FILE" "/etc/rtc-stt/keys" -}}
 {{- end -}}
-{{- range $model := $it.models -}}
+{{- $remote := not (empty (include "rtc-stt.remote" .)) -}}
+{{- range $model := ternary list $it.models $remote -}}
 {{- $_ := set $told (printf "CT2_%s_PATH" (upper $model)) (printf "/models/%s" $model) -}}
 {{- end -}}
-{{- if ne .role "fallback" -}}
+{{- if and (has .role (list "gateway" "primary")) (not (and $remote (gt (int .root.Values.workers.accurate.max) 0))) -}}
 {{- with include "rtc-stt.fallbackUrl" .root -}}{{- $_ := set $told "FALLBACK_URL" . -}}{{- end -}}
+{{- end -}}
+{{- if $remote -}}
+{{- $_ := set $told "ENGINE" (printf "ray://%s-workers:8000" (include "rtc-stt.fullname" .root)) -}}
+{{- end -}}
+{{- if and (eq .role "gateway") .root.Values.sharing.enabled -}}
+{{- if .root.Values.sharing.ca -}}{{- $_ := set $told "REDIS_CA" "/etc/rtc-stt/redis-ca" -}}{{- end -}}
 {{- end -}}
 {{- if eq .role "gateway" -}}
 {{- $_ := set $told "UDP_PORT_RANGE" $it.media.ports -}}
@@ -113,5 +125,11 @@ http://{{ $host }}:8082,http://{{ $host }}.{{ .Release.Namespace }}:8082
 {{/* First and last port of media, as JSON [first, last]. */}}
 {{- define "rtc-stt.ports" -}}
 {{- $ends := splitList "-" .Values.gateway.media.ports -}}
+{{- list (int (first $ends)) (int (last $ends)) | toJson -}}
+{{- end }}
+
+{{/* First and last port of replicas, likewise. */}}
+{{- define "rtc-stt.replicaPorts" -}}
+{{- $ends := splitList "-" .Values.workers.ports -}}
 {{- list (int (first $ends)) (int (last $ends)) | toJson -}}
 {{- end }}

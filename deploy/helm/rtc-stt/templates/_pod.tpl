@@ -20,9 +20,23 @@ ports:
 envFrom:
   - configMapRef: { name: {{ include "rtc-stt.fullname" .root }}-{{ .role }} }
 {{- $names := dict "gateway" (list "FALLBACK_API_KEY" "TURN_SECRET" "TOKEN_SECRET" "WEBHOOK_SECRET" "TWILIO_AUTH_TOKEN" "SIP_USERS") "primary" (list "FALLBACK_API_KEY") }}
+{{- /* What it cannot do without. */}}
+{{- $needed := list }}
+{{- if eq .role "gateway" }}
+{{- if $values.sharing.enabled }}{{ $needed = append $needed "REDIS_URL" }}{{ end }}
+{{- if $values.workers.enabled }}{{ $needed = append $needed "WORKERS_KEY" }}{{ end }}
+{{- end }}
+{{- $shares := and (eq .role "gateway") $values.sharing.enabled }}
 {{- $byNode := and (eq .role "gateway") (eq $values.gateway.media.publicIp "hostIP") (ne $values.gateway.media.mode "pod") }}
-{{- if or $byNode (and $secret (hasKey $names .role)) }}
+{{- if or $byNode $shares (and $secret (hasKey $names .role)) }}
 env:
+  {{- if $shares }}
+  # Under which the other gateways reach this one. An address of IPv6 is written in brackets; who listens on :: has one.
+  - name: POD_IP
+    valueFrom: { fieldRef: { fieldPath: status.podIP } }
+  - name: NODE_URL
+    value: {{ printf (ternary "http://[$(POD_IP)]:%s" "http://$(POD_IP):%s" (contains "::" (include "rtc-stt.config" .))) (include "rtc-stt.port" .) | quote }}
+  {{- end }}
   {{- if $byNode }}
   - name: PUBLIC_IP
     valueFrom: { fieldRef: { fieldPath: status.hostIP } }
@@ -31,6 +45,10 @@ env:
   {{- range get $names .role }}
   - name: {{ . }}
     valueFrom: { secretKeyRef: { name: {{ $secret }}, key: {{ . }}, optional: true } }
+  {{- end }}
+  {{- range $needed }}
+  - name: {{ . }}
+    valueFrom: { secretKeyRef: { name: {{ $secret }}, key: {{ . }} } }
   {{- end }}
   {{- end }}
 {{- end }}
@@ -62,7 +80,9 @@ lifecycle:
 {{- end }}
 securityContext: {{- include "rtc-stt.confined" . | nindent 2 }}
 volumeMounts:
+  {{- if not (include "rtc-stt.remote" .) }}
   - { name: models, mountPath: /models, readOnly: true }
+  {{- end }}
   - { name: tmp, mountPath: /tmp }
   {{- if $secret }}
   - { name: keys, mountPath: /etc/rtc-stt, readOnly: true }
@@ -76,7 +96,7 @@ volumeMounts:
 {{- define "rtc-stt.fetch" -}}
 {{- $values := .root.Values -}}
 {{- $is := . -}}
-{{- range $model := (index $values .role).models -}}
+{{- range $model := ternary list (index $values .role).models (not (empty (include "rtc-stt.remote" .))) -}}
 {{- with (index $values.models $model).source }}
 - name: fetch-{{ $model }}
   image: {{ include "rtc-stt.image" $is | quote }}
@@ -102,12 +122,15 @@ volumeMounts:
 {{- define "rtc-stt.volumes" -}}
 {{- $values := .root.Values -}}
 {{- $fetches := include "rtc-stt.fetch" . | trim -}}
+{{- if not (include "rtc-stt.remote" .) }}
 - name: models
   {{- if $values.models.claim }}
   persistentVolumeClaim: { claimName: {{ $values.models.claim }}, readOnly: {{ empty $fetches }} }
   {{- else }}
   emptyDir: { sizeLimit: {{ $values.models.size }} }
   {{- end }}
+{{- end }}
+{{- if ne .role "workers" }}
 - name: tmp
   emptyDir: { medium: Memory, sizeLimit: 256Mi }
 {{- with include "rtc-stt.secret" .root }}
@@ -116,7 +139,12 @@ volumeMounts:
     secretName: {{ . }}
     # 0440
     defaultMode: 288
-    items: [{ key: {{ include "rtc-stt.keys" $ }}, path: keys }]
+    {{- $items := list (dict "key" (include "rtc-stt.keys" $) "path" "keys") }}
+    {{- if and (eq $.role "gateway") $values.sharing.enabled $values.sharing.ca }}
+    {{- $items = append $items (dict "key" "redis-ca" "path" "redis-ca") }}
+    {{- end }}
+    items: {{- toYaml $items | nindent 6 }}
+{{- end }}
 {{- end }}
 {{- if eq .role "gateway" }}
 - name: state
