@@ -1,6 +1,6 @@
 """The engines that a configuration asks for, and all that sessions in one process share: without a server.
 
-With ``ENGINE=ray://…`` there are none in this process: :func:`replica_tiers` are asked, see ``docs/fleet.md``.
+With ``ENGINE=ray://…`` there are none in this process: :func:`replica_tiers` are asked (``docs/fleet.md``).
 
 ``speech = load_speech(demo=True)`` is enough for a :class:`~rtc_stt.client.LocalSession`, or a plugin.
 """
@@ -45,14 +45,13 @@ __all__ = [
     "stream_options",
 ]
 
-_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Endpointing, StreamOptions, Workers)
-
 REPLICAS_WITHIN_S = 120.0
 """For the first replica of the fast tier: a worker that begins fetches its model, and warms up."""
 
 TELL_EVERY_S = 10.0
 """Between two lines for people who wait for that."""
-_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Detection, Endpointing, StreamOptions)
+
+_GROUPS: tuple[type, ...] = (Decoding, Routing, Fallback, Detection, Endpointing, StreamOptions, Workers)
 
 DEMO_VALUES = Values(
     {

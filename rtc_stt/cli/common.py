@@ -54,10 +54,8 @@ __all__ = [
 ]
 
 GROUPS: tuple[type, ...] = (
-    Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Endpointing, StreamOptions,
-    Telephony, Sip, Webhooks, Sharing, Workers, Replicas,
     Server, Access, Logs, WebRtc, Recordings, Decoding, Routing, Fallback, Detection, Endpointing,
-    StreamOptions, Telephony, Sip, Webhooks, Sharing, Workers,
+    StreamOptions, Telephony, Sip, Webhooks, Sharing, Workers, Replicas,
 )  # fmt: skip
 """Every group of configuration keys."""
 

@@ -95,9 +95,9 @@ def run_gateway(
     sink = make_sink("gateway", metrics)
     tiers = common.replica_tiers(values, metrics)
     speech = common.make_speech(
-        values, metrics, tiers=tiers, sink=sink, log_transcripts=told_of_people.transcripts
         values,
         metrics,
+        tiers=tiers,
         sink=sink,
         log_transcripts=told_of_people.transcripts,
         sessions=server.max_sessions,
@@ -109,7 +109,6 @@ def run_gateway(
         try:
             if tiers:
                 await common.await_replicas(speech, tiers[Tier.FAST].roster, common.say)
-            async with hosting(speech, server, webrtc, metrics, setups) as (host, streams):
             async with (
                 shared_by(sharing, server, access, metrics) as shared,
                 hosting(speech, server, webrtc, metrics, setups) as (host, streams),
