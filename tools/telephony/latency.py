@@ -12,20 +12,18 @@ import asyncio
 import base64
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import numpy as np
 from tqdm import tqdm
 
-from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.bench.clips import Clip, load
 from rtc_stt.bench.result import percentiles
 from rtc_stt.bench.server import running
 from rtc_stt.bench.words import word_error_rate
 from rtc_stt.events import SpeechStopped, TranscriptFinal
-from tools.live_line.client import LiveClient
+from tools.live_line.turn import AFTER_S, BEFORE_S, PATIENCE_S, Final, quiet, speak_clip
 from tools.telephony.caller import PACKET_S, Caller
 from tools.telephony.ear import CallEar, HeardCall
 from tools.telephony.line import heard_over, payloads
@@ -38,27 +36,8 @@ HELP = "end of speech to final over calls and over WebRTC, the same clips by tur
 CALLS = ("sip", "media_stream")
 WAYS = (*CALLS, "webrtc")
 
-BEFORE_S, AFTER_S = 0.5, 1.2
-"""Quiet around a clip: the hangover and the final fit into what follows."""
-
-PATIENCE_S = 10.0
-
 AT_MOST_MS = 10.0
 """By so much the medians may differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """Of one clip over one way, in ms."""
-
-    said: str
-    text: str
-    endpoint_to_final: float
-    """From the receipt of ``speech.stopped`` to that of the final."""
-    on_server: float
-    """The same as the final itself says it."""
-    end_of_speech_to_final: float
-    """From the true end of speech, as it left, to the receipt of the final."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,33 +142,7 @@ async def _told(ear: CallEar, name: str, clip: Clip, begun: float) -> list[Final
 
 
 async def _over_webrtc(url: str, clip: Clip) -> list[Final]:
-    audio = heard_over(np.concatenate([clip.audio(), _quiet(AFTER_S)]))
-    async with LiveClient(url) as client:
-        await client.say(_quiet(BEFORE_S))
-        begun_ms = await client.say(audio)
-        spoken_at = client.wall(begun_ms + clip.speech_end_ms)
-
-        def concluded() -> list[Any]:
-            finals, stops = client.events(TranscriptFinal.type), client.events(SpeechStopped.type)
-            dropped = client.events("utterance.dropped")
-            return finals if stops and len(stops) == len(finals) + len(dropped) else []
-
-        try:
-            await client.wait_until(concluded, PATIENCE_S)
-        except TimeoutError:
-            return []
-        stopped = [r.at for r in client.received if isinstance(r.event, SpeechStopped)]
-        finals = [(r.event, r.at) for r in client.received if isinstance(r.event, TranscriptFinal)]
-        event, at = finals[-1]
-        return [
-            Final(
-                clip.text,
-                " ".join(event.text for event, _ in finals),
-                1000 * (at - stopped[-1]),
-                event.timing.endpoint_to_final_ms,
-                1000 * (at - spoken_at),
-            )
-        ]
+    return await speak_clip(url, clip, heard_over(np.concatenate([clip.audio(), quiet(AFTER_S)])))
 
 
 def _is_concluded(call: HeardCall) -> bool:
@@ -214,8 +167,4 @@ def _percentiles(values: Iterable[float]) -> dict[str, float]:
 
 
 def _script(clip: Clip) -> list[bytes]:
-    return payloads(np.concatenate([_quiet(BEFORE_S), clip.audio(), _quiet(AFTER_S)]))
-
-
-def _quiet(seconds: float) -> Samples:
-    return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    return payloads(np.concatenate([quiet(BEFORE_S), clip.audio(), quiet(AFTER_S)]))
