@@ -106,9 +106,8 @@ def queue_policy(context: Any) -> tuple[int, dict[str, Any]]:
     config, state = context.config, context.policy_state or {}
     if config.min_replicas == 0:  # a tier that is drained
         return 0, {}
-    aim = Aim(
-        config.min_replicas, config.max_replicas, config.target_ongoing_requests, config.downscale_delay_s
-    )
+    queued_audio_s, patience_s = config.target_ongoing_requests, config.downscale_delay_s
+    aim = Aim(config.min_replicas, config.max_replicas, queued_audio_s, patience_s)
     past = Past(state.get("since"), state.get("most"))
     load = read_load(context.current_num_replicas, context.aggregated_metrics or {})
     count, past = wanted(aim, load, context.target_num_replicas, past, context.current_time)
