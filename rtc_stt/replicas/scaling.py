@@ -100,8 +100,8 @@ def queue_policy(context: Any) -> tuple[int, dict[str, Any]]:
     """See above; what ``AutoscalingConfig.policy`` names. Serve asks several times a second, with its
     ``AutoscalingContext``.
 
-    The aim is told in the fields of Serve's own configuration: arguments of a policy count as its code there, and
-    a change of them would start every replica anew.
+    The aim is told in the fields of Serve's own configuration: arguments of a policy count as its code there,
+    and a change of them would start every replica anew.
     """
     config, state = context.config, context.policy_state or {}
     if config.min_replicas == 0:  # a tier that is drained
