@@ -100,15 +100,14 @@ def queue_policy(context: Any) -> tuple[int, dict[str, Any]]:
     """See above; what ``AutoscalingConfig.policy`` names. Serve asks several times a second, with its
     ``AutoscalingContext``.
 
-    The aim is told in the fields of Serve's own configuration: arguments of a policy count as its code there, and
-    a change of them would start every replica anew.
+    The aim is told in the fields of Serve's own configuration: arguments of a policy count as its code there,
+    and a change of them would start every replica anew.
     """
     config, state = context.config, context.policy_state or {}
     if config.min_replicas == 0:  # a tier that is drained
         return 0, {}
-    aim = Aim(
-        config.min_replicas, config.max_replicas, config.target_ongoing_requests, config.downscale_delay_s
-    )
+    queued_audio_s, patience_s = config.target_ongoing_requests, config.downscale_delay_s
+    aim = Aim(config.min_replicas, config.max_replicas, queued_audio_s, patience_s)
     past = Past(state.get("since"), state.get("most"))
     load = read_load(context.current_num_replicas, context.aggregated_metrics or {})
     count, past = wanted(aim, load, context.target_num_replicas, past, context.current_time)
