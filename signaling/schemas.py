@@ -140,7 +140,7 @@ SCHEMAS: Mapping[str, Schema] = {
         degraded={**_list(TEXT), "description": "What is wrong with the engines, in words."},
         shared={
             **_one_of(("up", "degraded")),
-            "description": "Whether Redis answers, where several servers share limits; ready it is either way.",
+            "description": "Whether Redis answers, where servers share limits; it is ready either way.",
         },
     ),
     "Snapshot": _object(
