@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rtc_stt.errors import trace
 from signaling.allowance import HALF_OPEN, KEY_LIMIT, Allowance
 from signaling.calls import Caller
 from signaling.door import Ticket
@@ -35,13 +37,18 @@ from signaling.tokens import Token
 
 __all__ = ["Limiter"]
 
+log = logging.getLogger(__name__)
+
 BEAT_S = 1.0
 """Between two looks at what has to be said again."""
 
 MAX_BATCH = 64
 """Requests in one round trip: they take the event loop some milliseconds."""
 
-MAX_WAITING = 4_096
+MAX_SAID = 16
+"""Likewise, of those that hold places: each may name some dozens."""
+
+MAX_WAITING = 1_024
 """Requests that wait for it; more go by this gateway's own limits."""
 
 
@@ -207,6 +214,9 @@ class Limiter:
             except Away:
                 self._refuse_all()
                 beat_at = max(beat_at, time.monotonic() + BEAT_S)
+            except Exception as error:  # whoever waits must not wait for ever
+                log.error("limits could not be asked: %s", trace(error))
+                self._refuse_all()
 
     async def _ask_waiting(self) -> None:
         while self._waiting:
@@ -232,8 +242,8 @@ class Limiter:
 
     async def _say_due(self) -> None:
         due = self._places.take_due(time.monotonic())
-        for start in _steps(due):
-            part = due[start : start + MAX_BATCH]
+        for start in _steps(due, MAX_SAID):
+            part = due[start : start + MAX_SAID]
             calls: list[tuple[list[str], list[Any]]] = [
                 ([self._link.key(*parts)], [round(PLACE_S * 1000), *who]) for parts, who in part
             ]
@@ -257,5 +267,5 @@ class Limiter:
                 asked.answer.set_exception(Away())
 
 
-def _steps(found: Sequence[object]) -> range:
-    return range(0, len(found), MAX_BATCH)
+def _steps(found: Sequence[object], size: int = MAX_BATCH) -> range:
+    return range(0, len(found), size)

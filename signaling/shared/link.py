@@ -16,6 +16,8 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,11 +40,18 @@ REST_S = 1.0
 PROBE_TIMEOUT_S = 1.0
 """For a probe, which nobody waits for: a connection may have to be made."""
 
+SAY_S = 60.0
+"""Between two words about its absence."""
+
 MAX_CONNECTIONS = 32
 """Calls under way at a time; others wait for their turn."""
 
-GRACE_S = 0.005
-"""For an answer that has come while the event loop was busy with something else: it was not late."""
+LATE_S = 0.002
+"""An event loop that is later than that was busy with something else: Redis gets its time once more."""
+
+GRACE_TURNS = 20
+"""Of the event loop, for an answer that is there and has to be read; of an idle one they take
+microseconds."""
 
 Call = tuple[Sequence[str], Sequence[str | bytes | int | float]]
 """Of a script: its keys and its arguments."""
@@ -66,6 +75,8 @@ class Link:
         self._redis = _connect(sharing)
         self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
         self._is_away = True  # until it has answered once
+        self._trouble = ""
+        self._is_told, self._told_at = True, -SAY_S
         self._probing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._watchers: list[Callable[[bool], None]] = []
@@ -94,7 +105,7 @@ class Link:
         self._instrument.sharing_changed(False)
         await self._probe()
         if self._is_away:
-            log.error("Redis cannot be reached: this gateway goes on alone until it can")
+            log.error("Redis cannot be used (%s): this gateway goes on alone until it can", self._trouble)
             self._probe_soon()
 
     async def ask(self, what: str, call: Callable[[Redis], Awaitable[T]]) -> T:
@@ -154,12 +165,15 @@ class Link:
         Raises:
             TimeoutError: it took too long.
         """
-        task = asyncio.ensure_future(call)
+        task, loop = asyncio.ensure_future(call), asyncio.get_running_loop()
         try:
+            due = loop.time() + self._timeout_s
             done, _ = await asyncio.wait([task], timeout=self._timeout_s)
-            if not done:
-                done, _ = await asyncio.wait([task], timeout=GRACE_S)
-            if not done:
+            if not done and loop.time() - due > LATE_S:
+                done, _ = await asyncio.wait([task], timeout=self._timeout_s)
+            for _ in range(0 if done else GRACE_TURNS):
+                await asyncio.sleep(0)
+            if not task.done():
                 raise TimeoutError
             return task.result()
         finally:
@@ -183,8 +197,16 @@ class Link:
         if self._is_away:
             return
         self._is_away = True
-        # The text of an error may hold what was asked.
-        log.error("Redis is away (%s): this gateway goes on alone", type(error).__name__)
+        # Said once a minute, for one that answers and lets nobody do a thing goes every second. The text of
+        # an error may hold what was asked.
+        now = time.monotonic()
+        self._is_told = now - self._told_at >= SAY_S
+        if self._is_told:
+            self._told_at = now
+            log.error(
+                "Redis is away (%s): this gateway goes on alone, with its part of the limits",
+                type(error).__name__,
+            )
         self._tell(False)
         self._probe_soon()
 
@@ -212,9 +234,11 @@ class Link:
         except Exception as error:
             if not _is_its_fault(error):
                 raise
+            self._trouble = type(error).__name__  # its text may hold what was asked
             return
         self._is_away = False
-        log.warning("Redis answers")
+        if self._is_told:
+            log.warning("Redis answers")
         self._tell(True)
         for listener in self._listeners:
             with contextlib.suppress(Away):
@@ -230,7 +254,13 @@ def _connect(sharing: Sharing) -> Redis:
         raise ConfigError(
             "REDIS_URL is set and the package is missing: pip install 'rtc-stt[redis]'"
         ) from error
-    tls: dict[str, Any] = {"ssl_ca_certs": sharing.redis_ca} if sharing.redis_ca else {}
+    tls: dict[str, Any] = {}
+    if sharing.redis_ca:
+        tls["ssl_ca_certs"] = sharing.redis_ca
+        try:
+            ssl.create_default_context(cafile=sharing.redis_ca)
+        except OSError as error:
+            raise ConfigError(f"REDIS_CA: no certificate can be read from {sharing.redis_ca}") from error
     try:
         return Redis.from_url(
             sharing.redis_url,
