@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rtc_stt.errors import ConfigError
@@ -37,7 +38,14 @@ REST_S = 1.0
 PROBE_TIMEOUT_S = 1.0
 """For a probe, which nobody waits for: a connection may have to be made."""
 
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 32
+"""Calls under way at a time; others wait for their turn."""
+
+GRACE_S = 0.005
+"""For an answer that has come while the event loop was busy with something else: it was not late."""
+
+Call = tuple[Sequence[str], Sequence[str | bytes | int | float]]
+"""Of a script: its keys and its arguments."""
 
 
 class Away(Exception):
@@ -56,6 +64,7 @@ class Link:
         self._timeout_s = sharing.redis_timeout_ms / 1000
         self._instrument = instrument or Instrument()
         self._redis = _connect(sharing)
+        self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
         self._is_away = True  # until it has answered once
         self._probing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], Awaitable[None]]] = []
@@ -93,17 +102,65 @@ class Link:
         Raises:
             Away: there is no answer.
         """
-        if self._is_away or self._is_closed:
-            raise Away
+        async with self._turn:
+            if self._is_away or self._is_closed:
+                raise Away
+            try:
+                return await self._in_time(call(self._redis))
+            except Exception as error:
+                if not _is_its_fault(error):
+                    raise
+                self._instrument.sharing_failed(what)
+                self._leave(error)
+                raise Away from error
+
+    async def run(self, what: str, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a script in Lua; gives what it returns.
+
+        Raises:
+            Away: there is no answer.
+        """
+        return (await self.run_all(what, script, [(keys, args)]))[0]
+
+    async def run_all(self, what: str, script: str, calls: Sequence[Call]) -> list[Any]:
+        """Run a script several times, in this order, in one round trip; gives what each returns.
+
+        Raises:
+            Away: there is no answer; some of them may have been run.
+        """
+
+        async def call(redis: Redis) -> list[Any]:
+            answers = await _run(redis, script, calls)
+            if missing := [number for number, answer in enumerate(answers) if _is_missing(answer)]:
+                # It has been started anew. A script is no key: nothing was run of those that it did not know.
+                await redis.script_load(script)
+                again = await _run(redis, script, [calls[number] for number in missing])
+                for number, answer in zip(missing, again, strict=True):
+                    answers[number] = answer
+            if failed := next((answer for answer in answers if isinstance(answer, Exception)), None):
+                raise failed
+            return answers
+
+        return await self.ask(what, call)
+
+    async def _in_time(self, call: Awaitable[T]) -> T:
+        """What it gives.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        task = asyncio.ensure_future(call)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await call(self._redis)
-        except Exception as error:
-            if not _is_its_fault(error):
-                raise
-            self._instrument.sharing_failed(what)
-            self._leave(error)
-            raise Away from error
+            done, _ = await asyncio.wait([task], timeout=self._timeout_s)
+            if not done:
+                done, _ = await asyncio.wait([task], timeout=GRACE_S)
+            if not done:
+                raise TimeoutError
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Close its connections."""
@@ -169,7 +226,7 @@ def _connect(sharing: Sharing) -> Redis:
             sharing.redis_url,
             retry=Retry(NoBackoff(), 0),  # who asks has no time for that
             socket_connect_timeout=PROBE_TIMEOUT_S,
-            max_connections=MAX_CONNECTIONS,
+            max_connections=MAX_CONNECTIONS + 1,  # and the probe
             **tls,
         )
     except ValueError:
@@ -181,3 +238,17 @@ def _is_its_fault(error: Exception) -> bool:
     from redis.exceptions import RedisError
 
     return isinstance(error, RedisError | TimeoutError | OSError)
+
+
+async def _run(redis: Redis, script: str, calls: Sequence[Call]) -> list[Any]:
+    digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+    pipeline = redis.pipeline(transaction=False)
+    for keys, args in calls:
+        pipeline.evalsha(digest, len(keys), *keys, *args)
+    return list(await pipeline.execute(raise_on_error=False))
+
+
+def _is_missing(answer: object) -> bool:
+    from redis.exceptions import NoScriptError
+
+    return isinstance(answer, NoScriptError)
