@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import secrets
 import time
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -42,6 +43,7 @@ from signaling.keyring import Keyring, load_keys
 from signaling.keys import FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
 from signaling.life import add_life
 from signaling.metrics import Metrics
+from signaling.moving import add_moving, make_mover
 from signaling.origins import Origins
 from signaling.page import About
 from signaling.registry import Registry
@@ -49,6 +51,8 @@ from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
 from signaling.settings import Access, Logs, Server, WebRtc
+from signaling.shared.settings import Sharing
+from signaling.shared.shared import Shared
 from signaling.snapshot import Service
 from signaling.telephony.phones import add_phones
 from signaling.telephony.phones import drain as drain_phones
@@ -74,6 +78,8 @@ def create_app(
     phones: Phones | None = None,
     logs: Logs | None = None,
     sink: SpanSink | None = None,
+    shared: Shared | None = None,
+    sharing: Sharing | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
@@ -86,6 +92,9 @@ def create_app(
         phones: how phone calls are taken, where ``streams`` are; None: none are.
         logs: what the log tells of people; None: nothing.
         sink: where spans of requests go; None: there are none.
+        shared: what this gateway shares with others; None: it is alone. Whoever made it starts it before, and
+            ends it after this.
+        sharing: its settings.
 
     Raises:
         ConfigError: see :func:`make_gate`.
@@ -93,6 +102,10 @@ def create_app(
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
     gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
     front = _make_front(host, server, access, webrtc, gate)
+    if shared:
+        mover = make_mover(host, front, webrtc, shared, sharing or Sharing())
+        front = replace(front, mover=mover)
+        add_moving(app, host, mover)
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
     app[HEALTH], app[LOGS] = host.health, logs or Logs()
     if sink:
@@ -134,6 +147,8 @@ def _listen_to(host: Host, front: Front) -> None:
 
     def watch(session_id: str, what: str) -> None:
         gate.door.watch(session_id, what)
+        if front.mover:
+            front.mover.records.watch(session_id, what)
         if what == "ended":
             front.resources.end(session_id, asyncio.get_running_loop().time())
 

@@ -202,6 +202,11 @@ class Metrics(HttpMetrics):
         self._sharing_failures = self._counter(
             "rtc_stt_shared_failures_total", "Times that Redis did not answer, or too late.", "what"
         )
+        self._moved = self._counter(
+            "rtc_stt_sessions_moved_total",
+            "Resumes of sessions of other gateways, by what became of them.",
+            "result",
+        )
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
@@ -381,6 +386,10 @@ class Metrics(HttpMetrics):
     def sharing_failed(self, what: str) -> None:
         """See :class:`Instrument`."""
         self._sharing_failures.labels(what).inc()
+
+    def session_moved(self, result: str) -> None:
+        """See :class:`Instrument`."""
+        self._moved.labels(result).inc()
 
     def usage_not_written(self) -> None:
         """See :class:`Instrument`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtc_stt.cli import common
-from rtc_stt.cli.hosting import hosting, worker_setups
+from rtc_stt.cli.hosting import hosting, name_of, worker_setups
 from rtc_stt.config import Decoding, Recordings
 from rtc_stt.config_keys import Values, build
 from rtc_stt.decode_pool import DecodePool
@@ -22,6 +22,8 @@ from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.serve import serve
 from signaling.settings import Access, Server, WebRtc
+from signaling.shared.settings import Sharing
+from signaling.shared.shared import shared_by
 from signaling.snapshot import Service
 from signaling.telephony.settings import read_phones
 from signaling.udp import loop_factory
@@ -81,6 +83,7 @@ def run_gateway(
 ) -> int:
     """Serve with these values until told to stop."""
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
+    sharing = build(Sharing, values)
     recordings, commit = build(Recordings, values), build(Decoding, values).server_commit
     phones = read_phones(values)
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
@@ -93,7 +96,10 @@ def run_gateway(
 
     async def run() -> None:
         try:
-            async with hosting(speech, server, webrtc, metrics, setups) as (host, streams):
+            async with (
+                shared_by(sharing, server, access, metrics) as shared,
+                hosting(speech, server, webrtc, metrics, setups, name_of(sharing, shared)) as (host, streams),
+            ):
                 app = create_app(
                     host,
                     server,
@@ -108,6 +114,8 @@ def run_gateway(
                     phones=phones,
                     logs=told_of_people,
                     sink=sink,
+                    shared=shared,
+                    sharing=sharing,
                 )
                 await serve(app, announce)
         finally:

@@ -301,7 +301,7 @@ class SessionPump(abc.ABC):
 
     def _keep(self, event: Event) -> None:
         match event:
-            case SessionStarted():
+            case SessionStarted() | SessionResumed(moved=True):
                 self._open.clear()
             case SpeechStarted():
                 self._open.add(event.utterance_id)

@@ -3,10 +3,10 @@
 ::
 
     s:{session id}   hash: node, life, token, body      expires with RESUME_SECONDS
-    e:{session id}   list: events that the client has not acknowledged, as JSON; with RESUME_ACROSS_NODES only
+    e:{session id}   list: events that the client has not acknowledged; with RESUME_ACROSS_NODES only
 
-The resume token itself is nowhere: what is kept is its digest. What comes back is not trusted: whatever is not
-as it was written counts as nothing.
+The resume token itself is nowhere: what is kept is its digest. What comes back is not trusted: whatever is
+not as it was written counts as nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rtc_stt.wire import decode_event, encode_event
 
 __all__ = [
     "MAX_KEPT",
-    "SECRET_MARK",
+    "TAIL_MARK",
     "Kept",
     "Record",
     "digest",
@@ -40,7 +40,7 @@ __all__ = [
     "write_record",
 ]
 
-SECRET_MARK = "~"
+TAIL_MARK = "~"
 """Between the id of a session and the rest of its resume token."""
 
 ID = re.compile(r"[a-z0-9]{1,24}\.[A-Za-z0-9_-]{1,64}")
@@ -53,7 +53,7 @@ MAX_KEPT = 512
 """Events of one session; as many as its gateway keeps itself."""
 
 MAX_SEQ_AHEAD = 100_000
-"""How much more than the record a client may have seen: that is ten minutes old at most, while Redis is away."""
+"""How much more than the record a client may have seen: it is old where Redis was away."""
 
 MAX_GAP_MS = 3_600_000
 
@@ -94,7 +94,7 @@ def digest(resume_token: str) -> str:
 
 def session_of(resume_token: str) -> str | None:
     """The session that a resume token is of, as far as it says so; None where it names no gateway."""
-    session_id, mark, secret = resume_token.partition(SECRET_MARK)
+    session_id, mark, secret = resume_token.partition(TAIL_MARK)
     return session_id if mark and secret and ID.fullmatch(session_id) else None
 
 
