@@ -26,6 +26,14 @@ __all__ = ["add_moving", "adopt_by", "bring", "go_on_elsewhere", "make_mover", "
 GONE_CODE, GONE_MESSAGE = "moved", "another gateway goes on with this session"
 
 
+class Elsewhere(Exception):
+    """A living gateway has the session that is asked for."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self.node = node
+
+
 def make_mover(host: Host, front: Front, webrtc: WebRtc, shared: Shared, sharing: Sharing) -> Mover:
     """What moves sessions between this gateway and others."""
     gate, resources = front.gate, front.resources

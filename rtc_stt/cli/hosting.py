@@ -65,7 +65,7 @@ async def hosting(
         return
     assert isinstance(speech.pool, DecodePool), "the models are in this process"
     own = Registry(speech, server, webrtc, name=FRONT_NAME, node=node)
-    fleet = Fleet(speech.pool, setups, own=own, instrument=metrics)
+    fleet = Fleet(speech.pool, setups, own=own, instrument=metrics, node=node)
     metrics.others = fleet.collect_figures
     try:
         await fleet.start()

@@ -236,6 +236,9 @@ class StreamClient(SessionPump):
             return found
         return None
 
+    def _doubt(self) -> None:
+        """Nothing: where a server dies TCP says so by itself."""
+
     # ── What the server tells ────────────────────────────────────────────────────────────
 
     def _receive(self, message: str | bytes) -> None:
