@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import secrets
 import time
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -23,6 +22,7 @@ from signaling import (
     openai_routes,
     openapi,
     page,
+    session_routes,
     snapshot,
     token_routes,
     transcribe,
@@ -43,7 +43,7 @@ from signaling.keyring import Keyring, load_keys
 from signaling.keys import FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
 from signaling.life import add_life
 from signaling.metrics import Metrics
-from signaling.moving import add_moving, make_mover
+from signaling.moving import add_moving, make_roll
 from signaling.origins import Origins
 from signaling.page import About
 from signaling.registry import Registry
@@ -101,16 +101,13 @@ def create_app(
     """
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
     gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
-    front = _make_front(host, server, access, webrtc, gate)
-    if shared:
-        mover = make_mover(host, front, webrtc, shared, sharing or Sharing())
-        front = replace(front, mover=mover)
-        add_moving(app, host, mover)
+    front = _make_front(host, server, access, webrtc, gate, shared, sharing or Sharing())
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
     app[HEALTH], app[LOGS] = host.health, logs or Logs()
     if sink:
         app[SINK] = sink
-    for room in (whip, offer, openai_routes, token_routes, usage_routes, health):
+    add_moving(app, front)
+    for room in (whip, offer, openai_routes, token_routes, usage_routes, session_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
     if transcriber:
@@ -147,8 +144,7 @@ def _listen_to(host: Host, front: Front) -> None:
 
     def watch(session_id: str, what: str) -> None:
         gate.door.watch(session_id, what)
-        if front.mover:
-            front.mover.records.watch(session_id, what)
+        front.records.watch(session_id, what)
         if what == "ended":
             front.resources.end(session_id, asyncio.get_running_loop().time())
 
@@ -188,7 +184,17 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
     )
 
 
-def _make_front(host: Host, server: Server, access: Access, webrtc: WebRtc, gate: Gate) -> Front:
+def _make_front(
+    host: Host,
+    server: Server,
+    access: Access,
+    webrtc: WebRtc,
+    gate: Gate,
+    shared: Shared | None,
+    sharing: Sharing,
+) -> Front:
+    resources = Resources()
+    records, mover = make_roll(host, gate, resources, webrtc, shared, sharing)
     own = frozenset(str(ipaddress.ip_address(address)) for address in webrtc.public_ip)
     return Front(
         gate=gate,
@@ -196,6 +202,8 @@ def _make_front(host: Host, server: Server, access: Access, webrtc: WebRtc, gate
         ice=IceServers(webrtc.ice_servers, webrtc.turn_url, webrtc.turn_secret, webrtc.turn_seconds),
         reach=Reach(loopback=server.is_loopback, own=own),
         redirect_url=access.redirect_url,
-        resources=Resources(),
+        resources=resources,
         public_ips=webrtc.public_ip,
+        records=records,
+        mover=mover,
     )

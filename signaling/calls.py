@@ -107,6 +107,9 @@ audio included, lost audio not. While it has any at least every ten seconds, and
 class Keeper(Protocol):
     """Who writes down how far sessions are, so that another gateway can go on. Nothing waits or raises."""
 
+    hears: bool
+    """Whether it wants to be told of events, and of what is acknowledged."""
+
     def began(self, session_id: str, token: str, transport: str) -> None:
         """A session is about to begin; ``token`` is the digest of its resume token."""
 

@@ -24,6 +24,7 @@ from signaling.resources import Resources
 from signaling.session_usage import SessionUsage
 from signaling.settings import Server
 from signaling.shared.mover import Mover
+from signaling.shared.roll import Roll
 from signaling.upload import Limits
 from signaling.usage import Usage
 
@@ -78,6 +79,8 @@ class Front:
     resources: Resources
     public_ips: Sequence[str]
     """Under which clients reach this machine behind 1:1 NAT; empty: under those it has."""
+    records: Roll
+    """How far the sessions are."""
     mover: Mover | None = None
     """What moves sessions between gateways; None: there is only this one."""
 

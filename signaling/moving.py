@@ -10,18 +10,28 @@ from aiohttp import web
 from rtc_stt.errors import NotFound
 from signaling.auth import OPEN
 from signaling.calls import Caller, Host, Resume
-from signaling.keys import FRONT, Front
+from signaling.keys import FRONT, Front, Gate
 from signaling.registry import Registry
 from signaling.request import source_of
+from signaling.resources import Resources
 from signaling.settings import WebRtc
 from signaling.shared.mover import Adopt, Mover
 from signaling.shared.nodes import Node
 from signaling.shared.records import Records
 from signaling.shared.relay import MARK, Relay
+from signaling.shared.roll import Roll
 from signaling.shared.settings import Sharing
 from signaling.shared.shared import Shared
 
-__all__ = ["add_moving", "adopt_by", "bring", "go_on_elsewhere", "make_mover", "pass_on", "take_elsewhere"]
+__all__ = [
+    "add_moving",
+    "adopt_by",
+    "bring",
+    "go_on_elsewhere",
+    "make_roll",
+    "pass_on",
+    "take_elsewhere",
+]
 
 GONE_CODE, GONE_MESSAGE = "moved", "another gateway goes on with this session"
 
@@ -34,14 +44,17 @@ class Elsewhere(Exception):
         self.node = node
 
 
-def make_mover(host: Host, front: Front, webrtc: WebRtc, shared: Shared, sharing: Sharing) -> Mover:
-    """What moves sessions between this gateway and others."""
-    gate, resources = front.gate, front.resources
+def make_roll(
+    host: Host, gate: Gate, resources: Resources, webrtc: WebRtc, shared: Shared | None, sharing: Sharing
+) -> tuple[Roll, Mover | None]:
+    """What is known of this gateway's sessions; and what moves them, where there are other gateways."""
 
     def owner(session_id: str) -> tuple[str, str] | None:
         key_id, nonce = gate.door.key_of(session_id), resources.nonce_of(session_id)
         return None if key_id is None else (key_id, nonce.hex() if nonce else "")
 
+    if shared is None:
+        return Roll(owner), None
     records = Records(
         shared.link,
         shared.nodes,
@@ -51,18 +64,20 @@ def make_mover(host: Host, front: Front, webrtc: WebRtc, shared: Shared, sharing
         on_lost=lambda session_id: host.expel(session_id, GONE_CODE, GONE_MESSAGE),
     )
     relay = Relay(lambda: shared.nodes.name)
-    return Mover(records, shared.nodes, relay, gate.door, resources, gate.instrument)
+    return records, Mover(records, shared.nodes, relay, gate.door, resources, gate.instrument)
 
 
-def add_moving(app: web.Application, host: Host, mover: Mover) -> None:
+def add_moving(app: web.Application, front: Front) -> None:
     """Let sessions be written down, and requests be handed on, while the application runs."""
-    host.keeper = mover.records
+    front.host.keeper = front.records
 
     async def running(_: web.Application) -> AsyncIterator[None]:
-        mover.relay.start()
+        if front.mover:
+            front.mover.relay.start()
         yield
-        await mover.records.aclose()
-        await mover.relay.aclose()
+        await front.records.aclose()
+        if front.mover:
+            await front.mover.relay.aclose()
 
     app.cleanup_ctx.append(running)
 

@@ -181,7 +181,7 @@ class Registry:
         )
         if self.keeper:
             self.keeper.began(session_id, digest(line.session.resume_token), transport)
-            line.session.witness = _Witness(session_id, self.keeper)
+            line.session.witness = None if not self.keeper.hears else _Witness(session_id, self.keeper)
         return line
 
     @property

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from rtc_stt.audio import ms_to_samples
-from rtc_stt.client.replay import Unsettled
 from rtc_stt.errors import trace
 from rtc_stt.events import Event
-from rtc_stt.handover import Handover, Sheet
 from signaling.shared.link import Away, Link
 from signaling.shared.nodes import Nodes
 from signaling.shared.record import Kept, Record, read_events, read_record, write_record
+from signaling.shared.roll import Owner, Roll
 
-__all__ = ["Found", "Owner", "Records"]
+__all__ = ["Found", "Records"]
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +32,11 @@ SOON_S = 0.02
 MAX_AT_ONCE = 100
 """Records in one round trip."""
 
+STEP, MAX_STEPS = 500, 20
+"""Keys that are looked at in one step for a page of records, and steps."""
+
 MARGIN_MS = 5_000
 """That a record lasts beyond ``RESUME_SECONDS``: it is written once a second."""
-
-Owner = Callable[[str], tuple[str, str] | None]
-"""Gives the key id of a session, and the nonce of its token in hexadecimal digits."""
 
 WRITE = """
 local life = redis.call('HGET', KEYS[1], 'life')
@@ -63,28 +61,16 @@ READ = """
 return {redis.call('HGETALL', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('LRANGE', KEYS[2], 0, -1)}
 """
 
+LOOK = """
+return redis.call('HGETALL', KEYS[1])
+"""
+
 CLAIM = """
 if redis.call('HGET', KEYS[1], 'life') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'node', ARGV[2], 'life', ARGV[3])
 return 1
 """
 """Of several that want it one gets it: the others find another life there than they expect."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A session of this gateway."""
-
-    token: str
-    transport: str
-    began: float
-    sheet: Sheet
-    before_s: float = 0.0
-    """Of audio, on other gateways."""
-    settled: int = 0
-    connected: bool = True
-    kept: Kept = field(default_factory=Kept)
-    unsettled: Unsettled = field(default_factory=Unsettled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +83,15 @@ class Found:
     events: list[Event]
 
 
-class Records:
-    """A :class:`~signaling.calls.Keeper`.
+class Records(Roll):
+    """See above.
 
     Args:
         owner: whose sessions are.
         on_lost: told of a session that another gateway has taken over.
     """
+
+    hears = True
 
     def __init__(
         self,
@@ -115,93 +103,30 @@ class Records:
         owner: Owner,
         on_lost: Callable[[str], None],
     ) -> None:
+        super().__init__(owner, keeps_events=keeps_events)
         self._link, self._nodes = link, nodes
         self._lasts_ms = round(resume_seconds * 1000) + MARGIN_MS
-        self._keeps = keeps_events
-        self._owner = owner
         self._on_lost = on_lost
-        self._entries: dict[str, _Entry] = {}
         self._due: dict[str, None] = {}  # to be written, the oldest first
         self._gone: dict[str, None] = {}  # to be dropped
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         link.on_back(self._begin_anew)
 
-    def __contains__(self, session_id: str) -> bool:
-        """Whether this gateway has it."""
-        return session_id in self._entries
-
-    def own(self) -> list[Record]:
-        """Of the sessions that this gateway has."""
-        return [record for name in list(self._entries) if (record := self._record(name))]
-
-    # ── What the sessions do (see calls.Keeper) ──────────────────────────────
-
-    def began(self, session_id: str, token: str, transport: str) -> None:
-        """A session has begun, or goes on here; ``token`` is the digest of its resume token."""
-        if session_id not in self._entries:
-            sheet = Sheet(seq=0, position=0, utterances=0)
-            self._entries[session_id] = _Entry(token, transport, time.time(), sheet)
-        self._soon(session_id)
-
-    def adopt(self, record: Record, handover: Handover) -> None:
-        """A session of another gateway is about to go on here."""
-        entry = self._entries[record.session_id] = _Entry(
-            record.token, record.transport, record.began, record.sheet, record.seconds, record.settled
-        )
-        entry.connected = False
-        for event in handover.events:
-            entry.kept.add(event)
-
-    def told(self, session_id: str, event: Event) -> None:
-        """A session has told an event."""
-        entry = self._entries.get(session_id)
-        if entry is None:
-            return
-        sheet, position = entry.sheet, ms_to_samples(event.at_ms)
-        entry.sheet = replace(
-            sheet,
-            seq=max(sheet.seq, event.seq),
-            position=max(sheet.position, position),
-            utterances=max(sheet.utterances, getattr(event, "utterance_id", 0) or 0),
-        )
-        entry.unsettled.receive(event)
-        entry.settled = max(entry.settled, ms_to_samples(entry.unsettled.settled_ms(event.at_ms)))
-        if self._keeps:
-            entry.kept.add(event)
-        self._soon(session_id)
-
-    def acknowledged(self, session_id: str, seq: int) -> None:
-        """Its client has seen all up to this number."""
-        if self._keeps and (entry := self._entries.get(session_id)):
-            entry.kept.acknowledge(seq)
-            self._soon(session_id)
-
-    def sheets(self, sheets: Mapping[str, Sheet]) -> None:
-        """How far they are, once a second."""
-        for session_id, sheet in sheets.items():
-            if entry := self._entries.get(session_id):
-                entry.sheet = replace(sheet, seq=max(sheet.seq, entry.sheet.seq))
-                self._soon(session_id)
-
-    def watch(self, session_id: str, what: str) -> None:
-        """See :data:`~signaling.calls.Watcher`."""
-        if what == "ended":
-            if self._entries.pop(session_id, None):
-                self._gone[session_id] = None
-                self._set_timer()
-        elif entry := self._entries.get(session_id):
-            entry.connected = what == "connected"
-            self._soon(session_id)
-
-    # ── Writing ────────────────────────────────────────────────────────────
-
-    def _soon(self, session_id: str) -> None:
+    def _changed(self, session_id: str) -> None:
         self._due[session_id] = None
         self._set_timer()
 
+    def _left(self, session_id: str) -> None:
+        self._gone[session_id] = None
+        self._set_timer()
+
+    # ── Writing ────────────────────────────────────────────────────────────
+
     def _set_timer(self) -> None:
-        if self._timer is None and self._writing is None and not self._link.is_away:
+        if self._link.is_away:
+            self._gone.clear()  # they expire
+        elif self._timer is None and self._writing is None:
             self._timer = asyncio.get_running_loop().call_later(SOON_S, self._ring)
 
     def _ring(self) -> None:
@@ -249,24 +174,11 @@ class Records:
         return [*write_record(record), self._lasts_ms, *keeps]
 
     def _record(self, session_id: str) -> Record | None:
-        entry, owner = self._entries[session_id], self._owner(session_id)
-        if owner is None:  # its offer is just being answered
+        record = super()._record(session_id)
+        if record is None:
             return None
-        return Record(
-            session_id=session_id,
-            node=self._nodes.name,
-            life=self._nodes.life,
-            token=entry.token,
-            key_id=owner[0],
-            nonce=owner[1],
-            transport=entry.transport,
-            began=entry.began,
-            connected=entry.connected,
-            seconds=entry.before_s + entry.sheet.heard_s,
-            settled=entry.settled,
-            lasts_ms=self._lasts_ms,
-            sheet=entry.sheet,
-        )
+        nodes = self._nodes
+        return replace(record, node=nodes.name, life=nodes.life, lasts_ms=self._lasts_ms)
 
     def _keys(self, session_id: str) -> list[str]:
         return [self._link.key("s", session_id), self._link.key("e", session_id)]
@@ -298,6 +210,39 @@ class Records:
         if record is None:
             return None
         return Found(record, max(0, record.lasts_ms - max(0, left_ms)), read_events(lines))
+
+    async def page(self, cursor: int, limit: int) -> tuple[list[Record], int, str]:
+        """See :meth:`Roll.page`."""
+        try:
+            names, after = await self._scan(cursor, limit)
+            return await self._look(names), after, "all"
+        except Away:
+            return await super().page(cursor, limit)
+
+    async def _scan(self, cursor: int, limit: int) -> tuple[list[str], int]:
+        """Names of sessions, from one cursor of Redis' to the next."""
+        start, names = self._link.key("s", ""), dict[str, None]()
+        pattern = re.sub(r"([*?\[\]\\^-])", r"\\\1", start) + "*"
+
+        def step(redis: Any) -> Any:
+            return redis.scan(cursor, match=pattern, count=STEP)
+
+        for _ in range(MAX_STEPS):
+            cursor, keys = await self._link.ask("sessions", step)
+            names |= dict.fromkeys(key.decode("utf-8", "replace").removeprefix(start) for key in keys)
+            if not cursor or len(names) >= limit:
+                break
+        return list(names), int(cursor)
+
+    async def _look(self, names: list[str]) -> list[Record]:
+        found = list[Record]()
+        for first in range(0, len(names), MAX_AT_ONCE):
+            some = names[first : first + MAX_AT_ONCE]
+            told = await self._link.run_all("sessions", LOOK, [(self._keys(name)[:1], []) for name in some])
+            for name, fields in zip(some, told, strict=True):
+                if record := read_record(name, dict(zip(fields[::2], fields[1::2], strict=True))):
+                    found.append(record)
+        return found
 
     async def claim(self, found: Record) -> bool:
         """Make it this gateway's, unless it is another one's by now than was found.

@@ -15,10 +15,16 @@ from signaling.workers.frames import BadFrame
 __all__ = ["Teller", "handover_from", "handover_to", "read_kept"]
 
 
+MAX_SHEETS = 20
+"""In one message: options may hold two prompts."""
+
+
 class Teller:
     """A :class:`~signaling.calls.Keeper` in a worker: tells the front, in messages of type ``kept``."""
 
-    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, send: Callable[[dict[str, Any]], None], *, hears: bool) -> None:
+        self.hears = hears
+        """See :class:`~signaling.calls.Keeper`."""
         self._send = send
 
     def began(self, session_id: str, token: str, transport: str) -> None:
@@ -35,7 +41,9 @@ class Teller:
 
     def sheets(self, sheets: Mapping[str, Sheet]) -> None:
         """See :class:`~signaling.calls.Keeper`."""
-        self._say("sheets", {name: dataclasses.asdict(sheet) for name, sheet in sheets.items()})
+        told = [(name, dataclasses.asdict(sheet)) for name, sheet in sheets.items()]
+        for first in range(0, len(told), MAX_SHEETS):
+            self._say("sheets", dict(told[first : first + MAX_SHEETS]))
 
     def _say(self, what: str, *fields: Any) -> None:
         self._send({"type": "kept", "what": what, "fields": fields})

@@ -275,7 +275,7 @@ class Member:
         """Let it tell how far its sessions are."""
         self._keeper = keeper
         if keeper and self.is_ready:
-            self._send({"type": "keep"})
+            self._send({"type": "keep", "events": keeper.hears})
 
     def expel(self, session_id: str, code: str, message: str) -> None:
         """See :meth:`signaling.calls.Host.expel`."""

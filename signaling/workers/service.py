@@ -69,8 +69,8 @@ class Service:
                 task.add_done_callback(self._tasks.discard)
             case {"type": "expel", "session_id": str(session_id), "code": str(code), "message": str(message)}:
                 self._host.expel(session_id, code, message)
-            case {"type": "keep"}:
-                self._host.keeper = Teller(self._link.send)
+            case {"type": "keep", "events": bool(hears)}:
+                self._host.keeper = Teller(self._link.send, hears=hears)
             case {"type": "end"}:
                 self.stop("the front wants it")
             case _:
