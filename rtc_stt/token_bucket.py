@@ -14,6 +14,11 @@ class TokenBucket:
         self._tokens = burst
         self._at: float | None = None
 
+    def change(self, rate: float, burst: float) -> None:
+        """From here on these hold; what has been saved up beyond ``burst`` is lost."""
+        self._rate, self._burst = rate, burst
+        self._tokens = min(self._tokens, burst)
+
     def take(self, now: float) -> bool:
         """Whether one more may happen at ``now``, which never runs backwards; if so it is counted."""
         if self._at is not None:

@@ -100,7 +100,7 @@ def create_app(
         ConfigError: see :func:`make_gate`.
     """
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
-    gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo")
+    gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo", shared=shared)
     front = _make_front(host, server, access, webrtc, gate, shared, sharing or Sharing())
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
     app[HEALTH], app[LOGS] = host.health, logs or Logs()
@@ -129,6 +129,8 @@ def create_app(
     openapi.add_routes(app)
 
     _listen_to(host, front)
+    if shared:
+        shared.watch(host.health)
 
     async def drain(seconds: float) -> None:
         """Live sessions, recordings and phone calls end side by side."""
@@ -155,7 +157,14 @@ def _listen_to(host: Host, front: Front) -> None:
     host.watch, host.meter = watch, hear
 
 
-def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo: bool = False) -> Gate:
+def make_gate(
+    server: Server,
+    access: Access,
+    instrument: Instrument,
+    *,
+    is_demo: bool = False,
+    shared: Shared | None = None,
+) -> Gate:
     """What every request to a server of these settings passes.
 
     Raises:
@@ -168,8 +177,11 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
     authority = Authority(keys, secret, token_seconds=access.token_seconds, demo=is_demo)
     usage = Usage(daily_audio_s=access.daily_audio_seconds, has_store=bool(access.usage_db))
     session_usage = SessionUsage(usage, time.time)
+    door = Door(server, access, instrument, session_usage)
+    if shared:
+        shared.attach(door, usage, authority)
     return Gate(
-        door=Door(server, access, instrument, session_usage),
+        door=door,
         authority=authority,
         keyring=Keyring(server, access, authority, usage),
         # Who needs a key is not helped by a name that leads here; who needs none is.
@@ -180,6 +192,7 @@ def make_gate(server: Server, access: Access, instrument: Instrument, *, is_demo
         usage=usage,
         session_usage=session_usage,
         bookkeeper=Bookkeeper(usage, access.usage_db, instrument),
+        shared=shared,
         is_demo=is_demo,
     )
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 
 from aiohttp import web
 
 from rtc_stt.errors import BadRequest, Gone
+from signaling import entrance
 from signaling.auth import Pass
 from signaling.door import Ticket
 from signaling.keys import FRONT, Front
@@ -32,14 +31,14 @@ class Attempt:
         self._front = front
         self._spent = False
 
-    def spend(self) -> None:
+    async def spend(self) -> None:
         """Use up the token, where one was shown.
 
         Raises:
             TokenExpired, TokenReplayed, TooMany: it is good for no session.
         """
         if self.shown.token:
-            self._front.gate.authority.tokens.spend(self.shown.token, time.time())
+            await entrance.spend(self._front.gate, self.shown.token)
             self._spent = True
 
     def resume(self) -> None:
@@ -54,7 +53,7 @@ class Attempt:
 
     def _unspend(self) -> None:
         if self._spent and self.shown.token:
-            self._front.gate.authority.tokens.unspend(self.shown.token)
+            entrance.unspend(self._front.gate, self.shown.token)
         self._spent = False
 
 
@@ -90,11 +89,11 @@ async def prepare(
         raise BadRequest("this is a WebSocket: connect with Upgrade: websocket, version 13")
     if not resumes:
         streams.check_admission()
-    now = asyncio.get_running_loop().time()
-    attempt = Attempt(front, front.gate.door.admit(caller_of(request, shown), now, resuming=resumes), shown)
+    ticket = await entrance.admit(front.gate, caller_of(request, shown), resuming=resumes)
+    attempt = Attempt(front, ticket, shown)
     try:
         if not resumes:
-            attempt.spend()
+            await attempt.spend()
         await make_room(front, attempt.ticket)
         ws.headers.update(id_headers(request))
         await ws.prepare(request)

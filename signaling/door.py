@@ -6,29 +6,33 @@ from then until it is over, also while it waits for its client to come back.
 
 from __future__ import annotations
 
-import ipaddress
-import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Protocol
 
 from rtc_stt.errors import RtcSttError, TooMany, Unavailable
 from rtc_stt.instrument import Instrument
 from rtc_stt.token_bucket import TokenBucket
+from signaling.allowance import (
+    ADDRESS_LIMIT,
+    HALF_OPEN,
+    KEY_LIMIT,
+    RATE,
+    RETRY_S,
+    Allowance,
+    is_this_machine,
+    network_of,
+    place_of,
+)
 from signaling.auth import OPEN
 from signaling.calls import Caller
 from signaling.session_usage import SessionUsage
 from signaling.settings import Access, Server
 
-__all__ = ["Door", "Redirect", "Ticket"]
+__all__ = ["Beside", "Door", "Redirect", "Ticket"]
 
 HALF_OPEN_S = 20.0
 """A connection that has not come about by then is not counted any more; the peer gives up after 15 s."""
-
-RETRY_S = 5
-"""To ask again after a refusal for want of room. Connections come about or fail within seconds."""
-
-LOOPBACK_V6 = "::/64"
-"""What :func:`_network` makes of ``::1``."""
 
 MAX_BUCKETS = 4096
 """Callers whose rate is remembered; who has been quiet longest is forgotten first."""
@@ -61,6 +65,22 @@ class Ticket:
     """A session that waits for its client and has to go for this one. The holder of the ticket ends it."""
 
 
+class Beside(Protocol):
+    """What stands beside the door where several servers share limits."""
+
+    def elsewhere(self, key_id: str) -> int:
+        """Sessions of a key that the others have, as far as is known."""
+
+    def seated(self, ticket: Ticket) -> None:
+        """A leg of a phone call was let in."""
+
+    def settled(self, ticket: Ticket) -> None:
+        """It is not half-open any more."""
+
+    def left(self, ticket: Ticket) -> None:
+        """Its session is over, or never came about."""
+
+
 class Door:
     """See above. ``now`` is monotonic, in seconds.
 
@@ -77,10 +97,13 @@ class Door:
     ) -> None:
         self._max_sessions = server.max_sessions
         self._access = access
+        self.allowance = Allowance.of(access)
+        """What each caller may have here."""
+        self.beside: Beside | None = None
         self._instrument = instrument or Instrument()
         self._usage = usage
         self._half_open: dict[Ticket, None] = {}
-        self._sessions: dict[str, Caller] = {}
+        self._sessions: dict[str, Ticket] = {}
         self._waiting: dict[str, None] = {}  # those without a connection, longest first
         self._early: OrderedDict[str, list[str]] = OrderedDict()
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
@@ -101,22 +124,23 @@ class Door:
         Raises:
             TooMany: it is over the limit.
         """
-        place = _place(caller)
-        if _is_this_machine(place):
+        place, allowance = place_of(caller), self.allowance
+        if is_this_machine(place):
             return
         bucket = self._buckets.get(place)
         if bucket is None:
-            bucket = TokenBucket(self._access.rate_limit_rps, self._access.rate_limit_burst)
-            self._buckets[place] = bucket
+            bucket = self._buckets[place] = TokenBucket(allowance.rps, allowance.burst)
             if len(self._buckets) > MAX_BUCKETS:
                 self._buckets.popitem(last=False)
+        bucket.change(allowance.rps, allowance.burst)
         self._buckets.move_to_end(place)
         if not bucket.take(now):
-            self._instrument.session_refused("rate")
-            raise TooMany(
-                f"more than {self._access.rate_limit_rps:g} requests a second; slow down",
-                retry_after_s=max(1, math.ceil(bucket.wait_s())),
-            )
+            raise self.refuse(RATE, bucket.wait_s())
+
+    def refuse(self, reason: str, wait_s: float = RETRY_S) -> TooMany:
+        """What is said to a caller who has all that it may have; it is counted."""
+        self._instrument.session_refused(reason)
+        return self.allowance.refusal(reason, wait_s)
 
     def admit(self, caller: Caller, now: float, *, resuming: bool = False) -> Ticket:
         """Let an offer in, or say why not. Every ticket is handed to :meth:`hold` or :meth:`release`.
@@ -134,15 +158,12 @@ class Door:
         self.count(caller, now)
         if self._usage and not resuming:
             self._usage.check(caller.key_id)
-        place, access = _place(caller), self._access
-        own = sum(_place(t.caller) == place for t in self._half_open)
-        if own >= access.max_half_open_per_key and not _is_this_machine(place):
-            raise self._too_many(
-                "half_open",
-                f"{access.max_half_open_per_key} of your offers are not connected yet; wait for them",
-            )
-        if len(self._half_open) >= access.max_half_open:
-            raise self._full("half_open", "too many connections are being set up; try again in a moment")
+        place = place_of(caller)
+        own = sum(place_of(t.caller) == place for t in self._half_open)
+        if own >= self.allowance.half_open and not is_this_machine(place):
+            raise self.refuse(HALF_OPEN)
+        if len(self._half_open) >= self._access.max_half_open:
+            raise self._full(HALF_OPEN, "too many connections are being set up; try again in a moment")
         evicted = None if resuming else self._check_sessions(caller)
         ticket = Ticket(caller, now + HALF_OPEN_S, resuming, evicted=evicted)
         self._half_open[ticket] = None
@@ -162,7 +183,7 @@ class Door:
         if self._usage:
             self._usage.check(caller.key_id)
         callers = self._callers()
-        self._check_key(caller, callers)
+        self._check_key(caller, callers, self.beside.elsewhere(caller.key_id) if self.beside else 0)
         if len(callers) >= self._max_sessions:
             self._instrument.session_refused("full")
             raise Unavailable(
@@ -171,9 +192,11 @@ class Door:
         ticket = Ticket(caller, now + HALF_OPEN_S)
         self._half_open[ticket] = None
         self._told_half_open()
+        if self.beside:
+            self.beside.seated(ticket)
         return ticket
 
-    def adopt(self, caller: Caller, session_id: str) -> None:
+    def adopt(self, caller: Caller, session_id: str, now: float) -> None:
         """A session of another gateway is to go on here; it has been let in there.
 
         Raises:
@@ -184,20 +207,22 @@ class Door:
             raise Unavailable(
                 f"all {self._max_sessions} sessions are taken; try again later", retry_after_s=RETRY_S
             )
-        self._sessions[session_id] = caller
+        ticket = self._sessions[session_id] = Ticket(caller, now, session_id=session_id)
+        if self.beside:
+            self.beside.seated(ticket)
         if self._usage:
             self._usage.begin(session_id, caller.key_id)
 
     def key_of(self, session_id: str) -> str | None:
         """By which key a session was let in; None where there is no such session."""
-        caller = self._sessions.get(session_id)
-        return caller.key_id if caller else None
+        ticket = self._sessions.get(session_id)
+        return ticket.caller.key_id if ticket else None
 
     def hold(self, ticket: Ticket, session_id: str) -> None:
         """The offer was answered: it is this session's."""
         ticket.session_id = session_id
         if not ticket.resuming:
-            self._sessions[session_id] = ticket.caller
+            self._sessions[session_id] = ticket
             if self._usage:
                 self._usage.begin(session_id, ticket.caller.key_id)
         for what in self._early.pop(session_id, ()):
@@ -207,11 +232,17 @@ class Door:
         """The offer came to nothing."""
         if self._half_open.pop(ticket, ticket) is None:
             self._told_half_open()
+            if self.beside:
+                self.beside.settled(ticket)
+                if ticket.session_id is None:
+                    self.beside.left(ticket)
 
     def leave(self, session_id: str) -> None:
         """A session is about to be ended: its place is free."""
-        self._sessions.pop(session_id, None)
+        ticket = self._sessions.pop(session_id, None)
         self._waiting.pop(session_id, None)
+        if ticket and self.beside:
+            self.beside.left(ticket)
 
     def watch(self, session_id: str, what: str) -> None:
         """See :data:`~signaling.calls.Watcher`: ``connected``, ``lost`` or ``ended``."""
@@ -238,13 +269,11 @@ class Door:
 
     def _check_sessions(self, caller: Caller) -> str | None:
         """Whether there is room for one more; the session that has to go for it."""
-        callers, per_address = self._callers(), self._access.max_sessions_per_address
+        callers, per_address = self._callers(), self.allowance.sessions_per_address
         self._check_key(caller, callers)
-        place = _network(caller.address)
-        if per_address and sum(_network(c.address) == place for c in callers) >= per_address:
-            raise self._too_many(
-                "address_limit", f"all {per_address} sessions of this address are taken; end one first"
-            )
+        place = network_of(caller.address)
+        if per_address and sum(network_of(c.address) == place for c in callers) >= per_address:
+            raise self.refuse(ADDRESS_LIMIT)
         if len(callers) < self._max_sessions:
             return None
         if not self._waiting:
@@ -256,16 +285,13 @@ class Door:
     def _callers(self) -> list[Caller]:
         """Of the sessions, and of offers that will be."""
         waiting = [t.caller for t in self._half_open if not t.resuming and t.session_id is None]
-        return [*self._sessions.values(), *waiting]
+        return [*(ticket.caller for ticket in self._sessions.values()), *waiting]
 
-    def _check_key(self, caller: Caller, callers: list[Caller]) -> None:
-        per_key = self._access.max_sessions_per_key
-        if per_key and caller.key_id != OPEN and sum(c.key_id == caller.key_id for c in callers) >= per_key:
-            raise self._too_many("key_limit", f"all {per_key} sessions of this key are taken; end one first")
-
-    def _too_many(self, reason: str, message: str) -> TooMany:
-        self._instrument.session_refused(reason)
-        return TooMany(message, retry_after_s=RETRY_S)
+    def _check_key(self, caller: Caller, callers: list[Caller], elsewhere: int = 0) -> None:
+        per_key = self.allowance.sessions_per_key
+        own = sum(c.key_id == caller.key_id for c in callers)
+        if per_key and caller.key_id != OPEN and own + elsewhere >= per_key:
+            raise self.refuse(KEY_LIMIT)
 
     def _full(self, reason: str, message: str) -> Unavailable | Redirect:
         self._instrument.session_refused(reason)
@@ -290,24 +316,3 @@ class Door:
         self._early.setdefault(session_id, []).append(what)
         if len(self._early) > MAX_EARLY:
             self._early.popitem(last=False)
-
-
-def _place(caller: Caller) -> str:
-    """Whom to hold a rate against: the key, or without keys the network of the address."""
-    return _network(caller.address) if caller.key_id == OPEN else caller.key_id
-
-
-def _is_this_machine(place: str) -> bool:
-    """All clients here share it, and all those behind a proxy that is not known."""
-    return place.startswith("127.") or place == LOOPBACK_V6
-
-
-def _network(address: str) -> str:
-    """One subscriber: an IPv4 address, or the /64 of an IPv6 one (RFC 6177)."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if ip.version == 6:
-        return str(ipaddress.ip_network(f"{ip}/64", strict=False))
-    return address

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from rtc_stt import __version__
 from rtc_stt.errors import Unavailable
-from signaling.keys import HEALTH, IN_FLIGHT
+from signaling.keys import GATE, HEALTH, IN_FLIGHT
 
 __all__ = ["add_routes"]
 
@@ -22,6 +22,8 @@ async def ready(request: web.Request) -> web.Response:
     """Ready for new sessions: the models are warm (they are before the port opens), the fast one is well, and
     nothing drains.
 
+    Without Redis it is ready, and says so: it goes by its own part of what is shared.
+
     Under load it stays ready: a server that is taken out of the balance would lose the sessions it carries.
     """
     health = request.app[HEALTH]()
@@ -32,6 +34,8 @@ async def ready(request: web.Request) -> web.Response:
     told: dict[str, Any] = {"ok": True, "sessions": health.sessions, "load": health.load}
     if IN_FLIGHT in request.app:
         told["requests"] = len(request.app[IN_FLIGHT])
+    if shared := request.app[GATE].shared:
+        told["shared"] = shared.state
     if health.troubles:
         told["degraded"] = list(health.troubles)
     return web.json_response(told)

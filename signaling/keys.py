@@ -25,6 +25,7 @@ from signaling.session_usage import SessionUsage
 from signaling.settings import Server
 from signaling.shared.mover import Mover
 from signaling.shared.roll import Roll
+from signaling.shared.shared import Shared
 from signaling.upload import Limits
 from signaling.usage import Usage
 
@@ -62,6 +63,8 @@ class Gate:
     """Counts it for live sessions."""
     bookkeeper: Bookkeeper
     """Keeps that in a file."""
+    shared: Shared | None = None
+    """What it shares with other servers; None: it is alone."""
     is_demo: bool = False
     """Whether its own page needs no key."""
 

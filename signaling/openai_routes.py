@@ -176,7 +176,7 @@ async def post_secret(request: web.Request) -> web.Response:
 
     How long a secret is good, ``TOKEN_SECONDS`` decides, and ``expires_at`` tells.
     """
-    value = make_token(request)
+    value = await make_token(request)
     body = await _read_secret(request)
     session = _checked(body.get("session", {"type": "transcription"}), _languages(request))
     bound = base64.urlsafe_b64encode(session.encode()).decode().rstrip("=")

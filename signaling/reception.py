@@ -11,6 +11,7 @@ from aiohttp import web
 
 from rtc_stt.errors import ClientError, NotFound, SessionGone, Unavailable, Unprocessable
 from rtc_stt.logs import bound
+from signaling import entrance
 from signaling.auth import OPEN, Pass
 from signaling.calls import Call, Caller, Connected, Fragment, Resume
 from signaling.dialects.dialect import Beginning
@@ -102,7 +103,7 @@ async def answer_call(
         Elsewhere: another gateway has it.
     """
     front = request.app[FRONT]
-    ticket = front.gate.door.admit(caller_of(request, shown), _now(), resuming=resume is not None)
+    ticket = await entrance.admit(front.gate, caller_of(request, shown), resuming=resume is not None)
     beginning = Beginning(id_of(request), time.time(), text)
     try:
         offer = _clean(front, sdp, reject_video=reject_video)
@@ -120,15 +121,14 @@ async def answer_call(
 
 
 async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Connected:
-    tokens = front.gate.authority.tokens
     if shown.token:
-        tokens.spend(shown.token, time.time())
+        await entrance.spend(front.gate, shown.token)
     try:
         await make_room(front, ticket)
         return await front.host.connect(call)
     except BaseException as error:
         if shown.token:
-            tokens.unspend(shown.token)
+            entrance.unspend(front.gate, shown.token)
         if isinstance(error, NotFound):
             front.gate.instrument.session_refused("gone")
             raise SessionGone("the session has ended, or never was: begin a new one") from error
@@ -156,7 +156,7 @@ async def answer_further(request: web.Request, resource: Resource, sdp: str) -> 
     """
     front = request.app[FRONT]
     shown = Pass(resource.key_id)
-    front.gate.door.count(caller_of(request, shown), _now())
+    await entrance.count(front.gate, caller_of(request, shown))
     offer = _clean(front, sdp, reject_video=True, further=True)
     if offer.ufrag != resource.ufrag:
         raise Unprocessable("an ICE restart is not offered: make a new connection and resume the session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from rtc_stt.events import Reason
 from rtc_stt.service.transcript import Options, Transcript
+from signaling import entrance
 from signaling.access_log import LOGS
 from signaling.auth import Pass
 from signaling.keys import GATE, IN_FLIGHT
@@ -64,8 +64,8 @@ async def take_on(request: web.Request, endpoint: str, shown: Pass) -> AsyncIter
     gate, began = request.app[GATE], time.monotonic()
     job = Job(request, shown)
     try:
-        gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
-        gate.usage.check(shown.key_id, time.time())
+        await entrance.count(gate, caller_of(request, shown))
+        await entrance.check_quota(gate, shown.key_id)
         async with request.app[IN_FLIGHT].admit():
             yield job
         gate.instrument.request_done(endpoint, {"total": time.monotonic() - began, **job.stages})

@@ -29,6 +29,7 @@ from signaling.life import add_life
 from signaling.metrics import Metrics
 from signaling.request import middleware
 from signaling.settings import Access, Logs, Server
+from signaling.shared.shared import Shared
 from signaling.snapshot import Service
 from signaling.trail import SINK
 
@@ -48,6 +49,7 @@ def create_service_app(
     queue: Callable[[], Mapping[str, Any]] = dict,
     logs: Logs | None = None,
     sink: SpanSink | None = None,
+    shared: Shared | None = None,
 ) -> web.Application:
     """The application of one service. When it ends it drains.
 
@@ -55,13 +57,13 @@ def create_service_app(
         commit: see ``SERVER_COMMIT``.
         health: how the engines are; that the service drains is known here.
         queue: what :meth:`~rtc_stt.decode_pool.DecodePool.snapshot` tells.
-        logs, sink: see :func:`~signaling.app.create_app`.
+        logs, sink, shared: see :func:`~signaling.app.create_app`.
 
     Raises:
         ConfigError: the keys contradict each other.
     """
     app = web.Application(middlewares=[middleware])
-    app[SERVER], app[GATE] = server, make_gate(server, access, metrics)
+    app[SERVER], app[GATE] = server, make_gate(server, access, metrics, shared=shared)
     transcribe.add_routes(app, transcriber, recordings)
     deepgram_routes.add_recorded_routes(app)
     openai_recordings.add_routes(app)
@@ -73,6 +75,8 @@ def create_service_app(
         await transcribe.drain(app, seconds)
 
     app[HEALTH], app[LOGS] = how_it_is, logs or Logs()
+    if shared:
+        shared.watch(how_it_is)
     if sink:
         app[SINK] = sink
     probes.add_routes(app)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 
 from aiohttp import web
 
 from rtc_stt.errors import Unauthorized
+from signaling import entrance
 from signaling.auth import DEMO, OPEN, Pass
 from signaling.keys import FRONT, GATE
 from signaling.reception import caller_of, identify
@@ -22,11 +22,11 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 async def post_token(request: web.Request) -> web.Response:
     """``POST /v1/tokens``: 201 with ``{token, expires_in}``, for one session within that many seconds."""
-    body = {"token": make_token(request), "expires_in": request.app[GATE].authority.tokens.seconds}
+    body = {"token": await make_token(request), "expires_in": request.app[GATE].authority.tokens.seconds}
     return web.json_response(body, status=201, headers=NO_STORE)
 
 
-def make_token(request: web.Request) -> str:
+async def make_token(request: web.Request) -> str:
     """A token in the name of whoever asks for it, good from now on.
 
     Raises:
@@ -35,7 +35,7 @@ def make_token(request: web.Request) -> str:
     """
     gate = request.app[GATE]
     shown = _owner(request)
-    gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+    await entrance.count(gate, caller_of(request, shown))
     return gate.authority.issue(shown.key_id, time.time(), secrets.token_bytes(NONCE_BYTES))
 
 

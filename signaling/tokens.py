@@ -84,7 +84,7 @@ class Tokens:
         self._secret = secret
         self._seconds = seconds
         self._is_known = is_known
-        self._used: OrderedDict[bytes, int] = OrderedDict()
+        self._used: OrderedDict[bytes, Token] = OrderedDict()
 
     @property
     def seconds(self) -> int:
@@ -130,15 +130,19 @@ class Tokens:
         """
         self.check(token, now)
         if len(self._used) >= MAX_USED:
-            for nonce in [nonce for nonce, expires_at in self._used.items() if expires_at <= now]:
+            for nonce in [nonce for nonce, used in self._used.items() if used.expires_at <= now]:
                 del self._used[nonce]
         if len(self._used) >= MAX_USED:
             raise TooMany("too many tokens are in use; try again later", retry_after_s=self._seconds)
-        self._used[token.nonce] = token.expires_at
+        self._used[token.nonce] = token
 
     def unspend(self, token: Token) -> None:
         """Its session did not come about: it may be used again."""
         self._used.pop(token.nonce, None)
+
+    def used(self, now: float) -> list[Token]:
+        """Those that were used here and have not expired."""
+        return [token for token in self._used.values() if token.expires_at > now]
 
     def _sign(self, payload: bytes) -> bytes:
         return hmac.digest(self._secret, PURPOSE + b"\0" + payload, "sha256")

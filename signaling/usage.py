@@ -11,11 +11,22 @@ import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rtc_stt.errors import QuotaExceeded
 
-__all__ = ["DAY_S", "NOTHING", "Account", "Amount", "Amounts", "Usage", "date_of", "day_from", "day_of"]
+__all__ = [
+    "DAY_S",
+    "NOTHING",
+    "Account",
+    "Amount",
+    "Amounts",
+    "Others",
+    "Usage",
+    "date_of",
+    "day_from",
+    "day_of",
+]
 
 T = TypeVar("T")
 
@@ -74,6 +85,17 @@ def day_from(date: str) -> int:
     return (datetime.date.fromisoformat(date) - datetime.date(1970, 1, 1)).days
 
 
+class Others(Protocol):
+    """What all servers have counted together."""
+
+    def add(self, place: tuple[int, str], amount: Amount) -> None:
+        """So much was used here, on a day, by an account."""
+
+    def amount(self, place: tuple[int, str]) -> Amount:
+        """What was used of all of them, as far as is known."""
+        ...
+
+
 class Usage:
     """The ledger. ``now`` is Unix time in seconds; a key goes by its id, see :class:`signaling.calls.Caller`.
 
@@ -85,6 +107,8 @@ class Usage:
     def __init__(self, *, daily_audio_s: float = 0.0, has_store: bool = False) -> None:
         self._daily_audio_s = daily_audio_s
         self._has_store = has_store
+        self.others: Others | None = None
+        """What other servers know, where there are several."""
         self._accounts: dict[str, Account] = {}
         self._current: frozenset[str] = frozenset()
         self._totals: dict[int, dict[str, Amount]] = {}
@@ -135,11 +159,25 @@ class Usage:
         if day not in self._totals:
             self._turn_over(day)
         _put(self._totals[day], name, amount)
+        if self.others:
+            self.others.add((day, name), amount)
         if self._has_store:
             _put(self._unwritten, (day, name), amount)
 
     def amount(self, name: str, day: int) -> Amount:
-        """What an account has used on one of the days that are kept."""
+        """What an account has used on one of the days that are kept, of all servers."""
+        own = self.own_amount(name, day)
+        if self.others is None:
+            return own
+        all_of_them = self.others.amount((day, name))
+        return Amount(
+            max(own.audio_s, all_of_them.audio_s),
+            max(own.requests, all_of_them.requests),
+            max(own.sessions, all_of_them.sessions),
+        )
+
+    def own_amount(self, name: str, day: int) -> Amount:
+        """What it has used of this one, and of those that share its store."""
         return self._totals.get(day, {}).get(name, NOTHING)
 
     # ── The store ────────────────────────────────────────────────────────────

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from rtc_stt.errors import BadRequest
+from signaling import entrance
 from signaling.keys import GATE
 from signaling.reception import caller_of
 from signaling.request import identify_by_header
@@ -29,7 +29,8 @@ async def get_usage(request: web.Request) -> web.Response:
     gate = request.app[GATE]
     shown = identify_by_header(request)
     days = _read_days(request.query.get("days"))
-    gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+    await entrance.count(gate, caller_of(request, shown))
+    await entrance.learn_usage(gate, shown.key_id)
     told = await gate.bookkeeper.report(shown.key_id, days)
     body = {
         "key": gate.usage.account(shown.key_id).name,

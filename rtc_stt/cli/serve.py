@@ -83,9 +83,8 @@ def run_gateway(
 ) -> int:
     """Serve with these values until told to stop."""
     server, access, webrtc = build(Server, values), build(Access, values), build(WebRtc, values)
-    sharing = build(Sharing, values)
     recordings, commit = build(Recordings, values), build(Decoding, values).server_commit
-    phones = read_phones(values)
+    phones, sharing = read_phones(values), build(Sharing, values)
     make_loop, setups = loop_factory(webrtc.udp_port_range), worker_setups(values, webrtc, logs)
     warn_if_open(server, access)
     told_of_people, metrics = common.read_logs(values), Metrics()

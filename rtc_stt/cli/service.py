@@ -24,6 +24,8 @@ from signaling.metrics import Metrics
 from signaling.serve import serve
 from signaling.service_app import create_service_app
 from signaling.settings import Access, Server
+from signaling.shared.settings import Sharing
+from signaling.shared.shared import shared_by
 
 __all__ = ["Kind", "add_parser", "run_service"]
 
@@ -66,28 +68,30 @@ def run_service(kind: Kind, options: argparse.Namespace) -> int:
     )
     pool = speech.pool
     assert isinstance(pool, DecodePool), "the models are in this process"
-    commit = build(Decoding, values).server_commit
+    commit, sharing = build(Decoding, values).server_commit, build(Sharing, values)
 
     def announce(url: str) -> None:
         common.say(f"rtc-stt {kind.name} is ready on {url}")
 
     async def run() -> None:
         transcriber = Transcriber(speech, recordings, routing=kind.routing)
-        app = create_service_app(
-            transcriber,
-            server,
-            access,
-            recordings,
-            metrics,
-            name=kind.name,
-            commit=commit,
-            health=lambda: _health(speech),
-            queue=pool.snapshot,
-            logs=logs,
-            sink=sink,
-        )
         try:
-            await serve(app, announce)
+            async with shared_by(sharing, server, access, metrics, role=kind.name) as shared:
+                app = create_service_app(
+                    transcriber,
+                    server,
+                    access,
+                    recordings,
+                    metrics,
+                    name=kind.name,
+                    commit=commit,
+                    health=lambda: _health(speech),
+                    queue=pool.snapshot,
+                    logs=logs,
+                    sink=sink,
+                    shared=shared,
+                )
+                await serve(app, announce)
         finally:
             await speech.aclose()
 

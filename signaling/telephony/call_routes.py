@@ -10,6 +10,7 @@ from aiohttp import web
 
 from rtc_stt.errors import BadRequest, Gone, Unauthorized, UnsupportedMedia
 from rtc_stt.events import PROTOCOL
+from signaling import entrance
 from signaling.auth import Pass
 from signaling.keys import GATE
 from signaling.live_socket import CLOSE_TIMEOUT_S
@@ -43,7 +44,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 async def get_calls(request: web.Request) -> web.Response:
     """``GET /v1/calls?limit=100``: ``{calls, total}``, the newest first."""
-    shown, limit = _identify(request), _read_number(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    shown, limit = await _identify(request), _read_number(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     calls, told = request.app[CALLS].calls_of(shown), list[str]()
     for number, call in enumerate(calls[:limit], 1):
         told.append(json.dumps(call.describe()))
@@ -55,13 +56,13 @@ async def get_calls(request: web.Request) -> web.Response:
 
 async def get_call(request: web.Request) -> web.Response:
     """``GET /v1/calls/{id}``: one that goes on, or ended within the last minutes."""
-    call = request.app[CALLS].find(request.match_info["call_id"], _identify(request))
+    call = request.app[CALLS].find(request.match_info["call_id"], await _identify(request))
     return web.json_response(call.describe(), headers=NO_STORE)
 
 
 async def delete_call(request: web.Request) -> web.Response:
     """``DELETE /v1/calls/{id}``: hang up; or do not expect one any more. 204, also where it has ended."""
-    shown, hub, call_id = _identify(request), request.app[CALLS], request.match_info["call_id"]
+    shown, hub, call_id = await _identify(request), request.app[CALLS], request.match_info["call_id"]
     if registration := hub.find_expected(call_id, shown):
         hub.forget(registration)
     else:
@@ -71,7 +72,7 @@ async def delete_call(request: web.Request) -> web.Response:
 
 async def post_call(request: web.Request) -> web.Response:
     """``POST /v1/calls``: expect a call. 201 with ``{call_id, uuid, events_url, expires_in}``."""
-    shown, hub = _identify(request), request.app[CALLS]
+    shown, hub = await _identify(request), request.app[CALLS]
     if request.content_type != "application/json":
         raise UnsupportedMedia("the body is application/json")
     announcement = read_announcement(await read_text(request, MAX_BODY_BYTES))
@@ -90,7 +91,7 @@ async def post_call(request: web.Request) -> web.Response:
 
 async def post_token(request: web.Request) -> web.Response:
     """``POST /v1/calls/{id}/tokens``: 201 with ``{token, expires_in}``, to hear this call with."""
-    shown, hub, call_id = _identify(request), request.app[CALLS], request.match_info["call_id"]
+    shown, hub, call_id = await _identify(request), request.app[CALLS], request.match_info["call_id"]
     if not hub.find_expected(call_id, shown):
         hub.find(call_id, shown)
     authority = request.app[GATE].authority
@@ -105,7 +106,7 @@ async def post_token(request: web.Request) -> web.Response:
 async def get_events(request: web.Request) -> web.StreamResponse:
     """``GET /v1/calls/{id}/events?last_seq=0``: a WebSocket that hears a call, also one that is to come."""
     call_id, hub = request.match_info["call_id"], request.app[CALLS]
-    shown = _identify_listener(request, call_id)
+    shown = await _identify_listener(request, call_id)
     if not hub.find_expected(call_id, shown):
         hub.find(call_id, shown)
     return await _listen(request, shown, call_id, _read_number(request, "last_seq", 0, 0, MAX_SEQ))
@@ -113,7 +114,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 async def get_all_events(request: web.Request) -> web.StreamResponse:
     """``GET /v1/calls/events``: a WebSocket that hears all calls of the asker, from now on."""
-    return await _listen(request, _identify_listener(request, None), None, 0)
+    return await _listen(request, await _identify_listener(request, None), None, 0)
 
 
 async def _listen(
@@ -156,15 +157,15 @@ async def _listen(
 # ── Who asks ────────────────────────────────────────────────────────────
 
 
-def _identify(request: web.Request) -> Pass:
+async def _identify(request: web.Request) -> Pass:
     """Whoever shows a key; that it is none of a token has been seen."""
     gate = request.app[GATE]
     shown = identify_by_header(request)
-    gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+    await entrance.count(gate, caller_of(request, shown))
     return shown
 
 
-def _identify_listener(request: web.Request, call_id: str | None) -> Pass:
+async def _identify_listener(request: web.Request, call_id: str | None) -> Pass:
     """A key in the header, or for one call a token of its own, in the header or in the query.
 
     Raises:
@@ -184,7 +185,7 @@ def _identify_listener(request: web.Request, call_id: str | None) -> Pass:
             raise Unauthorized(
                 "a token of POST /v1/tokens begins a session; to hear a call: POST /v1/calls/{id}/tokens"
             )
-    gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+    await entrance.count(gate, caller_of(request, shown))
     return shown
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from aiohttp import WSMsgType, web
@@ -66,7 +66,7 @@ IDLE_S, FILL_S = 1.0, 0.5
 """Who has sent nothing for so long sends silence (Asterisk does, for a party that is on hold), which is put
 on the legs so often."""
 
-Starter = Callable[[Begin, "MediaSocket"], Call]
+Starter = Callable[[Begin, "MediaSocket"], Awaitable[Call]]
 """Opens the call that a message began, without legs. Raises :class:`ClientError` or :class:`Unavailable`
 where none may begin."""
 
@@ -170,6 +170,9 @@ class MediaSocket(LiveSocket):
         for act in self._dialect.receive(message):
             if isinstance(act, Hear):
                 await self._hear(act)
+            elif isinstance(act, Begin):
+                if self._call is None:
+                    await self._begin(act)
             else:
                 self._do(act)
             if self._is_over:
@@ -237,8 +240,6 @@ class MediaSocket(LiveSocket):
 
     def _do(self, act: Act) -> None:
         match act:
-            case Begin() if self._call is None:
-                self._begin(act)
             case Digit():
                 if self._call:
                     self._call.digit(act.leg, act.digit, duration_ms=act.duration_ms, at_ms=act.at_ms)
@@ -260,12 +261,16 @@ class MediaSocket(LiveSocket):
                 self._leaving = act
                 self._lose("malformed")
 
-    def _begin(self, act: Begin) -> None:
+    async def _begin(self, act: Begin) -> None:
         try:
-            self._call = self._start(act, self)
+            call = await self._start(act, self)
         except (ClientError, Unavailable) as error:
             self._lose(error.type)
             return
+        if self._gone.done():  # meanwhile
+            call.end(self._gone.result())
+            return
+        self._call = call
         self._log = IdLog(log, call_id=self._call.id)
         self._timers.pop("begin").cancel()
         self._after("fill", FILL_S, self._fill)

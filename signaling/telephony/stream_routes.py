@@ -31,6 +31,7 @@ from rtc_stt.errors import (
     Unavailable,
 )
 from rtc_stt.token_bucket import TokenBucket
+from signaling import entrance
 from signaling.auth import Pass
 from signaling.keys import GATE, Gate
 from signaling.live_socket import CLOSE_TIMEOUT_S
@@ -95,8 +96,8 @@ class MediaRoutes:
             if request.transport is None:  # it has gone already
                 return ws
 
-            def start(begin: Begin, socket: MediaSocket) -> Call:
-                call = self._start(begin, socket, shown, name, address)
+            async def start(begin: Begin, socket: MediaSocket) -> Call:
+                call = await self._start(begin, socket, shown, name, address)
                 self._waiting.discard(waiting)
                 return call
 
@@ -161,7 +162,7 @@ class MediaRoutes:
             raise Gone from error
         return ws
 
-    def _start(
+    async def _start(
         self, begin: Begin, socket: MediaSocket, shown: Pass | None, source: str, address: str
     ) -> Call:
         """The call that a first message began.
@@ -171,12 +172,11 @@ class MediaRoutes:
             TooMany: the key's calls begin too fast.
             Unavailable: there is no room.
         """
-        tokens = self._gate.authority.tokens
         try:
             shown = shown or self._access.read_token(begin.token)
             self._check_rate(shown.key_id)
             if shown.token:
-                tokens.spend(shown.token, time.time())
+                await entrance.spend(self._gate, shown.token)
         except ClientError as error:
             self._gate.instrument.phone_refused("rate" if isinstance(error, TooMany) else "auth")
             raise
@@ -194,7 +194,7 @@ class MediaRoutes:
             return self._hub.begin(details, socket)
         except Unavailable:
             if shown.token:
-                tokens.unspend(shown.token)
+                entrance.unspend(self._gate, shown.token)
             raise
 
     def _check_rate(self, key_id: str) -> None:
