@@ -116,6 +116,10 @@ class Instrument:
     def sharing_changed(self, is_up: bool) -> None:
         """Redis, which gateways share, answers or is away. Also told once at the start."""
 
+    def session_moved(self, result: str) -> None:
+        """A client resumed a session of another gateway: ``taken`` over, ``forwarded`` to the one that has
+        it, or ``too_late``: a third one was faster."""
+
     def sharing_failed(self, what: str) -> None:
         """It did not answer when asked for ``limits``, ``session`` …, or too late."""
 

@@ -42,7 +42,14 @@ def worker_name(number: int) -> str:
 
 
 def owner(token: str) -> str | None:
-    """The worker that a peer id or resume token names; None where it names none."""
+    """The worker that a peer id or resume token names; None where it names none.
+
+    The name of the gateway may come first, with a dot behind it.
+    """
+    return _owner(token) or _owner(token.partition(".")[2])
+
+
+def _owner(token: str) -> str | None:
     name, dash, rest = token.partition("-")
     number = name.removeprefix("w")
     named = dash and rest and name != number and number.isascii() and number.isdecimal() and len(number) <= 3
