@@ -121,6 +121,11 @@ class DecodeQueue:
         """Audio that waits."""
         return self._bytes
 
+    def audio_s(self, tier: Tier) -> float:
+        """Seconds of audio that wait for one tier."""
+        waiting = (ticket.request for ticket in self._waiting.values() if ticket.request.tier is tier)
+        return sum(len(request.audio) for request in waiting) / SAMPLE_RATE
+
     @property
     def fill(self) -> float:
         """How much of the bounds is taken; over 1 where finals alone exceed them."""
