@@ -14,8 +14,9 @@ from typing import Protocol
 from rtc_stt.hypothesis import Tier
 from rtc_stt.load import Step
 from rtc_stt.percentiles import nearest_rank
-from rtc_stt.simulation.lanes import ReplicaTier
+from rtc_stt.simulation.lanes import ReplicaTier, Told
 from rtc_stt.simulation.node import Node, Setting
+from rtc_stt.simulation.speaker import Waits
 from rtc_stt.simulation.timeline import Timeline
 
 __all__ = ["Fleet", "FleetSetting", "Minute", "Scaler", "Seen", "day"]
@@ -59,6 +60,8 @@ class FleetSetting:
     """One way between a gateway and a replica."""
     start_s: float = 45.0
     """From the wish for a replica to its first call: a container, the model, the warm-up."""
+    told: Told = Told.ALIVE
+    """What gateways know of each other's calls."""
     sessions_a_gateway: int = 64
     reconnect_s: float = 1.0
     """Until those whose gateway is lost speak to another one."""
@@ -102,9 +105,7 @@ class _Tier:
 class _Noted:
     """Within a minute."""
 
-    finals: list[float] = field(default_factory=list)
-    decodes: list[float] = field(default_factory=list)
-    partials: list[float] = field(default_factory=list)
+    waits: Waits = field(default_factory=Waits)
     highest: int = 0
     busy: list[float] = field(default_factory=list)
 
@@ -121,6 +122,8 @@ class Fleet:
         self, timeline: Timeline, setting: FleetSetting, replicas: dict[Tier, int], seed: int = 0
     ) -> None:
         self.minutes: list[Minute] = []
+        self.last_waits = Waits()
+        """Of the last minute."""
         self._time, self._setting = timeline, setting
         self._chance = random.Random(seed)  # noqa: S311 - a simulation, no secret
         self._tiers = {tier: self._make_tier(tier, count) for tier, count in replicas.items()}
@@ -138,6 +141,7 @@ class Fleet:
             self._setting.node.times.tiers[tier],
             calls=self._setting.calls,
             network_s=self._setting.network_s,
+            told=self._setting.told,
             chance=random.Random(self._chance.random()),  # noqa: S311
         )
         for _ in range(count):
@@ -226,9 +230,9 @@ class Fleet:
     def _take(self, node: Node) -> None:
         """What a gateway has noted, into the minute."""
         noted, waits = self._noted, node.waits
-        noted.finals += waits.finals
-        noted.decodes += waits.final_decodes
-        noted.partials += waits.partials
+        noted.waits.finals += waits.finals
+        noted.waits.final_decodes += waits.final_decodes
+        noted.waits.partials += waits.partials
         noted.highest = max([noted.highest, *node.steps])
         waits.clear()
         node.steps.clear()
@@ -239,16 +243,17 @@ class Fleet:
         for node in self._gateways:
             self._take(node)
         noted, self._noted = self._noted, _Noted()
+        waits = self.last_waits = noted.waits
         minute = Minute(
             at_s=self._time.now,
             sessions=self.sessions,
             gateways=self.gateways,
             replicas=self.replicas(),
             busy=round(sum(noted.busy) / max(1, len(noted.busy)), 3),
-            finals=len(noted.finals),
-            final_p95_ms=_p95_ms(noted.finals),
-            final_decode_p95_ms=_p95_ms(noted.decodes),
-            partial_p95_ms=_p95_ms(noted.partials),
+            finals=len(waits.finals),
+            final_p95_ms=_p95_ms(waits.finals),
+            final_decode_p95_ms=_p95_ms(waits.final_decodes),
+            partial_p95_ms=_p95_ms(waits.partials),
             highest_step=Step(noted.highest),
         )
         self.minutes.append(minute)

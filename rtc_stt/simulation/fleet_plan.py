@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from rtc_stt.load import Step
 from rtc_stt.simulation.fleet import Fleet, FleetSetting, Minute
 from rtc_stt.simulation.plan import Limits
+from rtc_stt.simulation.speaker import Waits
 from rtc_stt.simulation.timeline import Timeline
 
-__all__ = ["FleetPlan", "plan_fleet", "simulate_fleet"]
+__all__ = ["FleetPlan", "cell_waits", "plan_fleet", "simulate_fleet"]
 
 CELL = 256
 """Sessions that are simulated together. Of more, a fleet has so many times as much of everything."""
@@ -44,13 +45,20 @@ def simulate_fleet(
     setting: FleetSetting, sessions: int, replicas: int, *, seconds: float, seed: int = 0
 ) -> Minute:
     """So many sessions for so long, and some seconds before that."""
+    return cell_waits(setting, sessions, replicas, seconds=seconds, seed=seed)[0]
+
+
+def cell_waits(
+    setting: FleetSetting, sessions: int, replicas: int, *, seconds: float, seed: int = 0
+) -> tuple[Minute, Waits]:
+    """The same, and what each waited for."""
     timeline = Timeline()
     fleet = Fleet(timeline, setting, dict.fromkeys(setting.node.times.tiers, replicas), seed)
     fleet.set_sessions(sessions)
     timeline.run(WARM_UP_S)
     fleet.end_minute()
     timeline.run(WARM_UP_S + seconds)
-    return fleet.end_minute()
+    return fleet.end_minute(), fleet.last_waits
 
 
 def plan_fleet(

@@ -6,6 +6,7 @@ the others had at the last sign of life.
 
 from __future__ import annotations
 
+import enum
 import random
 from collections import deque
 from collections.abc import Callable
@@ -15,10 +16,21 @@ from typing import Protocol
 from rtc_stt.simulation.service_times import ServiceTimes
 from rtc_stt.simulation.timeline import Timeline
 
-__all__ = ["Lane", "LocalLane", "Replica", "ReplicaLane", "ReplicaTier", "Work"]
+__all__ = ["Lane", "LocalLane", "Replica", "ReplicaLane", "ReplicaTier", "Told", "Work"]
 
 ALIVE_S = 1.0
 """Between two signs of life."""
+
+
+class Told(enum.Enum):
+    """When a replica says what it has to do, all nodes together."""
+
+    NEVER = enum.auto()
+    ALIVE = enum.auto()
+    """With each sign of life."""
+    ANSWERS = enum.auto()
+    """And with each answer, to whom it goes."""
+
 
 RELINK_S = 0.05
 """Where no replica can be asked, it is tried again so soon."""
@@ -167,6 +179,7 @@ class ReplicaTier:
 
     Args:
         network_s: one way between a node and a replica.
+        told: what nodes know of each other's calls.
     """
 
     def __init__(
@@ -176,10 +189,11 @@ class ReplicaTier:
         *,
         calls: int,
         network_s: float,
+        told: Told,
         chance: random.Random,
     ) -> None:
         self.replicas: list[Replica] = []
-        self.calls, self.network_s = calls, network_s
+        self.calls, self.network_s, self.told = calls, network_s, told
         self._time, self._times, self._chance = timeline, times, chance
         self._count = 0
         self._lanes: list[ReplicaLane] = []
@@ -260,6 +274,8 @@ class ReplicaLane:
 
     def hear(self) -> None:
         """A sign of life of each."""
+        if self._tier.told is Told.NEVER:
+            return
         self._others = {r.number: max(0, r.load - self._has(r)) for r in self._tier.replicas}
 
     def lose(self, replica: Replica, *, dies: bool) -> None:
@@ -270,6 +286,8 @@ class ReplicaLane:
 
     def _end(self, replica: Replica, number: int) -> None:
         asked = self._mine.get(replica.number, {}).pop(number, None)
+        if self._tier.told is Told.ANSWERS:
+            self._others[replica.number] = max(0, replica.load - self._has(replica))
         if asked:
             asked[1]()
 
