@@ -6,6 +6,9 @@ The queue, the batches and the ladder of load are the very ones that a server ha
 beforehand. Pure: the same seed gives the same figures.
 """
 
+from rtc_stt.simulation.fleet import Fleet, FleetSetting, Minute, Scaler, Seen
+from rtc_stt.simulation.fleet_plan import FleetPlan, plan_fleet
+from rtc_stt.simulation.lanes import Told
 from rtc_stt.simulation.manner import Manner, Stretch
 from rtc_stt.simulation.node import Node, Setting
 from rtc_stt.simulation.plan import Plan, make_plan
@@ -15,14 +18,22 @@ from rtc_stt.simulation.speaker import Speaker
 
 __all__ = [
     "Figures",
+    "Fleet",
+    "FleetPlan",
+    "FleetSetting",
     "Manner",
+    "Minute",
     "Node",
     "Plan",
+    "Scaler",
+    "Seen",
     "ServiceTimes",
     "Setting",
     "Speaker",
     "Stretch",
+    "Told",
     "make_plan",
+    "plan_fleet",
     "read_times",
     "simulate",
 ]

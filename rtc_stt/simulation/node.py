@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rtc_stt.audio import SAMPLE_RATE
@@ -13,6 +14,7 @@ from rtc_stt.dispatch import OBSERVE_S, Gauge, batch_size
 from rtc_stt.hypothesis import DecodeRequest, Tier, Urgency
 from rtc_stt.load import Effort, Ladder, Step, effort_at
 from rtc_stt.simulation.calls import Asked, Call
+from rtc_stt.simulation.lanes import Lane, LocalLane, Work
 from rtc_stt.simulation.manner import Manner
 from rtc_stt.simulation.service_times import MachineTimes
 from rtc_stt.simulation.speaker import Speaker, Waits
@@ -39,44 +41,23 @@ class Setting:
     """Whether things are left out under load."""
 
 
-class _Slots:
-    """The calls of one tier's engine."""
-
-    def __init__(self, count: int) -> None:
-        self.count = self.free = count
-        self._busy_s = 0.0
-        self._began: dict[int, float] = {}
-        self._looked_at = 0.0
-        self._number = 0
-
-    def begin(self, now: float) -> int:
-        self.free -= 1
-        self._number += 1
-        self._began[self._number] = now
-        return self._number
-
-    def end(self, number: int, now: float) -> None:
-        self.free += 1
-        self._busy_s += now - max(self._began.pop(number), self._looked_at)
-
-    def utilisation(self, now: float) -> float:
-        """Since the last look, in [0, 1]."""
-        busy_s = self._busy_s + sum(now - max(began, self._looked_at) for began in self._began.values())
-        passed = (now - self._looked_at) * self.count
-        self._busy_s, self._looked_at = 0.0, now
-        return min(1.0, busy_s / passed) if passed > 0 else 0.0
-
-
 class Node:
     """See above.
 
     Args:
         seed: of everything that is left to chance.
+        lanes: who decodes; by default engines of its own.
         keep_calls: whether every call is noted, in :attr:`calls`.
     """
 
     def __init__(
-        self, timeline: Timeline, setting: Setting, seed: int = 0, *, keep_calls: bool = False
+        self,
+        timeline: Timeline,
+        setting: Setting,
+        seed: int = 0,
+        *,
+        lanes: Mapping[Tier, Lane] | None = None,
+        keep_calls: bool = False,
     ) -> None:
         self.waits = Waits()
         self.utilisations: list[float] = []
@@ -88,14 +69,16 @@ class Node:
         self._setting = setting
         self._chance = random.Random(seed)  # noqa: S311 - a simulation, no secret
         self._queue = DecodeQueue(max_batch=setting.max_batch, limit=setting.queue_limit)
-        self._slots = {tier: _Slots(setting.times.concurrency) for tier in setting.times.tiers}
-        self._has_accurate = Tier.ACCURATE in setting.times.tiers
+        self._lanes = lanes or self._engines()
+        self._has_accurate = Tier.ACCURATE in self._lanes
         self._ladder = Ladder()
         self._gauge = Gauge()
-        self._effort = effort_at(Step.NORMAL)
+        self._effort = self._effort_at(Step.NORMAL)
         self._speakers: dict[str, Speaker] = {}
-        self._stretch = setting.times.stretch(0)
+        self._staying: list[Speaker] = []
+        self._count = 0
         self._is_dispatching = False
+        self._is_dead = False
         timeline.after(OBSERVE_S, self._observe)
 
     @property
@@ -108,9 +91,30 @@ class Node:
         """Seconds of audio that wait."""
         return self._queue.bytes / 4 / SAMPLE_RATE
 
+    def queued_audio_of(self, tier: Tier) -> float:
+        """Seconds of audio that wait for one tier."""
+        return self._queue.audio_s(tier)
+
+    def _engines(self) -> dict[Tier, Lane]:
+        times = self._setting.times
+
+        def stretch() -> float:
+            return times.stretch(self.sessions)
+
+        return {
+            tier: LocalLane(self._time, table, times.concurrency, self._chance, stretch)
+            for tier, table in times.tiers.items()
+        }
+
+    @property
+    def sessions(self) -> int:
+        """Those that are here to stay."""
+        return len(self._staying)
+
     def add_speaker(self) -> None:
         """Somebody more speaks, from now on."""
-        name = f"s{len(self._speakers)}"
+        name = f"s{self._count}"
+        self._count += 1
         speaker = Speaker(
             name,
             self._time,
@@ -123,11 +127,19 @@ class Node:
             deadline_s=self._setting.routing.redecode_deadline_ms / 1000,
         )
         self._speakers[name] = speaker
-        self._stretch = self._setting.times.stretch(len(self._speakers))
+        self._staying.append(speaker)
         speaker.begin()
 
+    def remove_speaker(self) -> None:
+        """The newest finishes the turn, and goes."""
+        self._staying.pop().leave()
+
     def _may_ask(self) -> Effort:
-        return self._effort if self._has_accurate else dataclasses.replace(self._effort, redecode=False)
+        return self._effort
+
+    def _effort_at(self, step: Step) -> Effort:
+        effort = effort_at(step)
+        return effort if self._has_accurate else dataclasses.replace(effort, redecode=False)
 
     @property
     def waits_for(self) -> int:
@@ -141,8 +153,14 @@ class Node:
 
     def leave(self) -> None:
         """Nobody begins another turn."""
-        for speaker in self._speakers.values():
-            speaker.leave()
+        while self._staying:
+            self.remove_speaker()
+
+    def die(self) -> None:
+        """Nobody here asks for anything more, and nothing is answered."""
+        self.leave()
+        self._is_dead = True
+        self._speakers.clear()
 
     # ── Decoding ────────────────────────────────────────────────────────────
 
@@ -150,6 +168,8 @@ class Node:
         self._time.after(self._setting.overhead_s / 2, lambda: self._push(request))
 
     def _push(self, request: DecodeRequest) -> None:
+        if self._is_dead:
+            return
         pushed = self._queue.push(request, self._time.now)
         for gone in (*pushed.stale, *pushed.shed):
             self._speakers[gone.stream_id].drop(gone)
@@ -163,32 +183,35 @@ class Node:
 
     def _dispatch(self) -> None:
         self._is_dispatching = False
-        for tier, slots in self._slots.items():
-            while slots.free:
-                most = batch_size(self._queue.ready(tier), slots.free, self._setting.max_batch)
-                batch = self._queue.pop(tier, most)
+        for tier, lane in self._lanes.items():
+            while (free := lane.free) > 0:
+                batch = self._queue.pop(
+                    tier, batch_size(self._queue.ready(tier), free, self._setting.max_batch)
+                )
                 if not batch:
                     break
-                self._begin(tier, slots, batch)
+                self._begin(tier, lane, batch)
 
-    def _begin(self, tier: Tier, slots: _Slots, batch: list[Ticket]) -> None:
+    def _begin(self, tier: Tier, lane: Lane, batch: list[Ticket]) -> None:
+        now = self._time.now
         for ticket in batch:
-            self._gauge.begin(ticket, self._time.now)
-        number = slots.begin(self._time.now)
+            self._gauge.begin(ticket, now)
         longest_s = max(len(ticket.request.audio) for ticket in batch) / SAMPLE_RATE
-        seconds = self._stretch * self._setting.times.tiers[tier].draw(len(batch), longest_s, self._chance)
-        if self.calls is not None:
-            self.calls.append(_told(tier, self._time.now, seconds, batch))
-        self._time.after(seconds, lambda: self._finish(slots, number, batch))
+        stream = int(batch[0].request.stream_id[1:])
+        lane.start(Work(len(batch), longest_s, stream), lambda: self._finish(tier, now, batch))
 
-    def _finish(self, slots: _Slots, number: int, batch: list[Ticket]) -> None:
-        slots.end(number, self._time.now)
+    def _finish(self, tier: Tier, began: float, batch: list[Ticket]) -> None:
+        if self._is_dead:
+            return
+        now = self._time.now
+        if self.calls is not None:
+            self.calls.append(_told(tier, began, now - began, batch))
         for ticket in batch:
             self._queue.done(ticket.request)
-            if ticket.request.tier is Tier.FAST:
+            if tier is Tier.FAST:
                 is_partial = ticket.request.urgency is Urgency.PARTIAL
                 waits = self.waits.partials if is_partial else self.waits.final_decodes
-                waits.append(self._time.now - ticket.since)
+                waits.append(now - ticket.since)
             self._answer(ticket.request)
         self._dispatch_soon()
 
@@ -199,13 +222,16 @@ class Node:
     # ── Load ────────────────────────────────────────────────────────────
 
     def _observe(self) -> None:
+        if self._is_dead:
+            return
         now = self._time.now
-        utilisation = self._slots[Tier.FAST].utilisation(now)
+        utilisation = self._lanes[Tier.FAST].utilisation(now)
         pressure = self._gauge.look(now, self._queue, utilisation)
         if self._setting.adaptive:
-            step = self._ladder.observe(now, pressure)
-            self._queue.few_partials = step >= Step.FEW_PARTIALS
-            self._effort = effort_at(step)
+            before, step = self._ladder.step, self._ladder.observe(now, pressure)
+            if step is not before:
+                self._queue.few_partials = step >= Step.FEW_PARTIALS
+                self._effort = self._effort_at(step)
         self.utilisations.append(utilisation)
         self.steps.append(self._ladder.step)
         self._time.after(OBSERVE_S, self._observe)

@@ -7,7 +7,7 @@ import sys
 from rtc_stt.bench.clips import CLIPS
 from tools.commands import Family
 
-COMMANDS = ("check", "fleet", "paced")
+COMMANDS = ("check", "day", "fleet", "paced")
 
 FAMILY = Family(
     "tools.simulation",
