@@ -20,10 +20,10 @@ ARENAS = 2
 
 THRESHOLDS = (5_000, 5, 10)
 """Of the garbage collector (``gc.set_threshold``). While it looks the loop stands still: for a millisecond
-where it looks at what is newest, for tens where it looks at all that many sessions hold. By default the newest
-are 700 objects, which what they have under way comes to by chance, again and again. With these a look at all
-comes after 250,000 objects that stayed, at the earliest. What a session leaves for it is a hundred small ones:
-audio is not among them (``AudioBuffer.release``)."""
+where it looks at what is newest, for tens where it looks at all that many sessions hold. By default the
+newest are 700 objects, which what they have under way comes to by chance, again and again. With these a look
+at all comes after 250,000 objects that stayed, at the earliest. What a session leaves for it is a hundred
+small ones: audio is not among them (``AudioBuffer.release``)."""
 
 _M_ARENA_MAX = -8
 """mallopt(3)."""
