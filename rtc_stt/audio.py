@@ -55,9 +55,10 @@ def samples_to_ms(samples: int) -> int:
     return round(samples * 1000 / SAMPLE_RATE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AudioFrame:
-    """One window of audio on the media timeline."""
+    """One window of audio on the media timeline. Nobody changes it; it is not frozen, for a frozen
+    one takes several times as long to make, and there are thousands of them a second."""
 
     start: int
     """Position of the first sample."""
@@ -204,6 +205,11 @@ class AudioBuffer:
         self._length -= drop
         if len(self._data) > 8 * max(self._length, SAMPLE_RATE):
             self._move(2 * SAMPLE_RATE)
+
+    def release(self) -> None:
+        """The stream is over: forget all of it, and give its memory back."""
+        self._start, self._first, self._length = self.end, 0, 0
+        self._data = np.empty(0, np.float32)
 
     def _move(self, room: int) -> None:
         """To the front: of memory that is as large as it has to be with ``room`` behind, and twice that."""

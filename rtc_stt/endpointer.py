@@ -114,7 +114,7 @@ class _State(enum.Enum):
     TRAILING = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as AudioFrame
 class _Window:
     start: int
     end: int

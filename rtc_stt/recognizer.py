@@ -206,6 +206,10 @@ class Recognizer:
             utterance.verdict = utterance.verdict or Dropped(DropReason.CANCELLED)
         self._tell_verdicts(now)
 
+    def release(self) -> None:
+        """It is idle, and nothing more comes: let go of the audio."""
+        self._buffer.release()
+
     def handle_timer(self, now: float) -> None:
         """Act on every deadline that has passed."""
         if self._stalls_at is not None and now >= self._stalls_at:

@@ -521,7 +521,9 @@ class Session:
                 stats=self._stats.told(audio_ms),
             )
         )
-        self._vad_state = None  # whoever keeps the session does not keep the detector's memory of it
+        # Whoever keeps the session, or a garbage collector that has yet to come to it, does not keep these.
+        self._vad_state = None
+        self._recognizer.release()
         self._speech.pool.detach(self.id)
         self._speech.instrument.session_closed(self._transport, self._clock() - self._started_at)
         self.log.info("ended: %s, %d ms of audio", self._ending, audio_ms)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -16,6 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from rtc_stt.errors import ConfigError
+from rtc_stt.memory import settle
 from signaling.access_log import ACCESS_LOG, AccessLogger
 from signaling.codecs import opus_backend
 from signaling.connections import KEEPALIVE_S, Connections
@@ -67,7 +67,7 @@ async def serve(app: web.Application, announce: Callable[[str], None]) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        _settle()
+        settle()
         host = "localhost" if server.is_loopback else server.host
         log.info("Opus is decoded by %s", opus_backend())
         announce(f"http://{host}:{door.port}")
@@ -187,13 +187,3 @@ async def _reloading(keyring: Keyring) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def _settle() -> None:
-    """Take what will live as long as the process out of the garbage collector's sight.
-
-    With the demo models these are 75,000 objects, and a full collection that looks at them all blocks the
-    loop for 75 ms.
-    """
-    gc.collect()
-    gc.freeze()

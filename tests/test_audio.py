@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,3 +110,16 @@ def test_a_gap_between_frames_is_a_mistake_of_the_caller():
 @given(st.integers(0, 10**7))
 def test_ms_and_samples_convert_back_and_forth(ms):
     assert samples_to_ms(ms_to_samples(ms)) == ms
+
+
+def test_a_stream_that_is_over_holds_no_audio_and_keeps_its_time():
+    buffer = AudioBuffer()
+    for n in range(10):
+        buffer.append(AudioFrame(n * WINDOW, np.ones(WINDOW, np.float32)))
+    memory = weakref.ref(buffer._data)
+    buffer.release()
+    assert memory() is None
+    assert (buffer.start, buffer.end) == (10 * WINDOW, 10 * WINDOW)
+    assert len(buffer.slice(0, 10 * WINDOW)) == 0
+    buffer.append(AudioFrame(10 * WINDOW, np.ones(WINDOW, np.float32)))
+    assert len(buffer.slice(0, 11 * WINDOW)) == WINDOW

@@ -1,4 +1,4 @@
-"""The C library keeps few pools for threads that collide."""
+"""The C library keeps few pools for threads that collide; the garbage collector looks seldom, but looks."""
 
 from __future__ import annotations
 
@@ -53,3 +53,36 @@ def test_threads_share_two_pools_unless_the_operator_says_otherwise():
     said, count = pools(MALLOC_ARENA_MAX="5")
     assert said == "False"
     assert count == 5
+
+
+END_IN_CYCLES = """
+import gc
+from collections import deque
+from rtc_stt.memory import settle
+
+class Call:
+    alive = 0
+    def __init__(self):
+        Call.alive += 1
+        self.parts = [[self] for _ in range(100)]
+    def __del__(self):
+        Call.alive -= 1
+
+settle()
+looks = []
+gc.callbacks.append(lambda phase, info: looks.append(info["generation"]) if phase == "start" else None)
+going_on, most = deque(maxlen=300), 0  # long enough to be old when they end
+for _ in range(15_000):
+    going_on.append(Call())
+    most = max(most, Call.alive)
+print(most, looks.count(2), gc.get_freeze_count() > 10_000)
+"""
+
+
+@pytest.mark.slow
+def test_what_ends_in_cycles_is_found_though_looks_are_rare():
+    done = subprocess.run([sys.executable, "-c", END_IN_CYCLES], capture_output=True, text=True, check=True)
+    most, looks, is_frozen = done.stdout.split()
+    assert 300 < int(most) < 4_000
+    assert 2 <= int(looks) <= 8
+    assert is_frozen == "True"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -42,6 +43,17 @@ async def test_a_session_starts_hears_and_ends(call):
     lasting = [k for k in kinds if k not in ("transcript.partial", "transcript.eager")]
     assert lasting[1:-1] == ["speech.started", "speech.stopped", "transcript.final"]
     assert only(call.told, TranscriptFinal)[0].text == WORDS
+
+
+async def test_a_session_that_has_ended_keeps_neither_audio_nor_the_detectors_memory(call):
+    """Whoever keeps it: its client may come back to hear its last words."""
+    state, audio = weakref.ref(call.session._vad_state), weakref.ref(call.session._recognizer._buffer._data)
+    call.say(1_000)
+    call.session.finish("done")
+    await call.end()
+    await call.speech.aclose()  # the detector's thread may still hold the last batch
+    assert audio() is None
+    assert state() is None
 
 
 async def test_numbers_begin_at_one_and_have_no_gap(call):

@@ -87,20 +87,26 @@ class Board:
 
     # ── The server's side ────────────────────────────────────────────────────────────
 
-    def ask(self, turns: Sequence[Sequence[tuple[int, Samples]]], ended: Sequence[int]) -> bytes:
-        """Put windows on it: those of one turn are of different streams, and are judged in one call.
+    def ask(
+        self, streams: Sequence[int], windows: Sequence[Samples], turns: Sequence[int], ended: Sequence[int]
+    ) -> bytes:
+        """Put windows on it, turn by turn: those of one are of different streams, and are judged in one call.
+
+        Args:
+            streams: whose each window is.
+            turns: how many windows are in each.
+            ended: streams to be forgotten before, :data:`MAX_ENDED` at most.
 
         Returns:
             What is to be said to the process.
         """
-        rows = [row for turn in turns for row in turn]
+        rows = len(windows)
         if rows:
-            windows = self._parts["windows"].reshape(-1)[: len(rows) * WINDOW]
-            np.concatenate([window for _, window in rows], out=windows)
-            self._parts["streams"][: len(rows)] = [number for number, _ in rows]
-            self._parts["sizes"][: len(turns)] = [len(turn) for turn in turns]
+            np.concatenate(windows, out=self._parts["windows"].reshape(-1)[: rows * WINDOW])
+            self._parts["streams"][:rows] = streams
+            self._parts["sizes"][: len(turns)] = turns
         self._parts["ended"][: len(ended)] = ended
-        return REQUEST.pack(len(rows), len(turns), len(ended))
+        return REQUEST.pack(rows, len(turns), len(ended))
 
     def told(self, rows: int) -> list[float]:
         """The probabilities of so many windows, in the order in which they were put on it."""

@@ -6,7 +6,6 @@ knows streams by their numbers: one that it has not heard of begins.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from rtc_stt.errors import RtcSttError, trace
-from rtc_stt.memory import limit_arenas
+from rtc_stt.memory import limit_arenas, settle
 from rtc_stt.vad.board import DONE, FAILED, READY, REQUEST, Board
 from rtc_stt.vad.detector import Detector, DetectorState
 
@@ -76,8 +75,7 @@ def main(arguments: Sequence[str]) -> int:
             board.fail(str(error))
             sock.sendall(FAILED)
             return 1
-        gc.collect()
-        gc.freeze()
+        settle()
         try:
             sock.sendall(READY)
             while len(request := sock.recv(REQUEST.size, socket.MSG_WAITALL)) == REQUEST.size:

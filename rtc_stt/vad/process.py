@@ -23,7 +23,6 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from dataclasses import dataclass
 
 from rtc_stt.audio import Samples
 from rtc_stt.errors import DecodeFailed, ModelError
@@ -93,17 +92,6 @@ class _Stream(DetectorState):
         self._ended.append(self.number)
 
 
-@dataclass(slots=True)
-class _Call:
-    """What of a job is on the board."""
-
-    job: Job
-    stream: _Stream
-    windows: list[Samples]
-    lead: int
-    """So many of them were judged by the process before."""
-
-
 class ProcessBatcher(Batcher):
     """Begins the process, and waits until it can be asked. Use it in one event loop.
 
@@ -129,7 +117,8 @@ class ProcessBatcher(Batcher):
         self._numbers = itertools.count()
         self._ended = deque[int]()
         self._batch: list[Job] | None = None  # under way, or waiting for a process
-        self._turns: list[list[_Call]] = []  # of it, as they are on the board
+        self._leads: list[int] = []  # of each of its jobs: windows that the process before has judged
+        self._turns: list[list[int]] = []  # which of its jobs have a first window, a second one …
         self._generation = 1
         self._deaths = 0  # in a row
         self._is_ready = False
@@ -289,27 +278,30 @@ class ProcessBatcher(Batcher):
     def _ask(self) -> None:
         assert self._batch is not None
         assert self._sock
-        calls = [self._call(job) for job in self._batch]
-        longest = max(len(call.windows) for call in calls)
-        # The first windows of all, then the second ones, and so on.
-        self._turns = [[call for call in calls if turn < len(call.windows)] for turn in range(longest)]
-        asked = [
-            [(call.stream.number, call.windows[number]) for call in turn]
-            for number, turn in enumerate(self._turns)
+        streams = [_stream(job) for job in self._batch]
+        windows = [job.windows[:MAX_WINDOWS] for job in self._batch]
+        self._leads = [0] * len(streams)
+        for number, stream in enumerate(streams):
+            if stream.knower != self._generation:
+                self._leads[number] = len(stream.latest)
+                windows[number] = [*stream.latest, *windows[number]]
+        self._turns = [
+            [number for number, some in enumerate(windows) if turn < len(some)]
+            for turn in range(max(map(len, windows)))
         ]
         ended = [self._ended.popleft() for _ in range(min(MAX_ENDED, len(self._ended)))]
+        request = self._board.ask(
+            [streams[number].number for turn in self._turns for number in turn],
+            [windows[number][n] for n, turn in enumerate(self._turns) for number in turn],
+            [len(turn) for turn in self._turns],
+            ended,
+        )
         try:
-            self._sock.send(self._board.ask(asked, ended))
+            self._sock.send(request)
         except OSError:
             self._lose("has ended")
             return
         self._expect(HANG_S)
-
-    def _call(self, job: Job) -> _Call:
-        stream = job.state
-        assert isinstance(stream, _Stream), "states come from this batcher's new_state()"
-        lead = [] if stream.knower == self._generation else [*stream.latest]
-        return _Call(job, stream, lead + job.windows[:MAX_WINDOWS], len(lead))
 
     def _receive(self) -> None:
         """Called by the loop when the process has said something, or is gone."""
@@ -348,19 +340,25 @@ class ProcessBatcher(Batcher):
             self._conclude(DecodeFailed("the voice activity detector failed"))
             return
         told = iter(self._board.told(sum(map(len, self._turns))))
-        for turn, calls in enumerate(self._turns):
-            for call, probability in zip(calls, told, strict=False):  # it goes on with the next turn
-                if turn >= call.lead:
-                    call.job.probabilities.append(probability)
-        for call in self._turns[0] if self._turns else ():
-            call.stream.knower = self._generation
-            call.stream.latest.extend(call.windows[call.lead :])
+        for n, turn in enumerate(self._turns):
+            for number, probability in zip(turn, told, strict=False):  # it goes on with the next turn
+                if n >= self._leads[number]:
+                    self._batch[number].probabilities.append(probability)
+        for job in self._batch:
+            stream = _stream(job)
+            stream.knower = self._generation
+            stream.latest.extend(job.windows[:MAX_WINDOWS])
         self._conclude(None)
 
     def _conclude(self, error: Exception | None) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
             self._finish(batch, error)
+
+
+def _stream(job: Job) -> _Stream:
+    assert isinstance(job.state, _Stream), "states come from this batcher's new_state()"
+    return job.state
 
 
 def _environment() -> dict[str, str]:

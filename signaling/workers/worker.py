@@ -20,7 +20,7 @@ from typing import Any
 from rtc_stt.config import Endpointing, Routing, StreamOptions
 from rtc_stt.config_keys import Values, build, keys
 from rtc_stt.logs import LogOptions, set_up
-from rtc_stt.memory import limit_arenas
+from rtc_stt.memory import limit_arenas, settle
 from rtc_stt.session import Speech
 from rtc_stt.tracing import make_sink
 from rtc_stt.vad import Detection, make_vad
@@ -123,6 +123,7 @@ async def _carry(sock: socket.socket, name: str, values: Values, state: Mapping[
     service = Service(registry, pool, link, metrics.registry)
     lag = LoopLag(metrics.loop_lagged)
     lag.start()
+    settle()
     link.send({"type": "ready"})
     log.info("ready")
     await asyncio.wait([gone, service.stopped], return_when=asyncio.FIRST_COMPLETED)
