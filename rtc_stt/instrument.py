@@ -116,6 +116,9 @@ class Instrument:
     def sharing_changed(self, is_up: bool) -> None:
         """Redis, which gateways share, answers or is away. Also told once at the start."""
 
+    def nodes_known(self, count: int) -> None:
+        """So many gateways give signs of life in Redis, this one included; told each second."""
+
     def sharing_failed(self, what: str) -> None:
         """It did not answer when asked for ``limits``, ``session`` …, or too late."""
 

@@ -197,8 +197,11 @@ class Metrics(HttpMetrics):
             "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
         )
         self._sharing = self._gauge(
-            "rtc_stt_shared_up", "Whether Redis, which gateways share, answers; absent where there is none."
+            "rtc_stt_shared_up",
+            "Whether Redis, which gateways share, answers; absent where there is none.",
+            "store",
         )
+        self._nodes = self._gauge("rtc_stt_nodes", "Gateways that share Redis, as this one sees it.", "state")
         self._sharing_failures = self._counter(
             "rtc_stt_shared_failures_total", "Times that Redis did not answer, or too late.", "what"
         )
@@ -407,7 +410,11 @@ class Metrics(HttpMetrics):
 
     def sharing_changed(self, is_up: bool) -> None:
         """See :class:`Instrument`."""
-        self._sharing.set(is_up)
+        self._sharing.labels("redis").set(is_up)
+
+    def nodes_known(self, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._nodes.labels("alive").set(count)
 
     def sharing_failed(self, what: str) -> None:
         """See :class:`Instrument`."""

@@ -82,9 +82,8 @@ class Fleet:
 
     def _start_ray(self) -> None:
         self.cluster.start_head(cpus=0)
-        begun = [self.cluster.begin_node(cpus=2) for _ in range(self.size.nodes)]
-        for node in begun:
-            node.wait()
+        for _ in range(self.size.nodes):
+            self.cluster.add_node(cpus=2)
 
     def deploy(self, **changes: str) -> None:
         """Tell Ray Serve what is to run, and wait until it does. Blocks."""
