@@ -183,10 +183,10 @@ def write_batch(batch: Batch) -> bytes:
 
 
 def _pack(audio: Samples) -> bytes:
-    scaled = audio * np.float32(SCALE)
+    scaled = np.clip(audio, np.float32(-1), np.float32(1 - 1 / SCALE))
     np.nan_to_num(scaled, copy=False)  # no sample; whatever becomes of it is as good
+    scaled *= SCALE
     np.rint(scaled, out=scaled)
-    np.clip(scaled, -SCALE, SCALE - 1, out=scaled)
     return scaled.astype(SAMPLE).tobytes()
 
 

@@ -1,0 +1,1 @@
+"""Measure decodes on replicas, see ``__main__``."""
