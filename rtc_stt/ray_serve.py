@@ -55,16 +55,8 @@ TELL_EVERY_S = 1.0
 TELL_TIMEOUT_S = 2.0
 """For the directory to take it."""
 
-STOP_S = 5.0
-"""Beyond the time in which a replica finishes what it has, before Serve kills it."""
-
-LOOK_BACK_S = 10.0
-"""Over which what replicas have to do is averaged: a queue of one bad second is none."""
-
 HEALTH_EVERY_S, HEALTH_TIMEOUT_S = 5.0, 5.0
 """Three in a row that fail, and Serve starts another one: one that hangs is replaced in half a minute."""
-
-SURGE_PERCENT = 25
 
 
 def build(args: dict[str, Any]) -> serve.Application:
@@ -77,60 +69,22 @@ def build(args: dict[str, Any]) -> serve.Application:
         ConfigError: they cannot be read; or ``WORKERS_KEY`` is not set where this runs.
     """
     _key()
-    tiers = [_deployment(plan) for plan in read_args(args)]
-    return _bind(
-        Directory,
-        tiers,
-        {
-            "name": DIRECTORY,
-            "num_replicas": 1,
-            "ray_actor_options": {"num_cpus": 0},
-            "max_ongoing_requests": 1_000,
-            "health_check_period_s": HEALTH_EVERY_S,
-            "health_check_timeout_s": HEALTH_TIMEOUT_S,
-            "graceful_shutdown_wait_loop_s": 0.1,
-        },
+    tiers = [_bind(DecodeReplica, plan.tier, write_args([plan])) for plan in read_args(args)]
+    return _bind(Directory, DIRECTORY, *tiers, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1_000)
+
+
+def _bind(what: type, name: str, *arguments: object, **options: Any) -> serve.Application:
+    """How many there are is in the configuration. The classes are no deployments themselves, by a decorator:
+    those are pickled by value."""
+    deployment = serve.deployment(
+        name=str(name),
+        health_check_period_s=HEALTH_EVERY_S,
+        health_check_timeout_s=HEALTH_TIMEOUT_S,
+        graceful_shutdown_wait_loop_s=0.1,  # Serve waits for requests of its own, and carries few here
+        **options,
     )
-
-
-def _bind(what: type, arguments: Iterable[object], options: dict[str, Any]) -> serve.Application:
-    """Classes stay what they are: one that ``serve.deployment`` decorates is pickled by value."""
-    bound: serve.Application = serve.deployment(**options)(what).bind(*arguments)
+    bound: serve.Application = deployment(what).bind(*arguments)
     return bound
-
-
-def _deployment(plan: TierPlan) -> serve.Application:
-    options: dict[str, Any] = {
-        "name": plan.tier.value,
-        "ray_actor_options": {"num_cpus": plan.cpus, "num_gpus": plan.gpus},
-        "health_check_period_s": HEALTH_EVERY_S,
-        "health_check_timeout_s": HEALTH_TIMEOUT_S,
-        "graceful_shutdown_wait_loop_s": 0.1,  # Serve waits for requests of its own, and carries none here
-        "graceful_shutdown_timeout_s": plan.drain_s + STOP_S,
-        "max_surge_percent": SURGE_PERCENT if plan.surge else 0,
-    }
-    if plan.floor == plan.ceiling:
-        options["num_replicas"] = plan.floor
-    else:
-        options["autoscaling_config"] = _autoscaling(plan)
-    return _bind(DecodeReplica, [write_args([plan])], options)
-
-
-def _autoscaling(plan: TierPlan) -> dict[str, Any]:
-    return {
-        "min_replicas": plan.floor,
-        "max_replicas": plan.ceiling,
-        "look_back_period_s": LOOK_BACK_S,
-        "policy": {
-            "policy_function": "rtc_stt.replicas.scaling:QueuePolicy",
-            "policy_kwargs": {
-                "floor": plan.floor,
-                "ceiling": plan.ceiling,
-                "queued_audio_s": plan.scale_up_audio_s,
-                "patience_s": plan.scale_down_after_s,
-            },
-        },
-    }
 
 
 def _key() -> str:
@@ -259,7 +213,7 @@ class DecodeReplica:
             raise RuntimeError(f"the model of the {self._plan.tier} tier hangs, or is broken")
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """For :class:`~rtc_stt.replicas.scaling.QueuePolicy`."""
+        """For :func:`~rtc_stt.replicas.scaling.queue_policy`."""
         state = self._server.state()
         return {"queued_audio_s": state.queued_audio_s, "busy": state.busy, "calls": state.calls}
 

@@ -90,8 +90,9 @@ def _ask(request: urllib.request.Request, timeout: float) -> Any:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - the scheme was looked at
             data = answer.read(MOST_BYTES + 1)
     except urllib.error.HTTPError as error:
-        said = error.read(2_000).decode("utf-8", "replace").strip()
-        raise Unreachable(f"{url} answers {error.code}: {said or error.reason}") from None
+        said = error.read(MOST_BYTES).decode("utf-8", "replace").strip().splitlines()
+        # What Ray answers is a traceback, and its last line says it.
+        raise Unreachable(f"{url} answers {error.code}: {said[-1][:500] if said else error.reason}") from None
     except (OSError, http.client.HTTPException) as error:
         why = getattr(error, "reason", None) or error
         raise Unreachable(f"{url} does not answer ({why}): is the address right, and Ray running?") from None

@@ -75,7 +75,7 @@ def add_parser(commands: Any) -> None:
         example="rtc-stt workers drain --tier accurate --address http://head:8265",
     )
     drain.add_argument(
-        "--tier", choices=[Tier.ACCURATE.value], help="this one only (default: all decode workers)"
+        "--tier", choices=[tier.value for tier in Tier], help="this one only (default: all decode workers)"
     )
     _add_wait(drain, 120.0)
 
@@ -174,7 +174,7 @@ def run_status(options: argparse.Namespace) -> int:
     else:
         for line in application.status_lines(deployed, reports):
             common.say(line)
-        if why:
+        if why and deployed.tiers:
             common.say(f"What they have to do is not known: {why}.")
     return 0 if deployed.is_ready else 1
 
@@ -209,7 +209,8 @@ def run_drain(options: argparse.Namespace) -> int:
     def is_gone(now: Deployed) -> bool:
         if tier is None:
             return now.status == "NOT_STARTED"
-        return now.is_ready and all(told.tier is not tier or not told.replicas for told in now.tiers)
+        left = [told.target + len(told.replicas) for told in now.tiers if told.tier is tier]
+        return left == [0]
 
     deployed = _wait(dashboard, options.wait, lambda _: True, is_gone)
     if is_gone(deployed):

@@ -12,7 +12,7 @@ from typing import Any
 
 from rtc_stt.errors import ConfigError
 from rtc_stt.hypothesis import Tier
-from rtc_stt.replicas.plan import TierPlan, write_args
+from rtc_stt.replicas.plan import Placement, TierPlan, write_args
 
 __all__ = [
     "DIRECTORY",
@@ -40,6 +40,17 @@ ROUTE = "/replicas"
 DIRECTORY = "directory"
 """Name of the deployment that answers there."""
 
+POLICY = "rtc_stt.replicas.scaling:queue_policy"
+
+STOP_S = 5.0
+"""Beyond the time in which a replica finishes what it has, before Serve kills it."""
+
+LOOK_BACK_S = 10.0
+"""Over which what replicas have to do is averaged: a queue of one bad second is none."""
+
+SURGE_PERCENT = 25
+"""Of a tier's replicas, one at least: so many more there are in a rolling update."""
+
 MAX_MESSAGE = 2_000
 """Ray's own are tracebacks, now and then."""
 
@@ -47,7 +58,7 @@ MAX_MESSAGE = 2_000
 # ── What is told ────────────────────────────────────────────────────────────
 
 
-def make_config(plans: list[TierPlan], http_port: int) -> dict[str, Any]:
+def make_config(tiers: list[tuple[TierPlan, Placement]], http_port: int) -> dict[str, Any]:
     """A Serve configuration (``ServeDeploySchema``), as ``serve deploy`` and a RayService take it."""
     return {
         "proxy_location": "EveryNode",
@@ -57,9 +68,32 @@ def make_config(plans: list[TierPlan], http_port: int) -> dict[str, Any]:
                 "name": NAME,
                 "route_prefix": ROUTE,
                 "import_path": IMPORT_PATH,
-                "args": write_args(plans),
+                "args": write_args([plan for plan, _ in tiers]),
+                "deployments": [_deployment(plan, placement) for plan, placement in tiers],
             }
         ],
+    }
+
+
+def _deployment(plan: TierPlan, placement: Placement) -> dict[str, Any]:
+    return {
+        "name": plan.tier.value,
+        "ray_actor_options": {"num_cpus": placement.cpus, "num_gpus": placement.gpus},
+        "graceful_shutdown_timeout_s": plan.drain_s + STOP_S,
+        "max_surge_percent": SURGE_PERCENT if placement.surge else 0,
+        "autoscaling_config": _autoscaling(placement),
+    }
+
+
+def _autoscaling(placement: Placement) -> dict[str, Any]:
+    """Also where the number is fixed: Serve knows 0 replicas, which a drained tier has, in this form only."""
+    return {
+        "min_replicas": placement.floor,
+        "max_replicas": max(placement.ceiling, 1),
+        "target_ongoing_requests": placement.scale_up_audio_s,  # in the unit of our policy: seconds of audio
+        "downscale_delay_s": placement.scale_down_after_s,
+        "look_back_period_s": LOOK_BACK_S,
+        "policy": {"policy_function": POLICY},
     }
 
 
@@ -74,7 +108,7 @@ def with_application(config: Mapping[str, Any], details: Mapping[str, Any]) -> d
 
 
 def without_tier(details: Mapping[str, Any], tier: Tier | None) -> dict[str, Any]:
-    """The configuration that runs, without one tier of ours; None: without our application.
+    """The configuration that runs, without replicas of one tier of ours; None: without our application.
 
     Raises:
         ConfigError: it does not run, or has no such tier.
@@ -84,14 +118,14 @@ def without_tier(details: Mapping[str, Any], tier: Tier | None) -> dict[str, Any
     others = _others(details)
     if tier is None:
         return {**kept, "applications": others}
-    if tier is Tier.FAST:
-        raise ConfigError("without the fast tier nothing is decoded: drain all of it, or the accurate tier")
     config = dict(ours.get("deployed_app_config") or {})
-    args = dict(config.get("args") or {})
-    tiers = dict(args.get("tiers") or {})
-    if tiers.pop(tier.value, None) is None:
+    deployments = [dict(deployment) for deployment in config.get("deployments") or []]
+    found = [deployment for deployment in deployments if deployment.get("name") == tier.value]
+    if not found:
         raise ConfigError(f"the {tier} tier is not deployed there")
-    config["args"] = {**args, "tiers": tiers}
+    none = Placement(floor=0, ceiling=0, cpus=0, gpus=0, scale_up_audio_s=1, scale_down_after_s=1, surge=True)
+    found[0]["autoscaling_config"] = _autoscaling(none)
+    config["deployments"] = deployments
     return {**kept, "applications": [*others, config]}
 
 

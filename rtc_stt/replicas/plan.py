@@ -1,7 +1,9 @@
-"""What one tier's replicas are made of: written by ``rtc-stt workers deploy``, read in Ray. Pure.
+"""What one tier's replicas are, and how many of them there are where. Pure.
 
-It travels as ``args`` of a Serve application, where everybody who sees Ray's dashboard can read it: no secret
-is in it. Replicas take ``WORKERS_KEY`` from the environment of their node.
+``rtc-stt workers deploy`` writes both. What they are (:class:`TierPlan`) is read in Ray, and changed by a
+rolling update. It travels as ``args`` of a Serve application, where everybody who sees Ray's dashboard can
+read it: no secret is in it, and replicas take ``WORKERS_KEY`` from the environment of their node. How many
+there are (:class:`Placement`) is Serve's own business, and a change of it touches no replica that stays.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from rtc_stt.errors import ConfigError
 from rtc_stt.hypothesis import Tier
 from rtc_stt.replicas.settings import Replicas, read_ports, read_span
 
-__all__ = ["ON_A_GPU", "ON_NODE", "TierPlan", "make_plans", "read_args", "write_args"]
+__all__ = ["ON_A_GPU", "ON_NODE", "Placement", "TierPlan", "make_plans", "read_args", "write_args"]
 
 ON_NODE = "demo"
 """In place of a path: the model that ships with the package, wherever that is on a node."""
@@ -42,6 +44,26 @@ class TierPlan:
     """Requests in one of them."""
     hang_s: float
     """A call that takes longer hangs."""
+    device: str
+    """``cpu`` or ``cuda``."""
+    ports: str
+    """See :func:`~rtc_stt.replicas.settings.read_ports`."""
+    drain_s: float
+    """How long a replica that is to go finishes what it has."""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise ConfigError(f"the plan of the {self.tier} tier names no model")
+        counts = (self.calls, self.max_batch, self.cpu_threads, self.beam_size)
+        if min(counts) < 1 or max(self.calls, self.max_batch) > 256:
+            raise ConfigError(f"the plan of the {self.tier} tier has a number out of bounds")
+        read_ports(self.ports)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """See above."""
+
     floor: int
     """Replicas, at least …"""
     ceiling: int
@@ -54,29 +76,13 @@ class TierPlan:
     scale_down_after_s: float
     surge: bool
     """See the configuration keys of these names."""
-    ports: str
-    """See :func:`~rtc_stt.replicas.settings.read_ports`."""
-    drain_s: float
 
     def __post_init__(self) -> None:
-        if not self.path:
-            raise ConfigError(f"the plan of the {self.tier} tier names no model")
-        counts = (self.calls, self.max_batch, self.cpu_threads, self.beam_size, self.floor)
-        if min(counts) < 1 or max(self.calls, self.max_batch) > 256 or self.ceiling < self.floor:
-            raise ConfigError(f"the plan of the {self.tier} tier has a number out of bounds")
-        if min(self.cpus, self.gpus) < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
-            raise ConfigError(
-                f"{self.tier.upper()}_GPUS is a part of one GPU, or a whole number: {self.gpus:g}"
-            )
-        read_ports(self.ports)
-
-    @property
-    def device(self) -> str:
-        """As CTranslate2 calls it."""
-        return "cuda" if self.gpus else "cpu"
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ConfigError(f"a replica takes a part of one GPU, or whole ones, and not {self.gpus:g}")
 
 
-def make_plans(decoding: Decoding, replicas: Replicas) -> list[TierPlan]:
+def make_plans(decoding: Decoding, replicas: Replicas) -> list[tuple[TierPlan, Placement]]:
     """From the configuration: the fast tier, and the accurate one if there is a model for it.
 
     Raises:
@@ -96,11 +102,10 @@ def make_plans(decoding: Decoding, replicas: Replicas) -> list[TierPlan]:
 
 def _plan(
     tier: Tier, path: str, beam: int, count: str, gpus: float, decoding: Decoding, replicas: Replicas
-) -> TierPlan:
-    floor, ceiling = read_span(f"{tier.upper()}_REPLICAS", count)
+) -> tuple[TierPlan, Placement]:
     # Not one for each core, as in a gateway: nobody knows on which machine it will be.
     calls = decoding.max_concurrency or 1
-    return TierPlan(
+    plan = TierPlan(
         tier=tier,
         path=path,
         beam_size=beam,
@@ -110,6 +115,12 @@ def _plan(
         calls=calls,
         max_batch=decoding.max_batch,
         hang_s=decoding.decode_hang_s,
+        device="cuda" if gpus else "cpu",
+        ports=replicas.ports,
+        drain_s=replicas.drain_s,
+    )
+    floor, ceiling = read_span(f"{tier.upper()}_REPLICAS", count)
+    placement = Placement(
         floor=floor,
         ceiling=ceiling,
         cpus=ON_A_GPU if gpus else float(calls * decoding.cpu_threads),
@@ -117,9 +128,8 @@ def _plan(
         scale_up_audio_s=replicas.scale_up_audio_s,
         scale_down_after_s=replicas.scale_down_after_s,
         surge=replicas.surge,
-        ports=replicas.ports,
-        drain_s=replicas.drain_s,
     )
+    return plan, placement
 
 
 def write_args(plans: list[TierPlan]) -> dict[str, Any]:

@@ -8,7 +8,7 @@
     neither, for so long        fewer: as many as were ever wanted in that time; one quiet minute of a
                                 conversation is no reason to load a model again in the next
 
-:class:`QueuePolicy` is what Ray Serve calls. Ray pickles the whole module by value and runs it in a process
+``queue_policy`` is what Ray Serve calls. Ray pickles the whole module by value and runs it in a process
 of its own: it imports nothing of ours.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BUSY_SHARE", "GROWTH", "STATS", "Aim", "Load", "Past", "QueuePolicy", "wanted"]
+__all__ = ["BUSY_SHARE", "GROWTH", "STATS", "Aim", "Load", "Past", "queue_policy", "read_load", "wanted"]
 
 STATS = ("queued_audio_s", "busy", "calls")
 """What a replica tells of itself: audio that waits at the gateways for its tier, calls under way, and those
@@ -96,19 +96,22 @@ def _need(aim: Aim, load: Load) -> int:
     return min(max(by_queue, by_busy, 1), GROWTH * load.running)
 
 
-class QueuePolicy:
-    """See above; what ``AutoscalingConfig.policy`` names. Arguments as of :class:`Aim`."""
+def queue_policy(context: Any) -> tuple[int, dict[str, Any]]:
+    """See above; what ``AutoscalingConfig.policy`` names. Serve asks several times a second, with its
+    ``AutoscalingContext``.
 
-    def __init__(self, floor: int, ceiling: int, queued_audio_s: float, patience_s: float) -> None:
-        self._aim = Aim(floor, ceiling, queued_audio_s, patience_s)
-
-    def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
-        """Serve asks several times a second, with its ``AutoscalingContext``."""
-        state = context.policy_state or {}
-        past = Past(state.get("since"), state.get("most"))
-        load = read_load(context.current_num_replicas, context.aggregated_metrics or {})
-        count, past = wanted(self._aim, load, context.target_num_replicas, past, context.current_time)
-        return count, {"since": past.since, "most": past.most}
+    The aim is told in the fields of Serve's own configuration: arguments of a policy count as its code there,
+    and a change of them would start every replica anew.
+    """
+    config, state = context.config, context.policy_state or {}
+    if config.min_replicas == 0:  # a tier that is drained
+        return 0, {}
+    queued_audio_s, patience_s = config.target_ongoing_requests, config.downscale_delay_s
+    aim = Aim(config.min_replicas, config.max_replicas, queued_audio_s, patience_s)
+    past = Past(state.get("since"), state.get("most"))
+    load = read_load(context.current_num_replicas, context.aggregated_metrics or {})
+    count, past = wanted(aim, load, context.target_num_replicas, past, context.current_time)
+    return count, {"since": past.since, "most": past.most}
 
 
 def read_load(running: int, metrics: Mapping[str, Mapping[Any, float]]) -> Load | None:
