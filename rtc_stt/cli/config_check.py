@@ -12,6 +12,8 @@ from rtc_stt.instrument import Instrument
 from rtc_stt.logs import LogOptions
 from signaling.app import make_gate
 from signaling.settings import Access, Server, WebRtc
+from signaling.shared.settings import Sharing
+from signaling.shared.shared import Shared
 from signaling.telephony.phones import check_phones
 from signaling.telephony.settings import read_phones
 from signaling.udp import loop_factory
@@ -73,7 +75,10 @@ def check_gateway(values: Values) -> None:
     server, webrtc = build(Server, values), build(WebRtc, values)
     common.stream_options(values)
     common.replica_tiers(values)
-    gate = make_gate(server, build(Access, values), Instrument())
+    access, sharing = build(Access, values), build(Sharing, values)
+    gate = make_gate(server, access, Instrument())
+    if sharing.redis_url:
+        Shared(sharing, server, access, Instrument())
     loop_factory(webrtc.udp_port_range)
     worker_setups(values, webrtc, LogOptions())
     check_phones(server, read_phones(values), gate.authority)

@@ -34,7 +34,7 @@ MAX_PENDING = 100_000
 
 FOLD = """
 local number, keep = tonumber(ARGV[1]), tonumber(ARGV[2])
-local is_new = tonumber(redis.call('GET', KEYS[1]) or 0) < number
+local is_new = (tonumber(redis.call('GET', KEYS[1]) or 0) or 0) < number
 local told = {}
 for i = 2, #KEYS do
   local there = redis.call('HMGET', KEYS[i], 'audio_s', 'requests', 'sessions')

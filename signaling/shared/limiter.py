@@ -41,6 +41,9 @@ BEAT_S = 1.0
 MAX_BATCH = 64
 """Requests in one round trip: they take the event loop some milliseconds."""
 
+MAX_SAID = 16
+"""Likewise, of those that hold places: each may name some dozens."""
+
 MAX_WAITING = 4_096
 """Requests that wait for it; more go by this gateway's own limits."""
 
@@ -232,8 +235,8 @@ class Limiter:
 
     async def _say_due(self) -> None:
         due = self._places.take_due(time.monotonic())
-        for start in _steps(due):
-            part = due[start : start + MAX_BATCH]
+        for start in _steps(due, MAX_SAID):
+            part = due[start : start + MAX_SAID]
             calls: list[tuple[list[str], list[Any]]] = [
                 ([self._link.key(*parts)], [round(PLACE_S * 1000), *who]) for parts, who in part
             ]
@@ -257,5 +260,5 @@ class Limiter:
                 asked.answer.set_exception(Away())
 
 
-def _steps(found: Sequence[object]) -> range:
-    return range(0, len(found), MAX_BATCH)
+def _steps(found: Sequence[object], size: int = MAX_BATCH) -> range:
+    return range(0, len(found), size)

@@ -67,7 +67,7 @@ for i, key in ipairs(KEYS) do
   local kind, limit, span = ARGV[3 * i - 1], tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
   if kind == 'rate' then
     local full = limit * span
-    local whole = tonumber(redis.call('GET', key) or 0)
+    local whole = tonumber(redis.call('GET', key) or 0) or 0
     whole = math.min(math.max(whole, now), now + full)
     if whole + span > now + full then
       return {i, math.ceil((whole + span - now - full) / 1000)}

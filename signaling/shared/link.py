@@ -16,6 +16,8 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +39,9 @@ REST_S = 1.0
 
 PROBE_TIMEOUT_S = 1.0
 """For a probe, which nobody waits for: a connection may have to be made."""
+
+SAY_S = 60.0
+"""Between two words about its absence."""
 
 MAX_CONNECTIONS = 32
 """Calls under way at a time; others wait for their turn."""
@@ -66,6 +71,8 @@ class Link:
         self._redis = _connect(sharing)
         self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
         self._is_away = True  # until it has answered once
+        self._trouble = ""
+        self._is_told, self._told_at = True, -SAY_S
         self._probing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._watchers: list[Callable[[bool], None]] = []
@@ -94,7 +101,7 @@ class Link:
         self._instrument.sharing_changed(False)
         await self._probe()
         if self._is_away:
-            log.error("Redis cannot be reached: this gateway goes on alone until it can")
+            log.error("Redis cannot be used (%s): this gateway goes on alone until it can", self._trouble)
             self._probe_soon()
 
     async def ask(self, what: str, call: Callable[[Redis], Awaitable[T]]) -> T:
@@ -183,8 +190,16 @@ class Link:
         if self._is_away:
             return
         self._is_away = True
-        # The text of an error may hold what was asked.
-        log.error("Redis is away (%s): this gateway goes on alone", type(error).__name__)
+        # Said once a minute, for one that answers and lets nobody do a thing goes every second. The text of
+        # an error may hold what was asked.
+        now = time.monotonic()
+        self._is_told = now - self._told_at >= SAY_S
+        if self._is_told:
+            self._told_at = now
+            log.error(
+                "Redis is away (%s): this gateway goes on alone, with its part of the limits",
+                type(error).__name__,
+            )
         self._tell(False)
         self._probe_soon()
 
@@ -212,9 +227,11 @@ class Link:
         except Exception as error:
             if not _is_its_fault(error):
                 raise
+            self._trouble = type(error).__name__  # its text may hold what was asked
             return
         self._is_away = False
-        log.warning("Redis answers")
+        if self._is_told:
+            log.warning("Redis answers")
         self._tell(True)
         for listener in self._listeners:
             with contextlib.suppress(Away):
@@ -230,7 +247,13 @@ def _connect(sharing: Sharing) -> Redis:
         raise ConfigError(
             "REDIS_URL is set and the package is missing: pip install 'rtc-stt[redis]'"
         ) from error
-    tls: dict[str, Any] = {"ssl_ca_certs": sharing.redis_ca} if sharing.redis_ca else {}
+    tls: dict[str, Any] = {}
+    if sharing.redis_ca:
+        tls["ssl_ca_certs"] = sharing.redis_ca
+        try:
+            ssl.create_default_context(cafile=sharing.redis_ca)
+        except OSError as error:
+            raise ConfigError(f"REDIS_CA: no certificate can be read from {sharing.redis_ca}") from error
     try:
         return Redis.from_url(
             sharing.redis_url,

@@ -1,7 +1,7 @@
 """What this gateway holds of places that are counted over all, and when it has to say so again. Pure.
 
 A place is held for ten seconds at a time, so that those of a gateway that died are free; each is said again
-every three. Where Redis was away, or came back empty, all are said again.
+every second. Where Redis was away, or came back empty, all are said again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from signaling.shared.limits import Limit
 
 __all__ = ["AGAIN_S", "MAX_AT_ONCE", "Places"]
 
-AGAIN_S = 3.0
+AGAIN_S = 0.9
+"""Less than the time between two looks."""
 
-MAX_AT_ONCE = 256
+MAX_AT_ONCE = 64
 """Places that one script is told."""
 
 Parts = tuple[str, ...]

@@ -4,7 +4,6 @@ last."""
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -24,8 +23,6 @@ from signaling.shared.tallies import Tallies
 from signaling.usage import Usage
 
 __all__ = ["Shared", "shared_by"]
-
-log = logging.getLogger(__name__)
 
 
 class Shared:
@@ -67,10 +64,6 @@ class Shared:
 
         def divide(is_up: bool) -> None:
             door.allowance = self._allowance if is_up else self._allowance.split(len(self.nodes))
-            if not is_up and len(self.nodes) > 1:
-                log.error(
-                    "until Redis is back each of %d gateways has its part of the limits", len(self.nodes)
-                )
 
         async def tell_spent() -> None:
             await self.limiter.tell_spent(authority.tokens.used(time.time()))
