@@ -90,10 +90,13 @@ class Windower:
     """Cuts chunks of any length into frames of ``WINDOW`` samples.
 
     What comes out depends on the samples and their origins alone and not on how they were chunked.
+
+    Args:
+        position: of the first sample that will come.
     """
 
-    def __init__(self) -> None:
-        self._position = 0
+    def __init__(self, position: int = 0) -> None:
+        self._position = position
         # One window is filled in place: most chunks are shorter than one, and there are many of them.
         self._window: Samples = np.empty(WINDOW, np.float32)
         self._filled = 0
@@ -103,6 +106,11 @@ class Windower:
     def received(self) -> int:
         """Samples received so far, those still waiting for their window included."""
         return self._position + self._filled
+
+    @property
+    def waiting(self) -> int:
+        """Those that wait for the others of their window."""
+        return self._filled
 
     def push(self, chunk: Samples, origin: Origin = Origin.RECEIVED) -> list[AudioFrame]:
         """Take a chunk, shape ``(n,)``, all of one origin, and give the frames that it completes."""
@@ -149,11 +157,14 @@ class AudioBuffer:
 
     Owned by one recognizer. Appending and trimming are amortised O(1): what is forgotten at the front is
     made room of only where the end is reached.
+
+    Args:
+        position: of the first sample that will come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, position: int = 0) -> None:
         self._data: Samples = np.empty(SAMPLE_RATE * 4, np.float32)
-        self._start = 0  # media position of the oldest sample held …
+        self._start = position  # media position of the oldest sample held …
         self._first = 0  # … and where it is in the data
         self._length = 0
 

@@ -23,6 +23,7 @@ __all__ = [
     "StreamOptions",
     "Workers",
     "change_stream_options",
+    "option_changes",
 ]
 
 
@@ -397,6 +398,21 @@ def change_stream_options(
         else:
             taken[name] = tuple(value) if isinstance(value, list) else value
     return dataclasses.replace(options, **taken), problems
+
+
+def option_changes(options: StreamOptions, defaults: StreamOptions) -> dict[str, object]:
+    """The ``configure`` that makes ``options`` of ``defaults``, as JSON has it."""
+    changes: dict[str, object] = {}
+    for name in _STREAM_CHECKS:
+        value = getattr(options, name)
+        if value != getattr(defaults, name):
+            changes[name] = list(value) if isinstance(value, tuple) else value
+    endpointing = {
+        name: value
+        for name in _ENDPOINTING_CHANGES
+        if (value := getattr(options.endpointing, name)) != getattr(defaults.endpointing, name)
+    }
+    return changes | ({"endpointing": endpointing} if endpointing else {})
 
 
 def _change_endpointing(

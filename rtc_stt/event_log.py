@@ -38,15 +38,19 @@ class Missed:
 
 
 class EventLog:
-    """See above. Takes events in the order of their numbers."""
+    """See above. Takes events in the order of their numbers.
 
-    def __init__(self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
+    Args:
+        told: how many were told before; they are not here.
+    """
+
+    def __init__(self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES, told: int = 0) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._held: dict[int, Event] = {}  # by number, in order
         self._replaceable: deque[int] = deque()  # numbers of those held that are forgotten first
         self._bytes = 0
-        self._told = 0  # the newest number
+        self._told = told  # the newest number
 
     def __len__(self) -> int:
         return len(self._held)

@@ -120,6 +120,8 @@ class SessionResumed(Event):
     """Since the last audio came; silence takes its place, and that of the time until audio comes again."""
     resent: int
     """Events that were sent again."""
+    moved: bool = False
+    """Another gateway goes on with it, for its own has died: utterances that were open have no conclusion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,11 +35,15 @@ class _Gap:
 
 
 class Inbox:
-    """See above. ``now`` is the session's clock, in seconds."""
+    """See above. ``now`` is the session's clock, in seconds.
 
-    def __init__(self) -> None:
+    Args:
+        position: of the first sample that will come.
+    """
+
+    def __init__(self, position: int = 0) -> None:
         self._items: deque[AudioFrame | _Gap | Command | EndOfAudio] = deque()
-        self._windower = Windower()
+        self._windower = Windower(position)
         self._backlog = 0
         self._last_audio_at: float | None = None
         self._gap_is_due = False
@@ -109,7 +113,7 @@ class Inbox:
             self._backlog += len(frame.samples)
 
     def _leave_gap(self, missing: int, origin: Origin) -> None:
-        first = min(missing, -self._windower.received % WINDOW)
+        first = min(missing, -self._windower.waiting % WINDOW)
         windows, last = divmod(missing - first, WINDOW)
         self._put(self._windower.push(np.zeros(first, np.float32), origin))
         if windows:

@@ -119,6 +119,10 @@ class Instrument:
     def nodes_known(self, count: int) -> None:
         """So many gateways give signs of life in Redis, this one included; told each second."""
 
+    def session_moved(self, result: str) -> None:
+        """A client resumed a session of another gateway: ``taken`` over, ``forwarded`` to the one that has
+        it, or ``too_late``: a third one was faster."""
+
     def sharing_failed(self, what: str) -> None:
         """It did not answer when asked for ``limits``, ``session`` …, or too late."""
 

@@ -61,7 +61,12 @@ not cut a sentence in two."""
 
 
 class Recognizer:
-    """Sans-IO state of one audio stream."""
+    """Sans-IO state of one audio stream.
+
+    Args:
+        position: media time at which it begins.
+        utterances: ids up to this one have been used before.
+    """
 
     def __init__(
         self,
@@ -70,6 +75,8 @@ class Recognizer:
         routing: Routing,
         *,
         has_accurate_tier: bool,
+        position: int = 0,
+        utterances: int = 0,
     ) -> None:
         self.stream_id = stream_id
         self.speculations = Speculations()
@@ -79,10 +86,10 @@ class Recognizer:
         self._routing = routing
         self._has_accurate = has_accurate_tier
         self._endpointer = Endpointer(options.endpointing)
-        self._buffer = AudioBuffer()
+        self._buffer = AudioBuffer(position)
         self._gaps = Gaps()
-        self._taken = 0  # audio up to here belongs to utterances that are over
-        self._next_id = 1
+        self._taken = position  # audio up to here belongs to utterances that are over
+        self._next_id = utterances + 1
         self._current: Utterance | None = None
         self._closing: deque[Utterance] = deque()  # past their endpoint; told in the order of speech
         self._muted = False
@@ -222,6 +229,16 @@ class Recognizer:
     def options(self) -> StreamOptions:
         """The options in force."""
         return self._options
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether audio counts as silence."""
+        return self._muted
+
+    @property
+    def utterances(self) -> int:
+        """How many have begun so far: the id of the newest."""
+        return self._next_id - 1
 
     @property
     def is_idle(self) -> bool:

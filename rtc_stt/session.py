@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol
 
 from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, samples_to_ms
 from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
-from rtc_stt.config import Routing, StreamOptions, change_stream_options
+from rtc_stt.config import Routing, StreamOptions, change_stream_options, option_changes
 from rtc_stt.decoding import Answer, Decoder
 from rtc_stt.event_log import EventLog
 from rtc_stt.events import (
@@ -30,6 +31,7 @@ from rtc_stt.events import (
     SessionWarning,
     TranscriptFinal,
 )
+from rtc_stt.handover import Handover, Sheet
 from rtc_stt.inbox import EndOfAudio, Inbox
 from rtc_stt.instrument import Instrument
 from rtc_stt.load import LOAD_WARNINGS, Step, effort_at
@@ -41,7 +43,7 @@ from rtc_stt.spans import SpanSink
 from rtc_stt.vad import VadBatcher
 from rtc_stt.wire import ProtocolProblem, read_command
 
-__all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
+__all__ = ["MAX_BACKLOG_S", "Session", "Speech", "Witness"]
 
 MAX_BACKLOG_S = 30
 """Audio that may wait for the detector. A live stream never gets there unless the machine is far too slow;
@@ -73,6 +75,16 @@ class Speech:
             await self.sink.aclose()
 
 
+class Witness(Protocol):
+    """Who keeps what one session tells, for another gateway to go on with. It must not raise."""
+
+    def told(self, event: Event) -> None:
+        """An event, numbered."""
+
+    def acknowledged(self, seq: int) -> None:
+        """The client has seen all up to this number."""
+
+
 class Session:
     """See above. Every method is called on the event loop, and none of them blocks.
 
@@ -83,6 +95,7 @@ class Session:
         limits: what ``session.started`` tells of the server's limits.
         session_id: its name; drawn where it is None.
         resume_token: what a client names to come back; likewise.
+        handover: where it goes on, if another gateway has begun it; it waits for its client then.
     """
 
     def __init__(
@@ -94,6 +107,7 @@ class Session:
         limits: Mapping[str, int] | None = None,
         session_id: str | None = None,
         resume_token: str | None = None,
+        handover: Handover | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id = session_id or secrets.token_urlsafe(9)
@@ -101,17 +115,26 @@ class Session:
         self.ended = asyncio.get_running_loop().create_future()
         """Done when ``session.ended`` has been told."""
         self.log = IdLog(logging.getLogger(__name__), session_id=self.id)
+        self.witness: Witness | None = None
+        """Hears what is told and acknowledged, whether or not a client is there."""
         self._speech = speech
-        self._deliver: Callable[[Event], None] | None = deliver  # None while the client is lost
-        self._event_log = EventLog()
+        self._handover = handover  # until its client is here
+        # None while the client is lost
+        self._deliver: Callable[[Event], None] | None = None if handover else deliver
+        self._event_log = EventLog(told=handover.seq if handover else 0)
         self._transport = transport
         self._limits = dict(limits or {})
         self._clock = clock
         self._recognizer = Recognizer(
-            self.id, speech.options, speech.routing, has_accurate_tier=speech.pool.has_accurate_tier
+            self.id,
+            speech.options,
+            speech.routing,
+            has_accurate_tier=speech.pool.has_accurate_tier,
+            position=handover.position if handover else 0,
+            utterances=handover.utterances if handover else 0,
         )
         self._vad_state = speech.vad.new_state()
-        self._inbox = Inbox()
+        self._inbox = Inbox(handover.position if handover else 0)
         self._trail = SessionTrail(self.id, bound(), speech.sink, self._inbox.arrived_at, clock)
         self._turn: asyncio.Handle | None = None  # to go on with the inbox
         self._judging: asyncio.Future[list[float]] | None = None
@@ -130,6 +153,9 @@ class Session:
         pool = self._speech.pool
         pool.attach(self.id, self._receive_answer, self._receive_load)
         self._speech.instrument.session_opened(self._transport)
+        if self._handover:
+            self._take_up(self._handover)
+            return
         self.log.info("started over %s", self._transport)
         self._tell(
             SessionStarted(
@@ -142,6 +168,17 @@ class Session:
         )
         if pool.step is not Step.NORMAL:
             self._receive_load(pool.step)
+
+    def _take_up(self, handover: Handover) -> None:
+        """Go on with what another gateway has begun; nothing is told before the client is here."""
+        self.log.info("taken over from another gateway, %d events kept", len(handover.events))
+        defaults, languages = self._speech.options, self._speech.pool.languages
+        self._recognizer.configure(change_stream_options(defaults, defaults, handover.options, languages)[0])
+        if handover.muted:
+            self._recognizer.mute(True, self._clock())
+        self._recognizer.effort = effort_at(self._speech.pool.step)
+        for event in handover.events:
+            self._event_log.add(event)
 
     def receive_audio(self, samples: Samples, origin: Origin = Origin.RECEIVED) -> None:
         """Take a chunk of 16 kHz mono audio of any length, shape ``(n,)``, all of one origin."""
@@ -190,7 +227,7 @@ class Session:
             self._tell(Pong(at_ms=self._recognizer.at_ms, id=command.id))
             return
         if isinstance(command, Ack):
-            self._event_log.acknowledge(command.seq)
+            self._acknowledge(command.seq)
             return
         if isinstance(command, Stop):  # it marks the end of the audio here, not where the inbox ends later
             self.finish("stopped")
@@ -256,6 +293,19 @@ class Session:
         """Whether nobody speaks: to end now cuts no word in two."""
         return self._recognizer.is_silent
 
+    @property
+    def sheet(self) -> Sheet:
+        """How far it is."""
+        recognizer = self._recognizer
+        return Sheet(
+            seq=self._event_log.told,
+            position=self._inbox.received,
+            utterances=recognizer.utterances,
+            options=option_changes(recognizer.options, self._speech.options),
+            muted=recognizer.is_muted,
+            heard_s=self.heard_s,
+        )
+
     # ── The connection ────────────────────────────────────────────────────────────
 
     @property
@@ -288,12 +338,15 @@ class Session:
         self._deliver = deliver
         last_seq = max(0, last_seq)
         missed = self._event_log.missed(last_seq)
-        self._event_log.acknowledge(last_seq)
+        self._acknowledge(last_seq)
         for event in missed.events:
             deliver(event)
         if self.ended.done():
             return
         gap_s = 0.0 if replays else self._inbox.resume(self._clock())
+        handover, self._handover = self._handover, None
+        if handover:
+            gap_s = handover.gap_ms / 1000
         self.log.info("attached again, %d events sent again, %.1f s without audio", len(missed.events), gap_s)
         self._speech.instrument.session_resumed(gap_s)
         self._tell(
@@ -302,9 +355,11 @@ class Session:
                 session_id=self.id,
                 gap_ms=round(gap_s * 1000),
                 resent=len(missed.events),
+                moved=handover is not None,
             )
         )
-        if not missed.are_all:
+        are_all = missed.are_all and (handover is None or handover.are_all)
+        if not are_all and not (handover and replays):
             self.warn("events_lost", "some events since then are not kept any more")
 
     # ── The pump ────────────────────────────────────────────────────────────
@@ -426,6 +481,11 @@ class Session:
         self._speech.instrument.audio_received(self._uncounted / SAMPLE_RATE)
         self._uncounted = 0
 
+    def _acknowledge(self, seq: int) -> None:
+        self._event_log.acknowledge(seq)
+        if self.witness:
+            self.witness.acknowledged(seq)
+
     def _tell(self, event: Event) -> None:
         """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
         event = replace(event, seq=self._event_log.told + 1)
@@ -433,6 +493,8 @@ class Session:
         self._event_log.add(event)
         self._stats.count(event)
         self._speech.instrument.event_sent(event)
+        if self.witness:
+            self.witness.told(event)
         if self._deliver is not None:
             self._deliver(event)
         if self._speech.log_transcripts and isinstance(event, TranscriptFinal):

@@ -22,6 +22,7 @@ from signaling import (
     openai_routes,
     openapi,
     page,
+    session_routes,
     snapshot,
     token_routes,
     transcribe,
@@ -42,6 +43,7 @@ from signaling.keyring import Keyring, load_keys
 from signaling.keys import FRONT, GATE, HEALTH, HOST, SERVER, Front, Gate
 from signaling.life import add_life
 from signaling.metrics import Metrics
+from signaling.moving import add_moving, make_roll
 from signaling.origins import Origins
 from signaling.page import About
 from signaling.registry import Registry
@@ -49,6 +51,7 @@ from signaling.request import middleware
 from signaling.resources import Resources
 from signaling.session_usage import OVER_CODE, OVER_MESSAGE, SessionUsage
 from signaling.settings import Access, Logs, Server, WebRtc
+from signaling.shared.settings import Sharing
 from signaling.shared.shared import Shared
 from signaling.snapshot import Service
 from signaling.telephony.phones import add_phones
@@ -76,6 +79,7 @@ def create_app(
     logs: Logs | None = None,
     sink: SpanSink | None = None,
     shared: Shared | None = None,
+    sharing: Sharing | None = None,
 ) -> web.Application:
     """The application. When it ends it drains ``host``.
 
@@ -90,18 +94,20 @@ def create_app(
         sink: where spans of requests go; None: there are none.
         shared: what this gateway shares with others; None: it is alone. Whoever made it starts it before, and
             ends it after this.
+        sharing: its settings.
 
     Raises:
         ConfigError: see :func:`make_gate`.
     """
     app = web.Application(middlewares=[middleware], client_max_size=1024 * 1024)
     gate = make_gate(server, access, metrics or Instrument(), is_demo=about.mode == "demo", shared=shared)
-    front = _make_front(host, server, access, webrtc, gate)
+    front = _make_front(host, server, access, webrtc, gate, shared, sharing or Sharing())
     app[SERVER], app[GATE], app[HOST], app[FRONT] = server, gate, host, front
     app[HEALTH], app[LOGS] = host.health, logs or Logs()
     if sink:
         app[SINK] = sink
-    for room in (whip, offer, openai_routes, token_routes, usage_routes, health):
+    add_moving(app, front)
+    for room in (whip, offer, openai_routes, token_routes, usage_routes, session_routes, health):
         room.add_routes(app)
     page.add_routes(app, about)
     if transcriber:
@@ -140,6 +146,7 @@ def _listen_to(host: Host, front: Front) -> None:
 
     def watch(session_id: str, what: str) -> None:
         gate.door.watch(session_id, what)
+        front.records.watch(session_id, what)
         if what == "ended":
             front.resources.end(session_id, asyncio.get_running_loop().time())
 
@@ -190,7 +197,17 @@ def make_gate(
     )
 
 
-def _make_front(host: Host, server: Server, access: Access, webrtc: WebRtc, gate: Gate) -> Front:
+def _make_front(
+    host: Host,
+    server: Server,
+    access: Access,
+    webrtc: WebRtc,
+    gate: Gate,
+    shared: Shared | None,
+    sharing: Sharing,
+) -> Front:
+    resources = Resources()
+    records, mover = make_roll(host, gate, resources, webrtc, shared, sharing)
     own = frozenset(str(ipaddress.ip_address(address)) for address in webrtc.public_ip)
     return Front(
         gate=gate,
@@ -198,6 +215,8 @@ def _make_front(host: Host, server: Server, access: Access, webrtc: WebRtc, gate
         ice=IceServers(webrtc.ice_servers, webrtc.turn_url, webrtc.turn_secret, webrtc.turn_seconds),
         reach=Reach(loopback=server.is_loopback, own=own),
         redirect_url=access.redirect_url,
-        resources=Resources(),
+        resources=resources,
         public_ips=webrtc.public_ip,
+        records=records,
+        mover=mover,
     )

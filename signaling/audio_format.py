@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rtc_stt.audio import SAMPLE_RATE
+
 __all__ = ["MAX_RATE", "MIN_RATE", "SAMPLE_BYTES", "AudioFormat"]
 
 SAMPLE_BYTES: Mapping[str, int] = {"pcm_s16le": 2, "mulaw": 1, "alaw": 1}
@@ -33,3 +35,11 @@ class AudioFormat:
     def bytes_per_second(self) -> int:
         """Of its audio."""
         return self.frame_bytes * self.sample_rate
+
+    def position_of(self, count: int) -> int:
+        """Media time, in samples at 16 kHz, after so many samples of each channel."""
+        return round(count * SAMPLE_RATE / self.sample_rate)
+
+    def count_at(self, position: int) -> int:
+        """And back."""
+        return round(position * self.sample_rate / SAMPLE_RATE)

@@ -49,6 +49,7 @@ class Authority:
         self._is_open = not keys
         self._keys: list[tuple[bytes, str]] = []
         self._accounts: dict[str, Account] = {}
+        self._operators: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
         self.replace(keys)
         self.tokens = Tokens(secret, seconds=token_seconds, is_known=lambda key_id: key_id in self._known)
@@ -65,6 +66,7 @@ class Authority:
         self._accounts = {ids[key.text]: key.account for key in keys} | {
             name: Account(name) for name in self._ids
         }
+        self._operators = frozenset(ids[key.text] for key in keys if key.operator)
         known = set(ids.values()) or {self._ids[OPEN]}
         self._known = frozenset(known | ({self._ids[DEMO]} if self._demo else set()))
 
@@ -77,6 +79,10 @@ class Authority:
     def is_open(self) -> bool:
         """Whether no key is asked for."""
         return self._is_open
+
+    def is_operator(self, key_id: str) -> bool:
+        """Whether a key may see what others do."""
+        return key_id in self._operators
 
     def issue(self, key_id: str, now: float, nonce: bytes) -> str:
         """A token for one session, in the name of a key. See :meth:`Tokens.issue`."""

@@ -10,9 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rtc_stt.events import Event
+from rtc_stt.handover import Handover, Sheet
 from signaling.dialects.dialect import Beginning
 
-__all__ = ["Call", "Caller", "Connected", "Fragment", "Health", "Host", "Meter", "Resume", "Watcher"]
+__all__ = [
+    "Call",
+    "Caller",
+    "Connected",
+    "Fragment",
+    "Health",
+    "Host",
+    "Keeper",
+    "Meter",
+    "Resume",
+    "Watcher",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,25 @@ Meter = Callable[[str, float], None]
 audio included, lost audio not. While it has any at least every ten seconds, and before ``ended``."""
 
 
+class Keeper(Protocol):
+    """Who writes down how far sessions are, so that another gateway can go on. Nothing waits or raises."""
+
+    hears: bool
+    """Whether it wants to be told of events, and of what is acknowledged."""
+
+    def began(self, session_id: str, token: str, transport: str) -> None:
+        """A session is about to begin; ``token`` is the digest of its resume token."""
+
+    def told(self, session_id: str, event: Event) -> None:
+        """It has told an event."""
+
+    def acknowledged(self, session_id: str, seq: int) -> None:
+        """Its client has seen all up to this number."""
+
+    def sheets(self, sheets: Mapping[str, Sheet]) -> None:
+        """How far sessions are; of each at least every two seconds."""
+
+
 class Host(Protocol):
     """Where calls end up."""
 
@@ -98,6 +130,8 @@ class Host(Protocol):
     """Set by the door, as is …"""
     meter: Meter | None
     """… who counts what sessions hear."""
+    keeper: Keeper | None
+    """Set where there are other gateways."""
     draining: bool
 
     async def connect(self, call: Call) -> Connected:
@@ -132,6 +166,17 @@ class Host(Protocol):
 
         Raises:
             NotFound: there never was such a connection, or its end was long ago.
+        """
+        ...
+
+    async def adopt(self, token: str, handover: Handover) -> None:
+        """Go on with a session that another gateway has begun; its client is about to resume it.
+
+        Args:
+            token: its resume token, which begins with the session's id.
+
+        Raises:
+            Unavailable: not now, or not here.
         """
         ...
 

@@ -196,6 +196,30 @@ class Door:
             self.beside.seated(ticket)
         return ticket
 
+    def adopt(self, caller: Caller, session_id: str) -> None:
+        """A session of another gateway is to go on here; it has been let in there.
+
+        Raises:
+            Unavailable: all places are taken.
+        """
+        if len(self._callers()) >= self._max_sessions:
+            self._instrument.session_refused("full")
+            raise Unavailable(
+                f"all {self._max_sessions} sessions are taken; try again later", retry_after_s=RETRY_S
+            )
+        ticket = Ticket(caller, 0.0)
+        ticket.session_id = session_id
+        self._sessions[session_id] = ticket
+        if self.beside:
+            self.beside.seated(ticket)
+        if self._usage:
+            self._usage.begin(session_id, caller.key_id)
+
+    def key_of(self, session_id: str) -> str | None:
+        """By which key a session was let in; None where there is no such session."""
+        ticket = self._sessions.get(session_id)
+        return ticket.caller.key_id if ticket else None
+
     def hold(self, ticket: Ticket, session_id: str) -> None:
         """The offer was answered: it is this session's."""
         ticket.session_id = session_id

@@ -1,6 +1,7 @@
 """API keys as the operator writes them: ``API_KEYS``, and the lines of ``API_KEYS_FILE``. Pure.
 
-A line of the file is ``KEY [name=acme] [daily_audio_seconds=3600]``; what follows a ``#`` is a comment.
+A line of the file is ``KEY [name=acme] [daily_audio_seconds=3600] [operator=yes]``; what follows a ``#`` is a
+comment.
 Messages name the file and the line and never quote it: whatever stands there may be a key, or part of one.
 """
 
@@ -44,6 +45,8 @@ class ApiKey:
 
     text: str = field(repr=False)
     account: Account
+    operator: bool = False
+    """Whether it may see what others do."""
 
 
 def name_of_digest(key: str) -> str:
@@ -105,13 +108,15 @@ def _read_line(words: list[str], place: str) -> ApiKey:
     told: dict[str, str] = {}
     for option in options:
         name, equals, value = option.partition("=")
-        if not equals or name not in ("name", "daily_audio_seconds"):
-            raise ConfigError(f"{place}: expected KEY [name=…] [daily_audio_seconds=…]")
+        if not equals or name not in ("name", "daily_audio_seconds", "operator"):
+            raise ConfigError(f"{place}: expected KEY [name=…] [daily_audio_seconds=…] [operator=yes]")
         if name in told:
             raise ConfigError(f"{place}: {name} is given twice")
         told[name] = value
     account = Account(_name(told.get("name"), text, place), _quota(told.get("daily_audio_seconds"), place))
-    return ApiKey(text, account)
+    if told.get("operator", "no") not in ("yes", "no"):
+        raise ConfigError(f"{place}: operator is yes or no")
+    return ApiKey(text, account, operator=told.get("operator") == "yes")
 
 
 def _name(name: str | None, key: str, place: str) -> str:

@@ -23,6 +23,8 @@ from signaling.origins import Origins
 from signaling.resources import Resources
 from signaling.session_usage import SessionUsage
 from signaling.settings import Server
+from signaling.shared.mover import Mover
+from signaling.shared.roll import Roll
 from signaling.shared.shared import Shared
 from signaling.upload import Limits
 from signaling.usage import Usage
@@ -80,6 +82,10 @@ class Front:
     resources: Resources
     public_ips: Sequence[str]
     """Under which clients reach this machine behind 1:1 NAT; empty: under those it has."""
+    records: Roll
+    """How far the sessions are."""
+    mover: Mover | None = None
+    """What moves sessions between gateways; None: there is only this one."""
 
 
 SERVER = web.AppKey("server", Server)

@@ -81,6 +81,9 @@ class Line:
         self.figures = Figures()
         self.audio: StreamAudio | None = None
         """What a WebSocket made of its bytes; the next one goes on where it stopped."""
+        self.moved_to: int | None = None
+        """Media time at which a session of another gateway goes on here, in samples, until its client is
+        there; None of one that has begun here."""
         self.peer: Carrier | None = None
         """The connection that carries it; None while its client is lost."""
         self.trying: ResumingCarrier | None = None
@@ -108,6 +111,13 @@ class Line:
         self.peer = peer
         self.session.ended.add_done_callback(self._leave)
         self.session.start()
+
+    def wait_for_client(self, position: int) -> None:
+        """It goes on from another gateway, and its client is about to come."""
+        self.moved_to, self.is_waiting = position, True
+        self.session.ended.add_done_callback(self._leave)
+        self.session.start()
+        self._set_timer(self._resume_seconds, lambda: self.finish("connection_lost"))
 
     def try_again(self, peer: ResumingCarrier) -> None:
         """A further connection was answered: the one before, if it is not there yet, will not be needed."""

@@ -14,6 +14,7 @@ from aiohttp import web
 from rtc_stt.errors import BadRequest, NotFound, UnsupportedMedia
 from signaling.dialects.rtvi import read_options
 from signaling.keys import FRONT
+from signaling.moving import Elsewhere, pass_on, take_elsewhere
 from signaling.reception import (
     answer_call,
     answer_further,
@@ -41,19 +42,24 @@ async def post(request: web.Request) -> web.Response:
     connection; with ``restart_pc`` too, the old connection's session is ended and this one begins another,
     unless it resumes.
     """
-    body = _read(await _json(request, 2 * MAX_OFFER_BYTES))
+    body = _read(told := await _json(request, 2 * MAX_OFFER_BYTES))
     sdp: str = body["sdp"]
     options = read_options(body.get("requestData"))
     resume = read_resume(body.get("resume_token"), body.get("resume_from"))
     old = None if resume else body.get("pc_id")
     if old and not body.get("restart_pc"):
+        if node := take_elsewhere(request, str(old)):
+            return await pass_on(request, node, json.dumps(told).encode())
         answer = await answer_further(request, find_resource(request, str(old)), sdp)
         return _response(answer.sdp, answer.resource.peer_id)
     shown = identify_caller(request, resume)
     if old:
         with contextlib.suppress(NotFound):  # it has ended by itself, which is what was asked for
             await end_session(request, find_resource(request, str(old)), makes_room=True)
-    answer = await answer_call(request, shown, sdp, resume, reject_video=True, text=options)
+    try:
+        answer = await answer_call(request, shown, sdp, resume, reject_video=True, text=options)
+    except Elsewhere as found:
+        return await pass_on(request, found.node, json.dumps(told).encode())
     return _response(answer.sdp, answer.resource.peer_id)
 
 
@@ -67,6 +73,8 @@ async def patch(request: web.Request) -> web.Response:
     values = [value for value in told if isinstance(value, str)]
     if len(values) < len(told):
         raise BadRequest('each of the candidates should be {"candidate": "…", "sdp_mid": "…"}')
+    if node := take_elsewhere(request, body["pc_id"]):
+        return await pass_on(request, node, json.dumps(body).encode())
     resource = find_resource(request, body["pc_id"])
     await trickle(request, resource, read_candidates(values, request.app[FRONT].reach))
     return web.json_response({"status": "success"})

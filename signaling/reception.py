@@ -17,6 +17,7 @@ from signaling.calls import Call, Caller, Connected, Fragment, Resume
 from signaling.dialects.dialect import Beginning
 from signaling.door import Redirect, Ticket
 from signaling.keys import FRONT, GATE, Front
+from signaling.moving import Elsewhere, bring
 from signaling.request import id_of, note_key, source_of
 from signaling.resources import Resource
 from signaling.sanitiser import Offer, clean_offer
@@ -99,12 +100,15 @@ async def answer_call(
         TokenReplayed, TooMany, Unavailable, Redirect: may not come in, or not now.
         BadRequest, Unprocessable: the offer cannot be answered.
         SessionGone: there is nothing to resume.
+        Elsewhere: another gateway has it.
     """
     front = request.app[FRONT]
     ticket = await entrance.admit(front.gate, caller_of(request, shown), resuming=resume is not None)
     beginning = Beginning(id_of(request), time.time(), text)
     try:
         offer = _clean(front, sdp, reject_video=reject_video)
+        if resume and (node := await bring(request, resume, front.host.adopt)):
+            raise Elsewhere(node)
         connected = await _connect(front, ticket, shown, Call(offer.sdp, resume, beginning, bound()))
     except BaseException:
         front.gate.door.release(ticket)

@@ -14,12 +14,14 @@ from rtc_stt.config import change_stream_options
 from rtc_stt.decoding import Decoder
 from rtc_stt.errors import NotFound, SessionGone, Unavailable, trace
 from rtc_stt.events import Event
+from rtc_stt.handover import Handover
 from rtc_stt.session import Session, Speech
-from signaling.calls import Call, Connected, Fragment, Health, Meter, Resume, Watcher
+from signaling.calls import Call, Connected, Fragment, Health, Keeper, Meter, Resume, Watcher
 from signaling.dialects.dialect import Beginning
 from signaling.line import Carrier, Line, ResumingCarrier
 from signaling.peer import Peer
 from signaling.settings import Server, WebRtc
+from signaling.shared.record import TAIL_MARK, digest, session_of
 
 __all__ = ["Registry"]
 
@@ -35,6 +37,9 @@ SPEAKING_SHARE = 1 / 3
 """Of the time of a drain, to come to the end of an utterance; the rest is for the finals, and for the clients
 to take them."""
 
+SHEET_S = 1.0
+"""Between two tellings how far the sessions are."""
+
 LOOK_S = 0.02
 """Between two looks who has."""
 
@@ -48,20 +53,32 @@ class Registry:
     Args:
         speech: what all sessions share.
         name: of this process, where there are several; ids and tokens begin with it.
+        node: gives the name of this gateway, where it has one; they begin with that first.
     """
 
-    def __init__(self, speech: Speech, server: Server, webrtc: WebRtc, *, name: str = "") -> None:
+    def __init__(
+        self,
+        speech: Speech,
+        server: Server,
+        webrtc: WebRtc,
+        *,
+        name: str = "",
+        node: Callable[[], str] = lambda: "",
+    ) -> None:
         self.watch: Watcher | None = None
         self.meter: Meter | None = None
+        self.keeper: Keeper | None = None
         self.draining = False
         self._speech = speech
         self._server = server
         self._webrtc = webrtc
-        self._prefix = f"{name}-" if name else ""
+        self._name = f"{name}-" if name else ""
+        self._node = node
         self._lines: dict[str, Line] = {}  # by resume token
         self._peers: dict[str, tuple[Line, Carrier]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._metering: asyncio.TimerHandle | None = None  # while there are sessions
+        self._telling: asyncio.TimerHandle | None = None  # likewise
         self._answering = 0
         self._past: OrderedDict[str, tuple[float, str]] = OrderedDict()  # by peer id: when it ended, token
 
@@ -134,12 +151,14 @@ class Registry:
         if self.draining:
             await peer.close(flush=False)
             raise self._refusal("draining", "the server is shutting down; connect again in a moment")
-        self._lines[line.session.resume_token] = line
+        self._keep(line)
         line.start(peer)
         self._carry(line, peer)
         return Connected(peer.id, line.session.id, answer)
 
-    def _make_line(self, transport: str) -> Line:
+    def _make_line(self, transport: str, token: str | None = None, handover: Handover | None = None) -> Line:
+        session_id = (session_of(token) if token else None) or self._prefix + secrets.token_urlsafe(9)
+
         def make_session(deliver: Callable[[Event], None]) -> Session:
             return Session(
                 self._speech,
@@ -149,16 +168,45 @@ class Registry:
                     "max_sessions": self._server.max_sessions,
                     "resume_seconds": round(self._webrtc.resume_seconds),
                 },
-                session_id=self._prefix + secrets.token_urlsafe(9),
-                resume_token=self._prefix + secrets.token_urlsafe(24),
+                session_id=session_id,
+                resume_token=token or self._draw_token(session_id),
+                handover=handover,
             )
 
-        return Line(
+        line = Line(
             make_session,
             self._webrtc.resume_seconds,
             on_lost=lambda line: self._tell(line, "lost"),
             on_ended=self._let_go,
         )
+        if self.keeper:
+            self.keeper.began(session_id, digest(line.session.resume_token), transport)
+            line.session.witness = None if not self.keeper.hears else _Witness(session_id, self.keeper)
+        return line
+
+    @property
+    def _prefix(self) -> str:
+        node = self._node()
+        return f"{node}.{self._name}" if node else self._name
+
+    def _draw_token(self, session_id: str) -> str:
+        """Where gateways have names, a token tells whose session it is of."""
+        secret = secrets.token_urlsafe(24)
+        return f"{session_id}{TAIL_MARK}{secret}" if self._node() else self._prefix + secret
+
+    def _keep(self, line: Line) -> None:
+        """One of this process, from now on."""
+        self._lines[line.session.resume_token] = line
+        if self.keeper and self._telling is None:
+            self._tell_sheets()
+
+    async def adopt(self, token: str, handover: Handover, transport: str = "webrtc") -> None:
+        """Go on with a session of another gateway. See :class:`~signaling.calls.Host`."""
+        self.check_admission()
+        line = self._make_line(transport, token, handover)
+        self._keep(line)
+        line.wait_for_client(handover.position)
+        self._tell(line, "lost")
 
     async def _resume(self, call: Call, resume: Resume, line: Line) -> Connected:
         peer = self._make_peer(
@@ -237,7 +285,7 @@ class Registry:
         self.check_admission()
         line = self._make_line(transport)
         carrier = make(self._new_id(), line)
-        self._lines[line.session.resume_token] = line
+        self._keep(line)
         line.start(carrier)
         self._carry_standing(line, carrier)
         return carrier, line.session
@@ -329,6 +377,14 @@ class Registry:
         if seconds and self.meter:
             self.meter(line.session.id, seconds)
 
+    # ── How far they are ────────────────────────────────────────────────────────────
+
+    def _tell_sheets(self) -> None:
+        self._telling = None
+        if self.keeper and self._lines:
+            self.keeper.sheets({line.session.id: line.session.sheet for line in self._lines.values()})
+            self._telling = asyncio.get_running_loop().call_later(SHEET_S, self._tell_sheets)
+
     # ── The end ────────────────────────────────────────────────────────────
 
     async def drain(self, seconds: float) -> None:
@@ -385,3 +441,16 @@ class Registry:
             if len(self._past) <= MAX_REMEMBERED and now - ended_at < REMEMBER_S:
                 break
             self._past.popitem(last=False)
+
+
+class _Witness:
+    """Hands on what one session tells. A :class:`rtc_stt.session.Witness`."""
+
+    def __init__(self, session_id: str, keeper: Keeper) -> None:
+        self._session_id, self._keeper = session_id, keeper
+
+    def told(self, event: Event) -> None:
+        self._keeper.told(self._session_id, event)
+
+    def acknowledged(self, seq: int) -> None:
+        self._keeper.acknowledged(self._session_id, seq)

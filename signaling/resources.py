@@ -82,6 +82,7 @@ class Resources:
         self._by_peer: dict[str, Resource] = {}
         self._by_session: dict[str, list[Resource]] = {}
         self._ended: OrderedDict[str, float] = OrderedDict()
+        self._inherited: dict[str, tuple[str, bytes | None]] = {}
 
     def __len__(self) -> int:
         return len(self._by_peer)
@@ -96,12 +97,17 @@ class Resources:
     ) -> Resource:
         """A new connection; a WebSocket has no offer. One that resumes belongs to whom the session does."""
         earlier = self._by_session.setdefault(session_id, [])
+        key_id, nonce = shown.key_id, shown.token.nonce if shown.token else None
+        if earlier:
+            key_id, nonce = earlier[0].key_id, earlier[0].nonce
+        elif session_id in self._inherited:
+            key_id, nonce = self._inherited[session_id]
         resource = Resource(
             peer_id,
             session_id,
             offer.ufrag if offer else "",
-            earlier[0].key_id if earlier else shown.key_id,
-            earlier[0].nonce if earlier else shown.token.nonce if shown.token else None,
+            key_id,
+            nonce,
             _digest(resume_token) if resume_token else None,
             offer.candidates if offer else 0,
         )
@@ -110,6 +116,17 @@ class Resources:
         if len(earlier) > MAX_PER_SESSION:
             del self._by_peer[earlier.pop(0).peer_id]
         return resource
+
+    def inherit(self, session_id: str, key_id: str, nonce: bytes | None) -> None:
+        """A session of another gateway goes on here: so it belongs to whom it did."""
+        self._inherited[session_id] = key_id, nonce
+
+    def nonce_of(self, session_id: str) -> bytes | None:
+        """Of the token that began a session."""
+        if session_id in self._inherited:
+            return self._inherited[session_id][1]
+        latest = self.latest(session_id)
+        return latest.nonce if latest else None
 
     def get(self, peer_id: str) -> Resource | None:
         """A connection, or one that was, not long ago."""
@@ -122,6 +139,7 @@ class Resources:
 
     def end(self, session_id: str, now: float) -> None:
         """A session is over."""
+        self._inherited.pop(session_id, None)
         self._ended[session_id] = now
         self._ended.move_to_end(session_id)
         while self._ended:

@@ -114,6 +114,6 @@ class SocketCarrier(LiveSocket):
     def _note_audio(self) -> None:
         """Some more audio has been handed on."""
 
-    def _begin_audio(self, form: AudioFormat) -> None:
-        """From here on audio has this form."""
-        self._line.audio, self._rest = StreamAudio(form), b""
+    def _begin_audio(self, form: AudioFormat, received: int = 0) -> None:
+        """From here on audio has this form, and so much of it has come before."""
+        self._line.audio, self._rest = StreamAudio(form, received), b""

@@ -27,9 +27,9 @@ class StreamAudio:
     The filter holds back one or two milliseconds; nothing waits for that.
     """
 
-    def __init__(self, form: AudioFormat) -> None:
+    def __init__(self, form: AudioFormat, received: int = 0) -> None:
         self.form = form
-        self.received = 0
+        self.received = received
         """Samples of each channel so far: where its client goes on after a loss."""
         self._resampler = _resampler(form.sample_rate)
 

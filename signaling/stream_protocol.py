@@ -42,6 +42,9 @@ MAX_AUDIO_BYTES = 256 * 1024
 MAX_OPENING_CHARS = 16_384
 """Longest first message, in characters; as of every command."""
 
+MAX_SAMPLES = 2**40
+"""That anyone has sent."""
+
 SPEED = 4.0
 """How much faster than real time audio is taken for long. Enough for a client to catch up after an outage,
 and little enough that one who sends a file does not crowd out those who speak."""
@@ -65,6 +68,9 @@ class Opening:
     resume: Resume | None = None
     replay: bool = False
     """Whether the client keeps its audio and sends again what did not arrive."""
+    replay_from: int | None = None
+    """Sample of each channel from which on it has audio that is in no final, as far as it says so: where the
+    session is gone on with by another gateway, which has heard nothing of it."""
 
 
 def read_opening(message: str | bytes) -> Opening:
@@ -80,8 +86,11 @@ def read_opening(message: str | bytes) -> Opening:
     replay = body.pop("replay", False)
     if not isinstance(replay, bool):
         raise BadRequest("replay is true or false")
+    replay_from = body.pop("replay_from", None)
+    if replay_from is not None and not (type(replay_from) is int and 0 <= replay_from <= MAX_SAMPLES):
+        raise BadRequest("replay_from is the number of a sample, from 0")
     resume = read_resume(body.pop("resume_token", None), body.pop("resume_from", None))
-    return Opening(audio, body, resume, replay)
+    return Opening(audio, body, resume, replay, replay_from)
 
 
 def _read_object(message: str | bytes) -> dict[str, Any]:

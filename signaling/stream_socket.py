@@ -59,7 +59,12 @@ class StreamSocket(SocketCarrier):
         """See :class:`~signaling.line.ResumingCarrier`."""
         earlier, opening = self._line.audio, self._opening
         goes_on = opening.replay and earlier is not None and earlier.form == opening.audio
-        if not goes_on:
+        moved_to, self._line.moved_to = self._line.moved_to, None
+        if opening.replay and moved_to is not None:
+            # Its count goes on, as media time does: it sends from there.
+            goes_on = True
+            self._begin_audio(opening.audio, opening.audio.count_at(moved_to))
+        elif not goes_on:
             self._begin_audio(opening.audio)
         self._is_live = True
         self._session.attach(self.send, last_seq, replays=goes_on)

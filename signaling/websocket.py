@@ -21,11 +21,14 @@ from rtc_stt.errors import BadRequest, ClientError, SessionGone, Unavailable, tr
 from rtc_stt.events import PROTOCOL, SessionError
 from rtc_stt.wire import encode_event
 from signaling.attempt import STREAMS, Attempt, prepare
+from signaling.calls import Resume
 from signaling.keys import FRONT
 from signaling.line import Line
 from signaling.live_socket import CLOSE_TIMEOUT_S
+from signaling.moving import adopt_by, bring, go_on_elsewhere
 from signaling.reception import identify, identify_caller
 from signaling.registry import Registry
+from signaling.shared.nodes import Node
 from signaling.stream_protocol import CONFIGURE_TIMEOUT_S, MAX_AUDIO_BYTES, Opening, close_code, read_opening
 from signaling.stream_socket import StreamSocket
 
@@ -82,7 +85,11 @@ async def _open(request: web.Request, ws: web.WebSocketResponse, attempt: Attemp
     pending, instrument = request.app[PENDING].sockets, request.app[FRONT].gate.instrument
     pending.add(ws)
     try:
-        opening = await _read_first(ws)
+        opening, first = await _read_first(ws)
+        if opening.resume and (node := await _bring(request, opening, opening.resume)):
+            attempt.undo()  # it is another gateway's
+            await go_on_elsewhere(request, ws, node, first)
+            return None
         return _carry(request, ws, attempt, opening)
     except _ClientLeft:
         return None
@@ -101,12 +108,20 @@ async def _open(request: web.Request, ws: web.WebSocketResponse, attempt: Attemp
     return None
 
 
-async def _read_first(ws: web.WebSocketResponse) -> Opening:
+async def _bring(request: web.Request, opening: Opening, resume: Resume) -> Node | None:
+    """The gateway that has the session, where it is not this one."""
+    position = None
+    if opening.replay and opening.replay_from is not None:
+        position = opening.audio.position_of(opening.replay_from)
+    return await bring(request, resume, adopt_by(request.app[STREAMS]), position)
+
+
+async def _read_first(ws: web.WebSocketResponse) -> tuple[Opening, str]:
     async with asyncio.timeout(CONFIGURE_TIMEOUT_S):
         for _ in range(MAX_PINGS):
             message = await ws.receive()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return read_opening(message.data)
+                return read_opening(message.data), message.data
             if message.type is WSMsgType.PING:
                 await ws.pong(message.data)
             elif message.type is not WSMsgType.PONG:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from rtc_stt.errors import PreconditionFailed, PreconditionRequired, Unprocessable, UnsupportedMedia
 from signaling.keys import FRONT
+from signaling.moving import Elsewhere, pass_on, take_elsewhere
 from signaling.reception import (
     answer_call,
     end_session,
@@ -36,7 +37,10 @@ async def post(request: web.Request) -> web.Response:
     if request.content_type != SDP_TYPE:
         raise UnsupportedMedia(f"send the offer with Content-Type: {SDP_TYPE}")
     offer = await read_text(request, MAX_OFFER_BYTES)
-    answer = await answer_call(request, shown, offer, resume)
+    try:
+        answer = await answer_call(request, shown, offer, resume)
+    except Elsewhere as found:
+        return await pass_on(request, found.node, offer.encode())
     response = web.Response(
         status=201,
         text=answer.sdp,
@@ -51,6 +55,8 @@ async def post(request: web.Request) -> web.Response:
 
 async def patch(request: web.Request) -> web.Response:
     """§4.3.2: candidates that were found after the offer."""
+    if node := take_elsewhere(request, request.match_info["id"]):
+        return await pass_on(request, node, (await read_text(request, MAX_FRAGMENT_BYTES)).encode())
     resource = find_resource(request, request.match_info["id"])
     if request.content_type != FRAGMENT_TYPE:
         raise UnsupportedMedia(f"send the candidates with Content-Type: {FRAGMENT_TYPE}")
@@ -62,6 +68,8 @@ async def patch(request: web.Request) -> web.Response:
 
 async def delete(request: web.Request) -> web.Response:
     """§4.2: end the session; what is open is finalised first. Any If-Match is ignored, as §4.3.1 wants it."""
+    if node := take_elsewhere(request, request.match_info["id"]):
+        return await pass_on(request, node)
     await end_session(request, find_resource(request, request.match_info["id"]))
     return web.Response(status=200)
 
@@ -69,6 +77,8 @@ async def delete(request: web.Request) -> web.Response:
 async def nothing(request: web.Request) -> web.Response:
     """GET and HEAD have no meaning yet (§4.2): a success without content."""
     if "id" in request.match_info:
+        if node := take_elsewhere(request, request.match_info["id"]):
+            return await pass_on(request, node)
         find_resource(request, request.match_info["id"])
     return web.Response(status=204)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from rtc_stt.config_keys import Values
@@ -14,12 +14,14 @@ from signaling.calls import Host
 from signaling.metrics import Metrics
 from signaling.registry import Registry
 from signaling.settings import Server, WebRtc
+from signaling.shared.settings import Sharing
+from signaling.shared.shared import Shared
 from signaling.udp import parse_port_range
 from signaling.workers import worker
 from signaling.workers.fleet import Fleet
 from signaling.workers.plan import FRONT_NAME, split_ports
 
-__all__ = ["hosting", "worker_setups"]
+__all__ = ["hosting", "name_of", "worker_setups"]
 
 
 def worker_setups(values: Values, webrtc: WebRtc, logs: LogOptions) -> list[dict[str, Any]]:
@@ -34,11 +36,23 @@ def worker_setups(values: Values, webrtc: WebRtc, logs: LogOptions) -> list[dict
     return worker.setups(values, ports, logs)
 
 
+def name_of(sharing: Sharing, shared: Shared | None) -> Callable[[], str]:
+    """Gives the name of this gateway: what its sessions' ids begin with; empty where it has none."""
+    return (lambda: shared.nodes.name) if shared else lambda: sharing.node_name
+
+
 @contextlib.asynccontextmanager
 async def hosting(
-    speech: Speech, server: Server, webrtc: WebRtc, metrics: Metrics, setups: list[dict[str, Any]]
+    speech: Speech,
+    server: Server,
+    webrtc: WebRtc,
+    metrics: Metrics,
+    setups: list[dict[str, Any]],
+    node: Callable[[], str] = lambda: "",
 ) -> AsyncIterator[tuple[Host, Registry]]:
     """A host that is ready, and where WebSockets go: a part of it, and always in this process.
+
+    ``node`` gives the name of this gateway.
 
     At the end of the block its workers end; drain it before.
 
@@ -46,12 +60,12 @@ async def hosting(
         ConfigError: a worker cannot be started.
     """
     if not setups:
-        registry = Registry(speech, server, webrtc)
+        registry = Registry(speech, server, webrtc, node=node)
         yield registry, registry
         return
     assert isinstance(speech.pool, DecodePool), "the queue is in this process"
-    own = Registry(speech, server, webrtc, name=FRONT_NAME)
-    fleet = Fleet(speech.pool, setups, own=own, instrument=metrics)
+    own = Registry(speech, server, webrtc, name=FRONT_NAME, node=node)
+    fleet = Fleet(speech.pool, setups, own=own, instrument=metrics, node=node)
     metrics.others = fleet.collect_figures
     try:
         await fleet.start()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtc_stt.cli import common
-from rtc_stt.cli.hosting import hosting, worker_setups
+from rtc_stt.cli.hosting import hosting, name_of, worker_setups
 from rtc_stt.config import Decoding, Recordings
 from rtc_stt.config_keys import Values, build
 from rtc_stt.decode_pool import DecodePool
@@ -106,7 +106,7 @@ def run_gateway(
                 await common.await_replicas(speech, tiers[Tier.FAST].roster, common.say)
             async with (
                 shared_by(sharing, server, access, metrics) as shared,
-                hosting(speech, server, webrtc, metrics, setups) as (host, streams),
+                hosting(speech, server, webrtc, metrics, setups, name_of(sharing, shared)) as (host, streams),
             ):
                 app = create_app(
                     host,
@@ -123,6 +123,7 @@ def run_gateway(
                     logs=told_of_people,
                     sink=sink,
                     shared=shared,
+                    sharing=sharing,
                 )
                 await serve(app, announce)
         finally:

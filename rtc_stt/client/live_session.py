@@ -19,7 +19,7 @@ from rtc_stt.client.connection import Connection
 from rtc_stt.client.pulse import Pacer
 from rtc_stt.client.recent import Recent
 from rtc_stt.client.reconnect import Attempts, Step
-from rtc_stt.client.session_pump import SessionPump, State
+from rtc_stt.client.session_pump import SessionPump, State, Transport
 from rtc_stt.client.whip import Whip
 from rtc_stt.commands import Command, Finalize, Stop
 from rtc_stt.events import Event
@@ -154,6 +154,20 @@ class LiveSession(SessionPump):
     def _keep(self, event: Event) -> None:
         self._recent.receive(event)
         super()._keep(event)
+
+    def _drop_connection(self) -> None:
+        self._recent.lose()
+        super()._drop_connection()
+
+    def _doubt(self) -> None:
+        """A dead server sends nothing, and neither does a dead line; but HTTP says which of them it is."""
+        if self._resource and self._connection:
+            self._bid_farewell(self._ask_for(self._resource, self._connection))
+
+    async def _ask_for(self, resource: str, connection: Transport) -> None:
+        if await self._whip.is_gone(resource) and self._connection is connection:
+            log.info("the server is gone, or its session")
+            self._lose()
 
     # ── Connections ────────────────────────────────────────────────────────────
 

@@ -8,9 +8,12 @@ from rtc_stt.events import Event, Finalized, SessionEnded, TranscriptFinal, Utte
 
 __all__ = ["Acks", "Beat", "Heartbeat", "Pacer"]
 
-PING_S = 5.0
+PING_S = 2.0
 LOST_S = 11.0
-"""Two pings unanswered, and the time of a retransmission."""
+"""Several pings unanswered, and the time of retransmissions."""
+
+DOUBT_S = 1.5
+"""After a ping: a server that has not answered by then may be dead, and is asked in another way."""
 
 ACK_S = 1.0
 
@@ -22,6 +25,8 @@ class Beat(enum.Enum):
     """What is due."""
 
     PING = enum.auto()
+    DOUBT = enum.auto()
+    """The server has not answered yet: is it there? Asked once, until it answers."""
     LOST = enum.auto()
     """The server has not answered for so long that the connection counts as dead."""
 
@@ -29,25 +34,39 @@ class Beat(enum.Enum):
 class Heartbeat:
     """Of one connection that has just opened. ``now``: seconds on any clock."""
 
-    def __init__(self, now: float, *, ping_s: float = PING_S, lost_s: float = LOST_S) -> None:
-        self._ping_s, self._lost_s = ping_s, lost_s
+    def __init__(
+        self, now: float, *, ping_s: float = PING_S, lost_s: float = LOST_S, doubt_s: float = DOUBT_S
+    ) -> None:
+        self._ping_s, self._lost_s, self._doubt_s = ping_s, lost_s, doubt_s
         self._heard_at = now
         self._next_ping_at = now + ping_s
+        self._asked_at: float | None = None  # since when an answer is waited for
+        self._doubts = False
 
     def receive_pong(self, now: float) -> None:
         """The server answered."""
-        self._heard_at = now
+        self._heard_at, self._asked_at, self._doubts = now, None, False
 
     def next_deadline(self) -> float:
         """When :meth:`handle_timer` wants to be called."""
-        return min(self._next_ping_at, self._heard_at + self._lost_s)
+        due = min(self._next_ping_at, self._heard_at + self._lost_s)
+        return due if self._doubts_at is None else min(due, self._doubts_at)
+
+    @property
+    def _doubts_at(self) -> float | None:
+        return None if self._doubts or self._asked_at is None else self._asked_at + self._doubt_s
 
     def handle_timer(self, now: float) -> Beat | None:
         """What is due now."""
         if now >= self._heard_at + self._lost_s:
             return Beat.LOST
+        if self._doubts_at is not None and now >= self._doubts_at:
+            self._doubts = True
+            return Beat.DOUBT
         if now >= self._next_ping_at:
             self._next_ping_at = now + self._ping_s
+            if self._asked_at is None:
+                self._asked_at = now
             return Beat.PING
         return None
 

@@ -83,6 +83,11 @@ class Replay:
         """Bytes that can be taken and nothing is given up that the server has not received."""
         return max(0, self._limit - (self.end - max(self.start, self._received)))
 
+    @property
+    def kept_from(self) -> int:
+        """The oldest that is kept, in samples of the server's count."""
+        return max(0, self.start - self.origin) // self._frame_bytes
+
     def put(self, audio: bytes) -> int:
         """Take audio; gives how many bytes had to be given up that were never sent."""
         self._data += audio

@@ -301,7 +301,7 @@ class SessionPump(abc.ABC):
 
     def _keep(self, event: Event) -> None:
         match event:
-            case SessionStarted():
+            case SessionStarted() | SessionResumed(moved=True):
                 self._open.clear()
             case SpeechStarted():
                 self._open.add(event.utterance_id)
@@ -352,10 +352,16 @@ class SessionPump(abc.ABC):
                 return
             case Beat.PING:
                 self._command(Ping("sdk"))
+            case Beat.DOUBT:
+                self._doubt()
         due = self._acks.next_deadline()
         if due is not None and now >= due:
             self._acknowledge()
         self._set_timer()
+
+    @abc.abstractmethod
+    def _doubt(self) -> None:
+        """The server does not answer a ping: is it dead?"""
 
     # ── The end ────────────────────────────────────────────────────────────
 

@@ -23,8 +23,8 @@ from rtc_stt.client.reconnect import Attempts, Step
 from rtc_stt.client.replay import Replay, Unsettled
 from rtc_stt.client.session_pump import SessionPump, State
 from rtc_stt.client.stream_connection import StreamConnection
-from rtc_stt.commands import Ack, Command, Finalize, Mute, Ping
-from rtc_stt.events import Event, SessionStarted, TranscriptFinal, UtteranceDropped
+from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping
+from rtc_stt.events import Event, SessionResumed, SessionStarted, TranscriptFinal, UtteranceDropped
 
 __all__ = ["StreamClient"]
 
@@ -113,6 +113,7 @@ class StreamClient(SessionPump):
         self._room = asyncio.Event()
         self._socket: StreamConnection | None = None  # also while it is not good yet
         self._has_resumed = False
+        self._has_moved = False
         self._is_placed = False  # whether the server has said from where it wants the audio
         self._heard: str | None = None  # the session that has heard the audio so far
 
@@ -219,6 +220,7 @@ class StreamClient(SessionPump):
         body: dict[str, object] = {"type": "configure", "audio": audio, "replay": True}
         if resume:
             body |= {"resume_token": resume[0], "resume_from": resume[1]}
+            body["replay_from"] = self._replay.kept_from
         else:
             body |= self._options
         return json.dumps(body)
@@ -233,6 +235,9 @@ class StreamClient(SessionPump):
                     self._asked_again.add(found.id)
             return found
         return None
+
+    def _doubt(self) -> None:
+        """Nothing: where a server dies TCP says so by itself."""
 
     # ── What the server tells ────────────────────────────────────────────────────────────
 
@@ -251,6 +256,9 @@ class StreamClient(SessionPump):
     def _keep(self, event: Event) -> None:
         if isinstance(event, SessionStarted):
             self._unsettled = Unsettled()
+        elif isinstance(event, SessionResumed) and event.moved:
+            # The other server has heard nothing: it is told all again that is in no final.
+            self._unsettled, self._has_moved = Unsettled(), True
         self._unsettled.receive(event)
         if isinstance(event, TranscriptFinal | UtteranceDropped):
             self._settle()
@@ -274,8 +282,9 @@ class StreamClient(SessionPump):
         self._has_resumed = not anew
         self._give_up(self._replay.welcome(samples, anew=anew and self._heard is not None))
         self._received = samples
-        if anew and self._heard is not None:
+        if (anew and self._heard is not None) or self._has_moved:
             self._introduce()
+        self._has_moved = False
         self._heard = self.session_id
         self._is_placed = True
         super()._greeted()
@@ -283,11 +292,14 @@ class StreamClient(SessionPump):
         self._wake()
 
     def _introduce(self) -> None:
-        """What a new session does not know and nobody is about to say."""
+        """What a new session, or a new server, does not know and nobody is about to say."""
         pending = self._replay.pending()
         waiting = {command.id for command in pending if isinstance(command, Finalize)}
-        is_known = not self._muted or any(isinstance(command, Mute) for command in pending)
-        first: list[Command] = [] if is_known else [Mute(True)]
+        mutes = [command.on for command in pending if isinstance(command, Mute)]
+        first: list[Command] = [Mute(True)] if self._muted and not mutes else []
+        if self._has_moved:  # what that server knows may be of later
+            first = [Mute(not mutes[0] if mutes else self._muted)]
+            first += [Configure(self._options)] if self._options else []
         self._replay.say_first([*first, *(Finalize(id) for id in self._finalizing if id not in waiting)])
 
     def _give_up(self, lost: int) -> None:

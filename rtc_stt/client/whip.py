@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 DELETE_TIMEOUT = aiohttp.ClientTimeout(total=2)
 
+GONE = (404, 503)
+"""Of a connection: there is none, or the server that has it does not answer the one that was asked."""
+
 MAX_BODY = 256 * 1024
 """Of an answer: SDP or an error."""
 
@@ -72,6 +75,16 @@ class Whip:
                 pass
         except (aiohttp.ClientError, TimeoutError) as error:
             log.info("a session could not be deleted: %s", type(error).__name__)
+
+    async def is_gone(self, resource: str) -> bool:
+        """Whether a connection is gone, as far as a server can say that; False where none can."""
+        try:
+            async with self._http.get(
+                resource, headers=self._headers, timeout=DELETE_TIMEOUT, allow_redirects=False
+            ) as response:
+                return response.status in GONE
+        except (aiohttp.ClientError, TimeoutError):
+            return False
 
     async def ice_servers(self, url: str, now: float) -> list[dict[str, Any]]:
         """STUN and TURN servers for this client; none where the server tells of none.

@@ -14,15 +14,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import ConfigError, NotFound, RtcSttError, SessionGone, Unavailable, trace
+from rtc_stt.handover import Handover
 from rtc_stt.instrument import Instrument
-from signaling.calls import Call, Connected, Fragment, Health, Meter, Watcher
+from signaling.calls import Call, Connected, Fragment, Health, Keeper, Meter, Watcher
 from signaling.registry import Registry
+from signaling.shared.record import session_of
 from signaling.workers import figures, plan
 from signaling.workers.member import Lost, Member, Spawn, spawn
 from signaling.workers.messages import connected_from, fragment_to, state_of, state_to
@@ -68,6 +70,7 @@ class Fleet:
         setups: what each worker is told at its start, see :func:`signaling.workers.worker.main`; one each.
         own: sessions that this process carries itself, those of WebSockets: without SRTP and codecs there is
             little to share out, and their audio would cross a socket once more.
+        node: gives the name of this gateway, where it has one.
     """
 
     def __init__(
@@ -78,16 +81,19 @@ class Fleet:
         own: Registry | None = None,
         instrument: Instrument | None = None,
         spawn: Spawn = spawn,
+        node: Callable[[], str] = lambda: "",
     ) -> None:
         self.watch: Watcher | None = None
         self.meter: Meter | None = None
         self.draining = False
         self._own = own
+        self._keeper: Keeper | None = None
         if own is not None:
             own.watch, own.meter = self._tell_watcher, self._tell_meter
         self._pool = pool
         self._instrument = instrument or Instrument()
         self._spawn = spawn
+        self._node = node
         self._slots = [_Slot(plan.worker_name(number), setup) for number, setup in enumerate(setups)]
         self._tasks: list[asyncio.Task[None]] = []
         self._retired: figures.Figures = {}
@@ -114,6 +120,20 @@ class Fleet:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    @property
+    def keeper(self) -> Keeper | None:
+        """See :class:`signaling.calls.Host`. It is set before the workers begin sessions."""
+        return self._keeper
+
+    @keeper.setter
+    def keeper(self, keeper: Keeper | None) -> None:
+        self._keeper = keeper
+        if self._own is not None:
+            self._own.keeper = keeper
+        for slot in self._slots:
+            if slot.member:
+                slot.member.keep(keeper)
+
     # ── A host ────────────────────────────────────────────────────────────
 
     async def connect(self, call: Call) -> Connected:
@@ -121,7 +141,7 @@ class Fleet:
         if self.draining:
             raise self._refusal("draining", "the server is shutting down; connect again in a moment")
         if call.resume:
-            member = self._owner(call.resume.token)
+            member = self._adopter(call.resume.token) or self._owner(call.resume.token)
             if member is None:
                 raise SessionGone("there is no such session, or it has ended: begin a new one")
             resumed: Connected = await self._ask(member.connect(call), SessionGone)
@@ -133,6 +153,18 @@ class Fleet:
             except Lost:
                 tried.add(member)
         raise self._refusal("unhealthy", "no media worker is ready; try again in a moment")
+
+    async def adopt(self, token: str, handover: Handover) -> None:
+        """See :class:`signaling.calls.Host`."""
+        if self.draining:
+            raise self._refusal("draining", "the server is shutting down; connect again in a moment")
+        member = plan.least_loaded(self._ready())
+        if member is None:
+            raise self._refusal("unhealthy", "no media worker is ready; try again in a moment")
+        try:
+            await member.adopt(token, handover)
+        except Lost as error:
+            raise self._refusal("unhealthy", "a media worker has ended; try again in a moment") from error
 
     async def trickle(self, peer_id: str, fragment: Fragment) -> None:
         """See :class:`signaling.calls.Host`."""
@@ -154,7 +186,7 @@ class Fleet:
         """See :class:`signaling.calls.Host`."""
         if self._own is not None:
             self._own.expel(session_id, code, message)
-        if member := self._owner(session_id):
+        if member := self._adopter(session_id) or self._owner(session_id):
             member.expel(session_id, code, message)
 
     async def drain(self, seconds: float) -> None:
@@ -210,6 +242,11 @@ class Fleet:
         name = plan.owner(token)
         return next((member for member in self._ready() if member.name == name), None)
 
+    def _adopter(self, token: str) -> Member | None:
+        """Who goes on with a session whose name tells of another gateway."""
+        session_id = session_of(token) or token
+        return next((member for member in self._ready() if session_id in member.adopted), None)
+
     async def _call(self, peer_id: str, method: str, fields: dict[str, Any]) -> Any:
         member = self._owner(peer_id)
         if member is None:
@@ -248,9 +285,12 @@ class Fleet:
         """The life of one worker; gives the reason of its end."""
         self._set_state(slot, "starting")
         member = slot.member = Member(slot.name, self._pool, self._tell_watcher, self._tell_meter)
+        member.keep(self._keeper)
         code: int | None = None
         try:
-            await member.begin(self._spawn, {**slot.setup, "state": state_to(state_of(self._pool))})
+            await member.begin(
+                self._spawn, {**slot.setup, "node": self._node(), "state": state_to(state_of(self._pool))}
+            )
             self._set_state(slot, "ready")
             if not slot.first.done():
                 slot.first.set_result(None)

@@ -15,10 +15,13 @@ from typing import Any, Protocol
 from rtc_stt.config_keys import keys
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import RtcSttError, Unavailable
-from signaling.calls import Call, Connected, Meter, Watcher
+from rtc_stt.handover import Handover
+from signaling.calls import Call, Connected, Keeper, Meter, Watcher
 from signaling.settings import Access, Server, WebRtc
+from signaling.shared.record import session_of
 from signaling.workers import figures
 from signaling.workers.frames import BadFrame, Frame
+from signaling.workers.handovers import handover_to, read_kept
 from signaling.workers.link import Link, open_link
 from signaling.workers.messages import call_to, connected_from, error_from
 from signaling.workers.pool_server import PoolServer
@@ -108,6 +111,9 @@ class Member:
         self._given_up: set[int] = set()  # calls to connect that nobody waits for any more
         self._ids = itertools.count(1)
         self._sessions: set[str] = set()
+        self.adopted: set[str] = set()
+        """Those of them that another gateway has begun."""
+        self._keeper: Keeper | None = None
         self._ended_early: set[str] = set()  # sessions that ended before their answer was here
         self._connecting = 0
 
@@ -148,6 +154,7 @@ class Member:
             raise Lost(f"it is not ready after {START_TIMEOUT_S:g} s")
         self.is_ready = True
         self._pool_server.tell_state()
+        self.keep(self._keeper)
 
     async def end(self, *, gently: bool = False) -> int | None:
         """See the process out, and forget what it carried. Returns within thrice ``EXIT_TIMEOUT_S``.
@@ -248,6 +255,28 @@ class Member:
             if method == "connect" and (answer.cancelled() or not answer.done()):
                 self._given_up.add(number)
 
+    async def adopt(self, token: str, handover: Handover) -> None:
+        """See :meth:`signaling.calls.Host.adopt`.
+
+        Raises:
+            Lost: it ended meanwhile.
+        """
+        session_id = session_of(token) or ""
+        self.adopted.add(session_id)
+        self._sessions.add(session_id)
+        try:
+            await self.call("adopt", {"token": token, "handover": handover_to(handover)})
+        except BaseException:
+            self.adopted.discard(session_id)
+            self._sessions.discard(session_id)
+            raise
+
+    def keep(self, keeper: Keeper | None) -> None:
+        """Let it tell how far its sessions are."""
+        self._keeper = keeper
+        if keeper and self.is_ready:
+            self._send({"type": "keep", "events": keeper.hears})
+
     def expel(self, session_id: str, code: str, message: str) -> None:
         """See :meth:`signaling.calls.Host.expel`."""
         self._send({"type": "expel", "session_id": session_id, "code": code, "message": message})
@@ -271,6 +300,8 @@ class Member:
                 self._meter(session_id, seconds)
             case {"type": "status"}:
                 pass
+            case {"type": "kept"} if self._keeper:
+                read_kept(frame.header, self._keeper)
             case {"type": "ready"} if not self._begun.done():
                 self._begun.set_result(None)
             case _:
@@ -299,4 +330,5 @@ class Member:
             if self._connecting and session_id not in self._sessions:
                 self._ended_early.add(session_id)
             self._sessions.discard(session_id)
+            self.adopted.discard(session_id)
         self._watch(session_id, what)

@@ -42,7 +42,12 @@ def worker_name(number: int) -> str:
 
 
 def owner(token: str) -> str | None:
-    """The worker that a peer id or resume token names; None where it names none."""
+    """The worker that a peer id or resume token names; None where it names none.
+
+    The name of the gateway may come first, with a dot behind it.
+    """
+    _, dot, behind = token.partition(".")
+    token = behind if dot else token
     name, dash, rest = token.partition("-")
     number = name.removeprefix("w")
     named = dash and rest and name != number and number.isascii() and number.isdecimal() and len(number) <= 3

@@ -14,6 +14,7 @@ from rtc_stt.logs import bind
 from signaling.calls import Host
 from signaling.workers import figures
 from signaling.workers.frames import BadFrame, Frame
+from signaling.workers.handovers import Teller, handover_from
 from signaling.workers.link import Link
 from signaling.workers.messages import (
     call_from,
@@ -68,6 +69,8 @@ class Service:
                 task.add_done_callback(self._tasks.discard)
             case {"type": "expel", "session_id": str(session_id), "code": str(code), "message": str(message)}:
                 self._host.expel(session_id, code, message)
+            case {"type": "keep", "events": bool(hears)}:
+                self._host.keeper = Teller(self._link.send, hears=hears)
             case {"type": "end"}:
                 self.stop("the front wants it")
             case _:
@@ -102,6 +105,9 @@ class Service:
         with bind(**call.ids):
             return connected_to(await self._host.connect(call))
 
+    async def _adopt(self, fields: dict[str, Any]) -> None:
+        await self._host.adopt(fields["token"], handover_from(fields["handover"]))
+
     async def _trickle(self, fields: dict[str, Any]) -> None:
         await self._host.trickle(fields["peer_id"], fragment_from(fields))
 
@@ -131,6 +137,7 @@ class Service:
 
 
 _METHODS: dict[str, Callable[[Service, dict[str, Any]], Any]] = {
+    "adopt": Service._adopt,
     "connect": Service._connect,
     "trickle": Service._trickle,
     "renegotiate": Service._renegotiate,

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     set_up(LogOptions(log_format, log_level, process=name))
     values = Values({key: (text, place) for key, (text, place) in begin["values"].items()})
     with asyncio.Runner(loop_factory=loop_factory(build(WebRtc, values).udp_port_range)) as runner:
-        reason = runner.run(_carry(sock, name, values, begin["state"]))
+        reason = runner.run(_carry(sock, name, values, begin["state"], str(begin.get("node", ""))))
     log.info("ends: %s", reason)
     return 0
 
@@ -111,15 +111,15 @@ def _receive_begin(sock: socket.socket) -> dict[str, Any]:
     return frames[0].header
 
 
-async def _carry(sock: socket.socket, name: str, values: Values, state: Mapping[str, Any]) -> str:
-    """From the first call to the last. Returns the reason of the end."""
+async def _carry(sock: socket.socket, name: str, values: Values, state: Mapping[str, Any], node: str) -> str:
+    """From the first call to the last, for a gateway of this name. Returns the reason of the end."""
     metrics = Metrics()
     gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     # The front is silent until it is told ``ready``.
     link = await open_link(sock, lambda frame: service.receive(frame), gone.set_result)
     pool = RemotePool(state_from(state), link, metrics)
     speech = _make_speech(values, pool, metrics)
-    registry = Registry(speech, build(Server, values), build(WebRtc, values), name=name)
+    registry = Registry(speech, build(Server, values), build(WebRtc, values), name=name, node=lambda: node)
     service = Service(registry, pool, link, metrics.registry)
     lag = LoopLag(metrics.loop_lagged)
     lag.start()
