@@ -10,7 +10,7 @@ import sys
 from rtc_stt.bench.clips import CLIPS
 from tools.commands import Family
 
-COMMANDS = ("faults",)
+COMMANDS = ("faults", "scale")
 
 FAMILY = Family("tools.fleet", __doc__, example="faults --out docs/results/fleet_faults.json", clips=CLIPS)
 
