@@ -32,15 +32,16 @@ def numbered(*numbers: int, session: str = "s") -> list[Told]:
     return [Told(float(number), session, number) for number in numbers]
 
 
-def test_a_final_is_that_of_the_first_recording_with_its_words() -> None:
+def test_finals_lie_beside_what_was_said() -> None:
     said = [Said("one two", 0.0, 1.0), Said("three", 2.0, 3.0), Said("one two", 4.0, 5.0)]
     told = [final(1.5, "One two."), final(3.25, "three"), final(5.75, "one two")]
     assert delays(said, told) == [(1.0, 0.5), (3.0, 0.25), (5.0, 0.75)]
 
 
-def test_a_final_that_came_late_is_not_the_next_ones() -> None:
-    said = [Said("one", 0.0, 1.0), Said("one", 2.0, 3.0)]
-    assert delays(said, [final(3.5, "one")]) == [(1.0, 2.5)]
+def test_the_final_of_a_later_recording_is_not_that_of_an_earlier_one() -> None:
+    said = [Said("one", 0.0, 1.0), Said("two", 2.0, 3.0), Said("one", 40.0, 41.0)]
+    told = [final(1.5, "nine"), final(3.5, "two"), final(41.5, "one")]
+    assert delays(said, told) == [(3.0, 0.5), (41.0, 0.5)]
 
 
 def test_what_was_heard_otherwise_has_no_delay() -> None:

@@ -202,8 +202,9 @@ async def _run(there: Fleet, name: str, plan: Plan) -> dict[str, Any]:
             "welcomed": len(arrivals.welcomed),
             "refused": len(arrivals.refused),
             "refused_until_s": round(arrivals.refused_until(moment), 1),
-            "why": sorted({why for _, why in arrivals.refused})[:5],
+            "why": sorted({why.partition(", url")[0] for _, why in arrivals.refused})[:5],
         },
+        "balancer_says": there.balancer.complaints(),
     }
 
 
