@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.hypothesis import DecodeRequest, Urgency
 from rtc_stt.replicas.choice import Peer, State, Work, choose, room, states
-from rtc_stt.replicas.payload import ReplicaAlive
 from rtc_stt.replicas.replica import Replica
+from rtc_stt.replicas.replies import ReplicaAlive
 
 __all__ = ["Action", "Ask", "Errand", "Errands", "Fail", "Forget"]
 

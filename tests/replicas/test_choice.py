@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rtc_stt.hypothesis import Tier
 from rtc_stt.replicas.choice import MIN_CALLS, Peer, State, Work, _usual, choose, room, states
-from rtc_stt.replicas.payload import ReplicaAlive
 from rtc_stt.replicas.replica import Replica
+from rtc_stt.replicas.replies import ReplicaAlive
 
 
 def replica(id_: str, calls: int = 1, max_batch: int = 8, *, draining: bool = False) -> Replica:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rtc_stt.hypothesis import Urgency
 from rtc_stt.replicas.errands import Ask, Errand, Errands, Fail, Forget
-from rtc_stt.replicas.payload import ReplicaAlive
+from rtc_stt.replicas.replies import ReplicaAlive
 from tests.harness import request
 from tests.replicas.test_choice import replica
 

@@ -12,25 +12,22 @@ from hypothesis import strategies as st
 
 from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Draft, Hypothesis, Tier, Urgency, Word
-from rtc_stt.replicas import payload
-from rtc_stt.replicas.payload import (
+from rtc_stt.replicas import replies
+from rtc_stt.replicas.payload import Batch, largest_batch, read_batch, write_batch
+from rtc_stt.replicas.reading import MAX_TEXT, BadPayload
+from rtc_stt.replicas.replies import (
     Answers,
-    Batch,
     GatewayAlive,
     ReplicaAlive,
-    largest_batch,
-    read_batch,
     read_forget,
     read_gateway_alive,
     read_message,
     read_reply,
     write_answers,
-    write_batch,
     write_forget,
     write_gateway_alive,
     write_replica_alive,
 )
-from rtc_stt.replicas.reading import MAX_TEXT, BadPayload
 from rtc_stt.testing import hypothesis
 from tests.harness import request
 
@@ -223,5 +220,5 @@ def test_signs_of_life_arrive_as_they_were() -> None:
     assert read_gateway_alive(read_message(write_gateway_alive(gateway))) == gateway
     replica = ReplicaAlive(3, 1, True, False)
     assert read_reply(read_message(write_replica_alive(replica))) == replica
-    assert read_reply(read_message(payload.DRAINING)) is None
+    assert read_reply(read_message(replies.DRAINING)) is None
     assert read_forget(read_message(write_forget(7))) == 7
