@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import redis
 
 from rtc_stt.loading import DEMO_VALUES
@@ -128,6 +129,7 @@ async def _cost(folder: Path, server: RedisServer, requests: int) -> dict[str, A
     own = {"API_KEYS": key, "RATE_LIMIT_RPS": "10000", "RATE_LIMIT_BURST": "10000"}
     async with _gateways(folder, [own, own | _shares(server)]) as (alone, shared), _client() as http:
         found: dict[str, list[float]] = {"alone": [], "shared": []}
+        before = {name: _cpu_s(one) for name, one in (("alone", alone), ("shared", shared))}
         for _ in range(requests):  # by turns, so that both see the same machine
             for name, gateway in (("alone", alone), ("shared", shared)):
                 began = time.monotonic()
@@ -137,9 +139,19 @@ async def _cost(folder: Path, server: RedisServer, requests: int) -> dict[str, A
                     await response.read()
                     assert response.status == 201
                 found[name].append(time.monotonic() - began)
+        cpu = {
+            name: round(1000 * (_cpu_s(one) - before[name]) / requests, 3)
+            for name, one in (("alone", alone), ("shared", shared))
+        }
     told = {name: _percentiles(sorted(latencies)) for name, latencies in found.items()}
     more = {f"more_at_{at}": round(told["shared"][at] - told["alone"][at], 2) for at in ("p50", "p95")}
-    return {"requests": requests, **told, **more}
+    return {"requests": requests, **told, **more, "cpu_of_gateway": cpu}
+
+
+def _cpu_s(service: Service) -> float:
+    assert service.pid
+    times = psutil.Process(service.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _memory(server: RedisServer) -> dict[str, int]:
