@@ -196,7 +196,7 @@ class Door:
             self.beside.seated(ticket)
         return ticket
 
-    def adopt(self, caller: Caller, session_id: str) -> None:
+    def adopt(self, caller: Caller, session_id: str, now: float) -> None:
         """A session of another gateway is to go on here; it has been let in there.
 
         Raises:
@@ -207,9 +207,7 @@ class Door:
             raise Unavailable(
                 f"all {self._max_sessions} sessions are taken; try again later", retry_after_s=RETRY_S
             )
-        ticket = Ticket(caller, 0.0)
-        ticket.session_id = session_id
-        self._sessions[session_id] = ticket
+        ticket = self._sessions[session_id] = Ticket(caller, now, session_id=session_id)
         if self.beside:
             self.beside.seated(ticket)
         if self._usage:

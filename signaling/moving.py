@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from rtc_stt.errors import NotFound
+from signaling import entrance
 from signaling.auth import OPEN
 from signaling.calls import Caller, Host, Resume
 from signaling.keys import FRONT, Front, Gate
@@ -98,7 +98,7 @@ async def bring(
     )
 
 
-def take_elsewhere(request: web.Request, name: str) -> Node | None:
+async def take_elsewhere(request: web.Request, name: str) -> Node | None:
     """The gateway to which a request for this connection is to be handed on; None: it is for this one.
 
     Raises:
@@ -109,8 +109,7 @@ def take_elsewhere(request: web.Request, name: str) -> Node | None:
         return None
     node = front.mover.at(name)
     if node:
-        caller = Caller(OPEN, source_of(request).address)
-        front.gate.door.count(caller, asyncio.get_running_loop().time())
+        await entrance.count(front.gate, Caller(OPEN, source_of(request).address))
     return node
 
 

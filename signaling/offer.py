@@ -48,7 +48,7 @@ async def post(request: web.Request) -> web.Response:
     resume = read_resume(body.get("resume_token"), body.get("resume_from"))
     old = None if resume else body.get("pc_id")
     if old and not body.get("restart_pc"):
-        if node := take_elsewhere(request, str(old)):
+        if node := await take_elsewhere(request, str(old)):
             return await pass_on(request, node, json.dumps(told).encode())
         answer = await answer_further(request, find_resource(request, str(old)), sdp)
         return _response(answer.sdp, answer.resource.peer_id)
@@ -73,7 +73,7 @@ async def patch(request: web.Request) -> web.Response:
     values = [value for value in told if isinstance(value, str)]
     if len(values) < len(told):
         raise BadRequest('each of the candidates should be {"candidate": "…", "sdp_mid": "…"}')
-    if node := take_elsewhere(request, body["pc_id"]):
+    if node := await take_elsewhere(request, body["pc_id"]):
         return await pass_on(request, node, json.dumps(body).encode())
     resource = find_resource(request, body["pc_id"])
     await trickle(request, resource, read_candidates(values, request.app[FRONT].reach))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
 from aiohttp import web
 
 from rtc_stt.errors import BadRequest, Forbidden
+from signaling import entrance
 from signaling.keys import FRONT, SERVER, Gate
 from signaling.reception import caller_of
 from signaling.request import identify_by_header
@@ -31,7 +31,7 @@ async def get_sessions(request: web.Request) -> web.Response:
     """
     front, shown = request.app[FRONT], identify_by_header(request)
     gate = front.gate
-    gate.door.count(caller_of(request, shown), asyncio.get_running_loop().time())
+    await entrance.count(gate, caller_of(request, shown))
     is_alone_here = gate.authority.is_open and request.app[SERVER].is_loopback
     if not is_alone_here and not gate.authority.is_operator(shown.key_id):
         raise Forbidden("this needs the key of an operator: operator=yes in its line of API_KEYS_FILE")

@@ -55,7 +55,7 @@ async def post(request: web.Request) -> web.Response:
 
 async def patch(request: web.Request) -> web.Response:
     """§4.3.2: candidates that were found after the offer."""
-    if node := take_elsewhere(request, request.match_info["id"]):
+    if node := await take_elsewhere(request, request.match_info["id"]):
         return await pass_on(request, node, (await read_text(request, MAX_FRAGMENT_BYTES)).encode())
     resource = find_resource(request, request.match_info["id"])
     if request.content_type != FRAGMENT_TYPE:
@@ -68,7 +68,7 @@ async def patch(request: web.Request) -> web.Response:
 
 async def delete(request: web.Request) -> web.Response:
     """§4.2: end the session; what is open is finalised first. Any If-Match is ignored, as §4.3.1 wants it."""
-    if node := take_elsewhere(request, request.match_info["id"]):
+    if node := await take_elsewhere(request, request.match_info["id"]):
         return await pass_on(request, node)
     await end_session(request, find_resource(request, request.match_info["id"]))
     return web.Response(status=200)
@@ -77,7 +77,7 @@ async def delete(request: web.Request) -> web.Response:
 async def nothing(request: web.Request) -> web.Response:
     """GET and HEAD have no meaning yet (§4.2): a success without content."""
     if "id" in request.match_info:
-        if node := take_elsewhere(request, request.match_info["id"]):
+        if node := await take_elsewhere(request, request.match_info["id"]):
             return await pass_on(request, node)
         find_resource(request, request.match_info["id"])
     return web.Response(status=204)

@@ -230,6 +230,8 @@ class Link:
     async def _probe(self) -> None:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
+                # Those of before are broken, or may be: each would fail once more.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
                 await self._redis.ping()
         except Exception as error:
             if not _is_its_fault(error):

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -124,7 +125,7 @@ class Mover:
         handover = hand_over(record, found.events, resume.last_seq, found.age_ms, position)
         caller = Caller(record.key_id, address)
         try:
-            self._door.adopt(caller, record.session_id)
+            self._door.adopt(caller, record.session_id, asyncio.get_running_loop().time())
             self.records.adopt(record, handover)
             self._resources.inherit(record.session_id, record.key_id, bytes.fromhex(record.nonce) or None)
             await adopt(resume.token, handover)

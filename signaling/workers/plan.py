@@ -46,8 +46,10 @@ def owner(token: str) -> str | None:
 
     The name of the gateway may come first, with a dot behind it.
     """
-    _, dot, behind = token.partition(".")
-    token = behind if dot else token
+    return _owner(token) or _owner(token.partition(".")[2])
+
+
+def _owner(token: str) -> str | None:
     name, dash, rest = token.partition("-")
     number = name.removeprefix("w")
     named = dash and rest and name != number and number.isascii() and number.isdecimal() and len(number) <= 3

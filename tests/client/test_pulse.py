@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc_stt.client.pulse import ACK_S, LEAD_S, LOST_S, PING_S, Acks, Beat, Heartbeat, Pacer
+from rtc_stt.client.pulse import ACK_S, DOUBT_S, LEAD_S, LOST_S, PING_S, Acks, Beat, Heartbeat, Pacer
 from rtc_stt.events import Pong
 from tests.test_wire import FINAL
 
@@ -29,12 +29,24 @@ def run(heart: Heartbeat, until: float, *, answers: bool) -> list[tuple[float, B
 
 def test_a_server_that_answers_is_asked_for_ever():
     beats = run(Heartbeat(0.0), 60, answers=True)
-    assert beats == [(PING_S * i, Beat.PING) for i in range(1, 13)]
+    assert beats == [(PING_S * i, Beat.PING) for i in range(1, int(60 / PING_S) + 1)]
 
 
-def test_a_server_that_does_not_answer_is_lost_after_two_pings():
+def test_a_server_that_does_not_answer_is_doubted_once_and_then_lost():
     beats = run(Heartbeat(0.0), 60, answers=False)
-    assert beats == [(PING_S, Beat.PING), (2 * PING_S, Beat.PING), (LOST_S, Beat.LOST)]
+    pings = [(PING_S * i, Beat.PING) for i in range(1, 6)]
+    assert beats == sorted(
+        [*pings, (PING_S + DOUBT_S, Beat.DOUBT), (LOST_S, Beat.LOST)], key=lambda beat: beat[0]
+    )
+
+
+def test_who_has_answered_may_be_doubted_again():
+    heart = Heartbeat(0.0)
+    assert heart.handle_timer(PING_S) is Beat.PING
+    assert heart.handle_timer(PING_S + DOUBT_S) is Beat.DOUBT
+    heart.receive_pong(PING_S + DOUBT_S + 0.1)
+    assert heart.handle_timer(2 * PING_S) is Beat.PING
+    assert heart.handle_timer(2 * PING_S + DOUBT_S) is Beat.DOUBT
 
 
 def test_a_late_timer_asks_once():

@@ -39,6 +39,7 @@ ABSENT = {
     "stt_gpu_mem_total_mb": "there is no GPU here",
     "rtc_stt_nodes": "there is no Redis here",
     "rtc_stt_shared_up": "there is no Redis here",
+    "rtc_stt_sessions_moved_total": "there is no Redis here",
     "rtc_stt_shared_failures_total": "there is no Redis here",
     "rtc_stt_replicas": "models are in the gateway here",
     "rtc_stt_replica_calls_total": "models are in the gateway here",

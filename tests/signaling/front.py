@@ -8,8 +8,9 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from rtc_stt.handover import Handover
 from signaling.app import create_app
-from signaling.calls import Call, Connected, Fragment, Health, Meter, Watcher
+from signaling.calls import Call, Connected, Fragment, Health, Keeper, Meter, Watcher
 from signaling.metrics import Metrics
 from signaling.page import About
 from signaling.settings import Access, Server, WebRtc
@@ -33,6 +34,8 @@ class FakeHost:
     def __init__(self) -> None:
         self.watch: Watcher | None = None
         self.meter: Meter | None = None
+        self.keeper: Keeper | None = None
+        self.adopted: list[tuple[str, Handover]] = []
         self.draining = False
         self.told = Health(ready=True, sessions=0, load="normal")
         self.fails: Exception | None = None
@@ -68,6 +71,10 @@ class FakeHost:
     async def disconnect(self, peer_id: str) -> None:
         self._fail()
         self.ended.append(peer_id)
+
+    async def adopt(self, token: str, handover: Handover) -> None:
+        self._fail()
+        self.adopted.append((token, handover))
 
     def expel(self, session_id: str, code: str, message: str) -> None:
         self.expelled.append((session_id, code))

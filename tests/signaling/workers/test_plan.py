@@ -30,6 +30,12 @@ def test_an_id_names_the_worker_that_made_it(number: int, rest: str) -> None:
     assert owner(f"{worker_name(number)}-{rest}") == worker_name(number)
 
 
+def test_the_name_of_a_gateway_may_come_first() -> None:
+    assert owner("a.w3-x") == "w3"
+    assert owner("w1.w3-x~y") == "w3"
+    assert owner("a.front-x") is None
+
+
 @pytest.mark.parametrize(
     "token", ["", "w", "w1", "w1-", "-w1", "1-a", "x1-a", "w-a", "w1x-a", "w²-a", "w1111-a"]
 )
