@@ -116,6 +116,9 @@ class Instrument:
     def sharing_changed(self, is_up: bool) -> None:
         """Redis, which gateways share, answers or is away. Also told once at the start."""
 
+    def nodes_known(self, count: int) -> None:
+        """So many gateways give signs of life in Redis, this one included; told each second."""
+
     def session_moved(self, result: str) -> None:
         """A client resumed a session of another gateway: ``taken`` over, ``forwarded`` to the one that has
         it, or ``too_late``: a third one was faster."""

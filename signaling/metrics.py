@@ -200,8 +200,11 @@ class Metrics(HttpMetrics):
             "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
         )
         self._sharing = self._gauge(
-            "rtc_stt_shared_up", "Whether Redis, which gateways share, answers; absent where there is none."
+            "rtc_stt_shared_up",
+            "Whether Redis, which gateways share, answers; absent where there is none.",
+            "store",
         )
+        self._nodes = self._gauge("rtc_stt_nodes", "Gateways that share Redis, as this one sees it.", "state")
         self._sharing_failures = self._counter(
             "rtc_stt_shared_failures_total", "Times that Redis did not answer, or too late.", "what"
         )
@@ -222,6 +225,7 @@ class Metrics(HttpMetrics):
             "Of a batch to a decode worker and back, without its time over there.",
             "tier",
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.5),
+        )
         self._moved = self._counter(
             "rtc_stt_sessions_moved_total",
             "Resumes of sessions of other gateways, by what became of them.",
@@ -414,7 +418,11 @@ class Metrics(HttpMetrics):
 
     def sharing_changed(self, is_up: bool) -> None:
         """See :class:`Instrument`."""
-        self._sharing.set(is_up)
+        self._sharing.labels("redis").set(is_up)
+
+    def nodes_known(self, count: int) -> None:
+        """See :class:`Instrument`."""
+        self._nodes.labels("alive").set(count)
 
     def sharing_failed(self, what: str) -> None:
         """See :class:`Instrument`."""

@@ -76,6 +76,8 @@ class Nodes:
         """Of this one. It may change where another has it already; at the start above all."""
         self.look: Callable[[], tuple[int, str]] = lambda: (0, "normal")
         """How many sessions this one has, and its load step."""
+        self.told: Callable[[int], None] = lambda count: None
+        """Told how many live, after each sign of life."""
         self._link = link
         self._url = sharing.node_url
         self._started = time.time()
@@ -151,6 +153,7 @@ class Nodes:
         )
         if is_ours:
             self._known = read_nodes(texts)
+            self.told(len(self))
         return bool(is_ours)
 
 

@@ -47,6 +47,7 @@ class Shared:
             sharing = replace(sharing, redis_prefix=f"{sharing.redis_prefix}{role}:")
         self.link = Link(sharing, instrument)
         self.nodes = Nodes(self.link, sharing, server.port)
+        self.nodes.told = instrument.nodes_known
         self.limiter = Limiter(self.link, self.nodes.life, Allowance.of(access))
         self.tallies: Tallies | None = None
         self._allowance = Allowance.of(access)

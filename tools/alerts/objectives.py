@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from textwrap import indent
 
 from rtc_stt.canary import NO_ROOM, SERVERS_FAULT
+from tools.alerts.fleet import FLEET_ALERTS
+from tools.alerts.rule import Alert, write
 
 __all__ = ["OBJECTIVES", "Objective", "alerts", "recording_rules"]
 
@@ -105,6 +107,7 @@ PERCENTILES = (
     ("first_partial_seconds", "rtc_stt_first_partial_seconds", "job"),
     ("queue_wait_seconds", "stt_queue_wait_seconds", "job"),
     ("rtp_jitter_seconds", "rtc_stt_rtp_jitter_seconds", "job"),
+    ("replica_overhead_seconds", "rtc_stt_replica_overhead_seconds", "job, tier"),
     ("loop_lag_seconds", "rtc_stt_loop_lag_seconds", "job, instance"),
 )
 
@@ -144,24 +147,12 @@ def _record(name: str, expression: str) -> str:
     return f"      - record: {name}\n        expr: |\n{indent(expression, ' ' * 10)}\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Alert:
-    name: str
-    severity: str
-    expression: str
-    lasts: str
-    summary: str
-    runbook: str
-    window: str = ""
-    """The long one of an alert on a budget: such alerts are told apart by it."""
-
-
-def _burning() -> Iterator[_Alert]:
+def _burning() -> Iterator[Alert]:
     for objective in OBJECTIVES:
         for severity, burn, long, short, lasts in BURNS:
             limit = f"{burn * objective.budget:.4g}"
             ratio = f"rtc_stt:{objective.name}:ratio"
-            yield _Alert(
+            yield Alert(
                 f"RtcStt{objective.alert}",
                 severity,
                 f"{ratio}_{long} > {limit}\nand\n{ratio}_{short} > {limit}",
@@ -175,10 +166,10 @@ def _burning() -> Iterator[_Alert]:
 MEMORY = 'process_resident_memory_bytes{job=~".*stt.*"}'
 
 ALERTS = (
-    _Alert(
+    Alert(
         "RtcSttDown", "page", 'up{job=~".*stt.*"} == 0', "2m", "A service cannot be scraped", "sporadic-502"
     ),
-    _Alert(
+    Alert(
         "RtcSttEngineBroken",
         "page",
         'rtc_stt_engine_healthy{tier="fast"} == 0',
@@ -186,7 +177,7 @@ ALERTS = (
         "The fast tier's engine hangs or is broken; it is being loaded anew",
         "gpu-out-of-memory",
     ),
-    _Alert(
+    Alert(
         "RtcSttAccurateTierAway",
         "ticket",
         'rtc_stt_engine_healthy{tier="accurate"} == 0',
@@ -194,7 +185,7 @@ ALERTS = (
         "The accurate tier is away; doubted finals stand as the fast tier heard them",
         "always-falling-back",
     ),
-    _Alert(
+    Alert(
         "RtcSttFallbackCircuitOpen",
         "ticket",
         "max by (job, place) (rtc_stt_fallback_circuit) == 2",
@@ -202,7 +193,7 @@ ALERTS = (
         "A fallback service is left alone because it fails",
         "always-falling-back",
     ),
-    _Alert(
+    Alert(
         "RtcSttFallbackSpike",
         "ticket",
         'sum by (job) (rate(rtc_stt_routes_total{decision=~"redecode.*|no_accurate_tier"}[15m]))\n/\n'
@@ -212,7 +203,7 @@ ALERTS = (
         "More than half of all finals are doubted: audio, language or thresholds have changed",
         "always-falling-back",
     ),
-    _Alert(
+    Alert(
         "RtcSttServerErrors",
         "ticket",
         f"sum by (job, type) (increase(stt_requests_exceptions_total{{{SERVERS_FAULT}}}[10m])) > 5",
@@ -220,7 +211,7 @@ ALERTS = (
         "Requests are answered with 5xx",
         "sporadic-502",
     ),
-    _Alert(
+    Alert(
         "RtcSttTailLatency",
         "ticket",
         "rtc_stt:queue_wait_seconds:p95_5m > 0.5",
@@ -228,7 +219,7 @@ ALERTS = (
         "Decodes wait more than half a second for a model",
         "high-tail-latency",
     ),
-    _Alert(
+    Alert(
         "RtcSttOverloaded",
         "page",
         "max by (job) (rtc_stt_load_step) >= 4",
@@ -236,7 +227,7 @@ ALERTS = (
         "The ladder leaves out second opinions, and is about to refuse sessions",
         "high-tail-latency",
     ),
-    _Alert(
+    Alert(
         "RtcSttGpuSaturated",
         "ticket",
         "max by (job, gpu) (stt_gpu_utilization_pct) > 95\nand on "
@@ -245,7 +236,7 @@ ALERTS = (
         "A GPU is busy all the time, and requests wait for it",
         "high-tail-latency",
     ),
-    _Alert(
+    Alert(
         "RtcSttGpuMemory",
         "ticket",
         "max by (job, gpu) (stt_gpu_mem_used_mb / stt_gpu_mem_total_mb) > 0.95",
@@ -253,7 +244,7 @@ ALERTS = (
         "A GPU's memory is nearly full",
         "gpu-out-of-memory",
     ),
-    _Alert(
+    Alert(
         "RtcSttMemoryGrows",
         "ticket",
         f"deriv({MEMORY}[6h]) > 10e6 / 3600\nand\n{MEMORY} > 1.2 * {MEMORY} offset 6h",
@@ -261,7 +252,7 @@ ALERTS = (
         "Memory has grown by more than 10 MB an hour for six hours",
         "memory-growth",
     ),
-    _Alert(
+    Alert(
         "RtcSttSessionsAtLimit",
         "ticket",
         'sum by (job) (rate(rtc_stt_rejected_total{reason="full"}[5m])) > 0\nor\n'
@@ -270,7 +261,7 @@ ALERTS = (
         "Nine tenths of MAX_SESSIONS are taken, or clients were turned away",
         "sessions-at-limit",
     ),
-    _Alert(
+    Alert(
         "RtcSttPacketLoss",
         "ticket",
         "rtc_stt:rtp_loss:ratio_5m > 0.05",
@@ -278,7 +269,7 @@ ALERTS = (
         "More than one packet in twenty is lost over all sessions",
         "jitter-and-loss",
     ),
-    _Alert(
+    Alert(
         "RtcSttJitter",
         "ticket",
         "rtc_stt:rtp_jitter_seconds:p95_5m > 0.06",
@@ -286,7 +277,7 @@ ALERTS = (
         "Jitter is more than the buffer waits for",
         "jitter-and-loss",
     ),
-    _Alert(
+    Alert(
         "RtcSttLoopLags",
         "ticket",
         "rtc_stt:loop_lag_seconds:p95_5m > 0.05",
@@ -294,7 +285,7 @@ ALERTS = (
         "The event loop is late: something blocks it, or the machine has too few cores",
         "jitter-and-loss",
     ),
-    _Alert(
+    Alert(
         "RtcSttSilentAudio",
         "ticket",
         "sum by (job) (rate(rtc_stt_audio_seconds_total[30m])) > 1\nunless\n"
@@ -303,7 +294,7 @@ ALERTS = (
         "Audio comes in, and nobody says anything",
         "silent-audio",
     ),
-    _Alert(
+    Alert(
         "RtcSttIceFailures",
         "ticket",
         "max by (job) (rtc_stt_half_open) > 5",
@@ -311,7 +302,7 @@ ALERTS = (
         "Offers are answered and never connect",
         "ice-failures",
     ),
-    _Alert(
+    Alert(
         "RtcSttWorkerLost",
         "ticket",
         'max by (job) (rtc_stt_workers{state="lost"}) > 0',
@@ -319,7 +310,7 @@ ALERTS = (
         "A media worker is gone and does not come back",
         "sporadic-502",
     ),
-    _Alert(
+    Alert(
         "RtcSttUsageNotWritten",
         "ticket",
         "increase(rtc_stt_usage_write_failures_total[15m]) > 0",
@@ -327,7 +318,7 @@ ALERTS = (
         "USAGE_DB cannot be written; usage is kept in memory until then",
         "disk",
     ),
-    _Alert(
+    Alert(
         "RtcSttLogLinesDropped",
         "ticket",
         'sum by (job, instance) (increase(rtc_stt_log_lines_total{result="dropped"}[15m])) > 0',
@@ -335,7 +326,7 @@ ALERTS = (
         "Lines of the log are dropped: whoever reads it is too slow",
         "logs-and-traces",
     ),
-    _Alert(
+    Alert(
         "RtcSttSpansLost",
         "ticket",
         'sum by (job, result) (increase(rtc_stt_spans_total{result=~"failed|dropped"}[15m])) > 0',
@@ -343,7 +334,7 @@ ALERTS = (
         "Spans of traces are lost: the collector does not take them",
         "logs-and-traces",
     ),
-    _Alert(
+    Alert(
         "RtcSttWebhooksGivenUp",
         "ticket",
         'sum by (job, result) (increase(rtc_stt_webhooks_total{result=~"exhausted|overflow|off"}[15m])) > 0',
@@ -351,7 +342,7 @@ ALERTS = (
         "Events of calls were not taken by WEBHOOK_URL, and are not tried again",
         "webhooks",
     ),
-    _Alert(
+    Alert(
         "RtcSttWebhooksWait",
         "ticket",
         "sum by (job, instance) (rtc_stt_webhooks_waiting) > 1000",
@@ -359,7 +350,7 @@ ALERTS = (
         "More than a thousand events of calls wait for WEBHOOK_URL; 10,000 are kept",
         "webhooks",
     ),
-    _Alert(
+    Alert(
         "RtcSttDeadLettersLost",
         "ticket",
         "increase(rtc_stt_dead_letters_lost_total[15m]) > 0",
@@ -367,7 +358,7 @@ ALERTS = (
         "Events of calls could be neither posted nor written to WEBHOOK_DEAD_LETTERS",
         "webhooks",
     ),
-    _Alert(
+    Alert(
         "RtcSttCallsAtLimit",
         "ticket",
         'sum by (job, instance) (increase(rtc_stt_phone_refused_total{reason="full"}[10m])) > 0',
@@ -375,7 +366,7 @@ ALERTS = (
         "Phone calls are turned away: MAX_CALLS are going on, or too many have not begun",
         "calls",
     ),
-    _Alert(
+    Alert(
         "RtcSttCallersRefused",
         "ticket",
         "sum by (job, reason) (rate(rtc_stt_phone_refused_total"
@@ -390,15 +381,5 @@ ALERTS = (
 def alerts() -> str:
     """The file of alerts."""
     parts = [HEADER, _group("rtc-stt-alerts").replace("    interval: 30s\n", "")]
-    parts.extend(map(_write, (*_burning(), *ALERTS)))
+    parts.extend(map(write, (*_burning(), *ALERTS, *FLEET_ALERTS)))
     return "".join(parts)
-
-
-def _write(alert: _Alert) -> str:
-    window = f"          window: {alert.window}\n" if alert.window else ""
-    return (
-        f"      - alert: {alert.name}\n        expr: |\n{indent(alert.expression, ' ' * 10)}\n"
-        f"        for: {alert.lasts}\n        labels:\n          severity: {alert.severity}\n{window}"
-        f'        annotations:\n          summary: "{alert.summary}"\n'
-        f"          runbook: docs/operate/runbooks.md#{alert.runbook}\n"
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tools.alerts.objectives import OBJECTIVES
+from tools.dashboards.fleet import fleet_panels
 from tools.dashboards.panel import CHOSEN, JOB, RED, YELLOW, Board, Panel, Query, Row, percentiles, rate
 
 __all__ = ["OPERATORS"]
@@ -427,5 +428,6 @@ OPERATORS = Board(
         Row("GPU", tuple(_gpu())),
         Row("Processes", tuple(_processes())),
         Row("Phone calls and webhooks", tuple(_phones())),
+        Row("Several gateways, and decode workers", tuple(fleet_panels())),
     ),
 )

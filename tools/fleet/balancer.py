@@ -6,6 +6,7 @@ import getpass
 import re
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class Balancer:
             f"events {{}}\nhttp {{ {places}\n{text}\n}}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self._read = 0
 
     def start(self) -> None:
         """Check the configuration by nginx itself, and serve.
@@ -64,6 +66,14 @@ class Balancer:
         self._write()
         assert self._process
         self._process.send_signal(signal.SIGHUP)  # nginx -s reload
+
+    def complaints(self) -> dict[str, int]:
+        """What nginx has complained of since it was asked last, without names and numbers, and how often."""
+        log = self._folder / "error.log"
+        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        found = Counter(re.findall(r"\[(?:error|crit|alert)\] \d+#\d+: \*\d+ ([a-z ]+)", text[self._read :]))
+        self._read = len(text)
+        return {what.strip(): count for what, count in found.most_common(8)}
 
     def stop(self) -> None:
         """At once."""

@@ -202,8 +202,9 @@ async def _run(there: Fleet, name: str, plan: Plan) -> dict[str, Any]:
             "welcomed": len(arrivals.welcomed),
             "refused": len(arrivals.refused),
             "refused_until_s": round(arrivals.refused_until(moment), 1),
-            "why": sorted({why for _, why in arrivals.refused})[:5],
+            "why": sorted({why.partition(", url")[0] for _, why in arrivals.refused})[:5],
         },
+        "balancer_says": there.balancer.complaints(),
     }
 
 
@@ -211,7 +212,6 @@ def _told_of(speakers: Sequence[Speaker], phases: Phases) -> dict[str, Any]:
     """Of these sessions together."""
     ways = {way: [it for it in speakers if it.way == way] for way in ("websocket", "webrtc")}
     waits = by_phase([pair for it in speakers for pair in delays(it.said, it.told)], phases)
-    missed = [missed_events(it.told) for it in speakers]
     ends = {
         "before": (0.0, phases.fault),
         "during": (phases.fault, phases.over),
@@ -222,8 +222,7 @@ def _told_of(speakers: Sequence[Speaker], phases: Phases) -> dict[str, Any]:
         "sessions": {way: len(of) for way, of in ways.items()},
         "words": {way: _words(of) for way, of in ways.items()},
         "sessions_begun_anew": sum(it.sessions - 1 for it in speakers),
-        "events_missed": sum(missing for missing, _ in missed),
-        "events_twice": sum(twice for _, twice in missed),
+        "events_missed": sum(missed_events(it.told) for it in speakers),
         "longest_without_connection_s": round(max((g for it in speakers for g in it.gaps_s), default=0), 1),
         "longest_silence_s": {
             phase: round(max((longest_silence(it.told, *bounds) for it in speakers), default=0), 1)

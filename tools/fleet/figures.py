@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import pairwise
 
 import numpy as np
@@ -63,20 +64,15 @@ class Phases:
 def delays(said: Sequence[Said], told: Iterable[Told]) -> list[tuple[float, float]]:
     """From the end of each recording to its final: when it ended, and the delay.
 
-    A final is that of the first recording with its words that had begun and has none yet. Recordings whose
-    words came otherwise (in two finals, misheard) are left out here: they are counted by their words.
+    Finals come in the order in which was spoken, so both are laid beside each other. Recordings whose words
+    came otherwise (in two finals, misheard) are left out here: they are counted by their words.
     """
     finals = [event for event in told if event.final is not None]
-    taken: set[int] = set()
-    found = []
-    for one in said:
-        words = normalise(one.text)
-        for number, event in enumerate(finals):
-            if number not in taken and event.at > one.begun and normalise(event.final or "") == words:
-                taken.add(number)
-                found.append((one.ended, event.at - one.ended))
-                break
-    return found
+    spoken = [" ".join(normalise(one.text)) for one in said]
+    heard = [" ".join(normalise(event.final or "")) for event in finals]
+    pairs = SequenceMatcher(a=spoken, b=heard, autojunk=False).get_matching_blocks()
+    beside = [(said[one.a + n], finals[one.b + n]) for one in pairs for n in range(one.size)]
+    return [(one.ended, event.at - one.ended) for one, event in beside if event.at > one.begun]
 
 
 def longest_silence(told: Sequence[Told], begin: float, end: float) -> float:
@@ -96,21 +92,14 @@ def gone_on_after(told: Sequence[Told], said: Sequence[Said], moment: float) -> 
     return None
 
 
-def missed_events(told: Iterable[Told]) -> tuple[int, int]:
-    """Numbers that are missing within sessions, and numbers that came twice or out of order."""
+def missed_events(told: Iterable[Told]) -> int:
+    """Numbers that are missing within sessions; a client takes none twice."""
     last: dict[str, int] = {}
-    missing = twice = 0
+    missing = 0
     for event in told:
-        before = last.get(event.session)
-        if before is None:
-            missing += event.seq - 1
-        elif event.seq <= before:
-            twice += 1
-            continue
-        else:
-            missing += event.seq - before - 1
-        last[event.session] = event.seq
-    return missing, twice
+        missing += max(0, event.seq - last.get(event.session, 0) - 1)
+        last[event.session] = max(event.seq, last.get(event.session, 0))
+    return missing
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
 from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.client import LiveSession, StreamClient
 from rtc_stt.errors import RtcSttError
-from rtc_stt.events import SessionStarted, TranscriptFinal, TranscriptPartial
+from rtc_stt.events import Event, SessionStarted, TranscriptFinal, TranscriptPartial
 from tools.fleet.figures import Said, Told
 from tools.operations.processes import KEY
 from tools.operations.traffic import Spoken, Talker, Way
@@ -24,6 +24,26 @@ END_S = 20.0
 """After the last word: what is not told by then is lost."""
 
 ARRIVAL_TIMEOUT_S = 10.0
+
+
+class _Streams(StreamClient):
+    """That tells of each event, also of those that its user does not get (pongs have a number too)."""
+
+    note: Callable[[Event], None]
+
+    def _keep(self, event: Event) -> None:
+        self.note(event)
+        super()._keep(event)
+
+
+class _Lives(LiveSession):
+    """Likewise."""
+
+    note: Callable[[Event], None]
+
+    def _keep(self, event: Event) -> None:
+        self.note(event)
+        super()._keep(event)
 
 
 class Speaker(Talker):
@@ -66,16 +86,28 @@ class Speaker(Talker):
         self.said.append(Said(one.text, begun, time.monotonic()))
         await live.send(self._silence(self._chance.uniform(*self._pause_s)))
 
+    def _client(self) -> LiveSession | StreamClient:
+        live: _Lives | _Streams
+        if self.way == "webrtc":
+            live = _Lives(self._url, key=KEY, on_state=self._note)
+        else:
+            live = _Streams(self._url, key=KEY, on_state=self._note, on_lost_audio=self._lose)
+        live.note = self._note_event
+        return live
+
+    def _note_event(self, event: Event) -> None:
+        if isinstance(event, SessionStarted):
+            self.sessions += 1
+            self.session = event.session_id
+        text = event.text if isinstance(event, TranscriptFinal) else None
+        if text is not None:
+            self.heard.append(text)
+        is_transcript = isinstance(event, TranscriptFinal | TranscriptPartial)
+        self.told.append(Told(time.monotonic(), self.session, event.seq, text, is_transcript))
+
     async def _hear(self, live: LiveSession | StreamClient) -> None:
-        async for event in live:
-            if isinstance(event, SessionStarted):
-                self.sessions += 1
-                self.session = event.session_id
-            text = event.text if isinstance(event, TranscriptFinal) else None
-            if text is not None:
-                self.heard.append(text)
-            is_transcript = isinstance(event, TranscriptFinal | TranscriptPartial)
-            self.told.append(Told(time.monotonic(), self.session, event.seq, text, is_transcript))
+        async for _ in live:
+            pass
 
 
 class Arrivals:

@@ -72,7 +72,7 @@ class Fleet:
             RuntimeError: something does not come up.
         """
         self.redis.start()
-        await self._timed("ray", asyncio.to_thread(self._start_ray))
+        await self._timed("ray", asyncio.to_thread(self.start_ray))
         await self._timed("replicas", asyncio.to_thread(self.deploy))
         for service in self.gateways.values():
             service.start()
@@ -80,11 +80,11 @@ class Fleet:
             await self._timed(f"gateway {name}", service.wait_ready(HEAL_S))
         self.balancer.start()
 
-    def _start_ray(self) -> None:
+    def start_ray(self) -> None:
+        """It alone. Blocks."""
         self.cluster.start_head(cpus=0)
-        begun = [self.cluster.begin_node(cpus=2) for _ in range(self.size.nodes)]
-        for node in begun:
-            node.wait()
+        for _ in range(self.size.nodes):
+            self.cluster.add_node(cpus=2)
 
     def deploy(self, **changes: str) -> None:
         """Tell Ray Serve what is to run, and wait until it does. Blocks."""
