@@ -134,8 +134,6 @@ class Session:
             utterances=handover.utterances if handover else 0,
         )
         self._vad_state: DetectorState | None = speech.vad.new_state()
-        self._inbox = Inbox()
-        self._vad_state = speech.vad.new_state()
         self._inbox = Inbox(handover.position if handover else 0)
         self._trail = SessionTrail(self.id, bound(), speech.sink, self._inbox.arrived_at, clock)
         self._turn: asyncio.Handle | None = None  # to go on with the inbox

@@ -75,7 +75,6 @@ def check_gateway(values: Values) -> None:
     server, webrtc = build(Server, values), build(WebRtc, values)
     common.stream_options(values)
     common.replica_tiers(values)
-    gate = make_gate(server, build(Access, values), Instrument())
     access, sharing = build(Access, values), build(Sharing, values)
     gate = make_gate(server, access, Instrument())
     if sharing.redis_url:

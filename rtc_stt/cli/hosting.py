@@ -64,9 +64,6 @@ async def hosting(
         yield registry, registry
         return
     assert isinstance(speech.pool, DecodePool), "the queue is in this process"
-    own = Registry(speech, server, webrtc, name=FRONT_NAME)
-    fleet = Fleet(speech.pool, setups, own=own, instrument=metrics)
-    assert isinstance(speech.pool, DecodePool), "the models are in this process"
     own = Registry(speech, server, webrtc, name=FRONT_NAME, node=node)
     fleet = Fleet(speech.pool, setups, own=own, instrument=metrics, node=node)
     metrics.others = fleet.collect_figures
