@@ -384,7 +384,8 @@ class DecodePool:
         return self._gauge.look(now, self._queue, self._fast_lane.utilisation(now))
 
     def _receive_health(self, lane: DecodeLane) -> None:
-        self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
+        if lane.is_present:
+            self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
         self._tell_watchers()
         self._dispatch_soon()
 
