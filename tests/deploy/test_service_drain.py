@@ -65,7 +65,7 @@ class Asker:
         self.answers: asyncio.Queue[Answer] = asyncio.Queue()
         urls = tuple(f"http://{name}:{port}" for name in names)
         self.lane = FailoverLane(
-            make_places(None, Fallback(urls=urls), concurrency=4, hang_s=10, clock=time.monotonic),
+            make_places(None, Fallback(urls=urls), queued_s=lambda: 0.0, clock=time.monotonic),
             clock=time.monotonic,
             instrument=Instrument(),
             done=self._done,
