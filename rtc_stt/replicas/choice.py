@@ -25,8 +25,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from rtc_stt.replicas.payload import ReplicaAlive
 from rtc_stt.replicas.replica import Replica
+from rtc_stt.replicas.replies import ReplicaAlive
 
 __all__ = ["Peer", "State", "Work", "choose", "room", "states"]
 

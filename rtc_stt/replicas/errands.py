@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from rtc_stt.audio import SAMPLE_RATE
 from rtc_stt.hypothesis import DecodeRequest, Urgency
 from rtc_stt.replicas.choice import Peer, State, Work, choose, room, states
-from rtc_stt.replicas.payload import ReplicaAlive
 from rtc_stt.replicas.replica import Replica
+from rtc_stt.replicas.replies import ReplicaAlive
 
 __all__ = ["Action", "Ask", "Errand", "Errands", "Fail", "Forget"]
 
@@ -59,8 +59,10 @@ class Errand:
     """When it is too late to ask anyone."""
     calls: dict[int, str] = field(default_factory=dict)
     """Under way: call and replica."""
-    tried: list[str] = field(default_factory=list)
-    """Replicas that were asked."""
+    asked: int = 0
+    """How often somebody was."""
+    tried: set[str] = field(default_factory=set)
+    """Replicas that were, since they were linked."""
     hedge: int | None = None
     """The call that was a second one."""
     wants_another: bool = False
@@ -131,6 +133,8 @@ class Errands:
     def link(self, id_: str, now: float) -> None:
         """A replica can be asked."""
         self.peers[id_].is_linked = True
+        for errand in self._errands:
+            errand.tried.discard(id_)  # it may be another process
         self.tick(now)
 
     def unlink(self, id_: str, now: float) -> None:
@@ -266,8 +270,8 @@ class Errands:
         """Ask somebody, where somebody is wanted and has room."""
         if not errand.wants_another or errand not in self._errands:
             return
-        if not errand.calls and (now > errand.ends_at or len(errand.tried) >= MOST_ASKED[errand.kind]):
-            self._fail(errand, HANGS if errand.tried else GONE, now)
+        if not errand.calls and (now > errand.ends_at or errand.asked >= MOST_ASKED[errand.kind]):
+            self._fail(errand, HANGS if errand.asked else GONE, now)
             return
         peer = self._choose(errand, now)
         if peer is None:
@@ -275,12 +279,13 @@ class Errands:
                 self._bear(errand, now)
             return
         call = next(self._count)
-        if errand.tried:
+        if errand.asked:
             self.outcomes.append("hedged" if errand.calls else "retried")
             errand.hedge = call if errand.calls else errand.hedge
         errand.wants_another = False
         errand.calls[call] = peer.replica.id
-        errand.tried.append(peer.replica.id)
+        errand.tried.add(peer.replica.id)
+        errand.asked += 1
         self._calls[call] = (errand, now)
         peer.ask(call, errand.work, now)
         self._actions.append(Ask(call, peer.replica.id, errand))
@@ -302,7 +307,7 @@ class Errands:
             self._fail(errand, GONE, now)
 
     def _wants_hedge(self, errand: Errand, how: dict[str, State], now: float) -> bool:
-        if len(errand.calls) != 1 or len(errand.tried) >= MOST_ASKED[errand.kind] or now > errand.ends_at:
+        if len(errand.calls) != 1 or errand.asked >= MOST_ASKED[errand.kind] or now > errand.ends_at:
             return False
         (replica_id,) = errand.calls.values()
         return now >= errand.hedge_at or how[replica_id] is State.SILENT
@@ -311,7 +316,7 @@ class Errands:
         """A call was lost; if it was the last one, somebody else is asked."""
         if errand not in self._errands or errand.calls:
             return
-        if len(errand.tried) >= MOST_ASKED[errand.kind] or now > errand.ends_at:
+        if errand.asked >= MOST_ASKED[errand.kind] or now > errand.ends_at:
             self._fail(errand, error, now)
         else:
             errand.wants_another = True

@@ -27,8 +27,9 @@ from rtc_stt.replicas.choice import Peer, State
 from rtc_stt.replicas.errands import Action, Ask, Errand, Errands, Fail, Forget
 from rtc_stt.replicas.link import Link
 from rtc_stt.replicas.occupancy import Occupancy
-from rtc_stt.replicas.payload import Answers, BadPayload, Reply
+from rtc_stt.replicas.reading import BadPayload
 from rtc_stt.replicas.replica import Replica
+from rtc_stt.replicas.replies import Answers, Reply
 from rtc_stt.replicas.roster import Roster
 
 __all__ = ["ReplicaLane", "ReplicaTier"]

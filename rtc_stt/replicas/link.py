@@ -15,19 +15,18 @@ import aiohttp
 
 from rtc_stt.errors import trace
 from rtc_stt.hypothesis import DecodeRequest
-from rtc_stt.replicas.payload import (
+from rtc_stt.replicas.payload import Batch, write_batch
+from rtc_stt.replicas.reading import BadPayload
+from rtc_stt.replicas.replica import SUBPROTOCOL, Replica
+from rtc_stt.replicas.replies import (
     MAX_TEXT_BYTES,
-    BadPayload,
-    Batch,
     GatewayAlive,
     Reply,
     read_message,
     read_reply,
-    write_batch,
     write_forget,
     write_gateway_alive,
 )
-from rtc_stt.replicas.replica import SUBPROTOCOL, Replica
 
 __all__ = ["Link", "LinkOwner"]
 

@@ -8,9 +8,10 @@ one :class:`BadPayload` of whatever is wrong with a message.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "MAX_TEXT",
     "BadPayload",
     "careful",
+    "dump_json",
+    "load_json",
     "read_count",
     "read_figure",
     "read_flag",
@@ -137,3 +140,14 @@ def read_list(value: Any, most: int) -> list[Any]:
 def read_names(value: Any, most: int = MAX_NAMES) -> tuple[str, ...]:
     """A list of names."""
     return tuple(read_name(item) for item in read_list(value, most))
+
+
+def dump_json(fields: Mapping[str, Any]) -> str:
+    """An object as text. Figures of a model may be numpy's."""
+    return json.dumps(fields, separators=(",", ":"), default=lambda value: value.item())
+
+
+def load_json(text: str | bytes) -> dict[str, Any]:
+    """And back; ``TypeError`` where it is no object."""
+    fields: dict[str, Any] = typed(json.loads(text), dict)
+    return fields

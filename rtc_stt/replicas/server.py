@@ -27,8 +27,9 @@ from rtc_stt.errors import trace
 from rtc_stt.hypothesis import DecodeFailure, Tier
 from rtc_stt.lanes import DecodeLane, Run
 from rtc_stt.replicas.door import Door, Waiting
-from rtc_stt.replicas.payload import DRAINING, ReplicaAlive, largest_batch, write_answers, write_replica_alive
+from rtc_stt.replicas.payload import largest_batch
 from rtc_stt.replicas.replica import SUBPROTOCOL, Replica
+from rtc_stt.replicas.replies import DRAINING, ReplicaAlive, write_answers, write_replica_alive
 from rtc_stt.replicas.server_link import ServerLink
 
 __all__ = ["DecodeServer", "ServerState"]
@@ -265,7 +266,8 @@ class DecodeServer:
 
     def _finish(self, lane: DecodeLane, run: Run, answers: list[Answer]) -> None:
         waiting = self._running.pop(run.batch[0].order)
-        self._answer(waiting, answers, is_at_fault=not lane.is_usable)
+        has_failed = any(isinstance(answer, DecodeFailure) for answer in answers)
+        self._answer(waiting, answers, is_at_fault=has_failed and not lane.is_usable)
         self._dispatch()
 
     def _answer(self, waiting: Waiting, answers: list[Answer], *, is_at_fault: bool) -> None:

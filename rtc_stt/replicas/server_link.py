@@ -11,14 +11,9 @@ import aiohttp
 from aiohttp import web
 
 from rtc_stt.replicas.door import Waiting
-from rtc_stt.replicas.payload import (
-    MAX_TEXT_BYTES,
-    BadPayload,
-    read_batch,
-    read_forget,
-    read_gateway_alive,
-    read_message,
-)
+from rtc_stt.replicas.payload import read_batch
+from rtc_stt.replicas.reading import BadPayload
+from rtc_stt.replicas.replies import MAX_TEXT_BYTES, read_forget, read_gateway_alive, read_message
 from rtc_stt.token_bucket import TokenBucket
 
 __all__ = ["ServerLink"]

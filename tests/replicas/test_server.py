@@ -16,18 +16,17 @@ import pytest
 from rtc_stt.errors import EngineBroken
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.replicas import server as server_module
-from rtc_stt.replicas.payload import (
+from rtc_stt.replicas.payload import Batch, write_batch
+from rtc_stt.replicas.replica import SUBPROTOCOL
+from rtc_stt.replicas.replies import (
     Answers,
-    Batch,
     GatewayAlive,
     ReplicaAlive,
     read_message,
     read_reply,
-    write_batch,
     write_forget,
     write_gateway_alive,
 )
-from rtc_stt.replicas.replica import SUBPROTOCOL
 from rtc_stt.replicas.server import DecodeServer
 from rtc_stt.testing import hypothesis
 from tests.harness import request
