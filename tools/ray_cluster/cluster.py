@@ -160,6 +160,11 @@ class RayCluster:
     # ── Serve ────────────────────────────────────────────────────────────
 
     @property
+    def address(self) -> str:
+        """Where nodes, and programs that use Ray, join."""
+        return f"127.0.1.1:{self._gcs_port}"
+
+    @property
     def dashboard(self) -> str:
         """Where ``rtc-stt workers --address`` asks."""
         return f"http://127.0.0.1:{self._dashboard_port}"
