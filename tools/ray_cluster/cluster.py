@@ -279,12 +279,12 @@ class RayCluster:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Free now, and different from each other. None that the kernel gives to connections: nodes that ask for a
-    head that is away would connect to themselves sooner or later, and hold its port."""
+    """Free now, and different from each other. None that the kernel gives to connections: nodes that ask for
+    a head that is away would connect to themselves sooner or later, and hold its port."""
     ports: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
         with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("0.0.0.0", port))
+            probe.bind(("", port))
             ports.append(port)
         if len(ports) == count:
             return ports
