@@ -103,7 +103,7 @@ async def _attack(folder: Path, server: RedisServer, options: argparse.Namespace
 
 
 def _summary(attackers: Sequence[Hammered], neighbours: Sequence[Hammered], rate: float) -> dict[str, Any]:
-    errors = [abs(one.granted / one.allowed(rate, BURST) - 1) for one in attackers]
+    errors = [one.error(rate, BURST) for one in attackers]
     latencies = sorted(second for one in attackers for second in one.latencies_s)
     return {
         "keys": len(attackers),
@@ -112,7 +112,8 @@ def _summary(attackers: Sequence[Hammered], neighbours: Sequence[Hammered], rate
         "seconds": round(attackers[0].seconds, 1),
         "asked": sum(one.granted + one.refused for one in attackers),
         "granted": sum(one.granted for one in attackers),
-        "allowed": round(sum(one.allowed(rate, BURST) for one in attackers), 1),
+        "allowed_at_least": sum(one.allowed(rate, BURST)[0] for one in attackers),
+        "allowed_at_most": sum(one.allowed(rate, BURST)[1] for one in attackers),
         "worst_error": round(max(errors), 4),
         "other_answers": sum(one.other for one in (*attackers, *neighbours)),
         "neighbours_asked": sum(one.granted + one.refused for one in neighbours),
