@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys", type=int, default=50, help="that attack")
     parser.add_argument("--rate", type=float, default=4.0, help="requests a second that each may")
     parser.add_argument("--seconds", type=float, default=40.0, help="of the attack")
+    parser.add_argument(
+        "--timeout-ms", type=int, default=50, help="REDIS_TIMEOUT_MS; more where the machine is busy otherwise"
+    )
     parser.add_argument("--requests", type=int, default=1_000, help="with and without Redis, for the cost")
 
 
@@ -84,6 +87,7 @@ async def _attack(folder: Path, server: RedisServer, options: argparse.Namespace
         "API_KEYS": ",".join(keys),
         "RATE_LIMIT_RPS": f"{options.rate:g}",
         "RATE_LIMIT_BURST": str(BURST),
+        "REDIS_TIMEOUT_MS": str(options.timeout_ms),
     }
     async with _gateways(folder, [_shares(server) | settings] * 2) as (a, b), _client() as http:
         urls = [a.url, b.url]
@@ -99,7 +103,10 @@ async def _attack(folder: Path, server: RedisServer, options: argparse.Namespace
         for url in urls:
             async with http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {keys[0]}"}) as response:
                 failures += _total(await response.text(), "rtc_stt_shared_failures_total")
-    return _summary(told[: options.keys], told[options.keys :], options.rate) | {"redis_failures": failures}
+    return _summary(told[: options.keys], told[options.keys :], options.rate) | {
+        "redis_timeout_ms": options.timeout_ms,
+        "redis_failures": failures,
+    }
 
 
 def _summary(attackers: Sequence[Hammered], neighbours: Sequence[Hammered], rate: float) -> dict[str, Any]:
