@@ -45,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys", type=int, default=50, help="that attack")
     parser.add_argument("--rate", type=float, default=4.0, help="requests a second that each may")
     parser.add_argument("--seconds", type=float, default=40.0, help="of the attack")
-    parser.add_argument(
-        "--timeout-ms", type=int, default=50, help="REDIS_TIMEOUT_MS; more where the machine is busy otherwise"
-    )
+    parser.add_argument("--timeout-ms", type=int, default=50, help="REDIS_TIMEOUT_MS; more on a busy machine")
     parser.add_argument("--requests", type=int, default=1_000, help="with and without Redis, for the cost")
 
 
@@ -195,7 +193,7 @@ async def _gateways(folder: Path, settings: Sequence[Mapping[str, str]]) -> Asyn
         for service in services:
             service.start()
         for service in services:
-            await service.wait_ready()
+            await service.wait_ready(180)
         yield services
         await asyncio.gather(*(service.drain() for service in services))
     finally:
