@@ -28,7 +28,7 @@ from tests.e2e import support
 from tests.e2e.support import Clip, silence, until
 from tests.gateways import Gateways
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def spoken(*clips: Clip) -> Samples:
