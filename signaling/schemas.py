@@ -132,12 +132,16 @@ SCHEMAS: Mapping[str, Schema] = {
     "Health": _object("Alive.", ok={"const": True}, version=TEXT),
     "Ready": _object(
         "Ready for more.",
-        ("requests", "degraded"),
+        ("requests", "degraded", "shared"),
         ok={"const": True},
         sessions={**COUNT, "description": "Live sessions."},
         requests={**COUNT, "description": "Recordings that are being worked on."},
         load=STEP,
         degraded={**_list(TEXT), "description": "What is wrong with the engines, in words."},
+        shared={
+            **_one_of(("up", "degraded")),
+            "description": "Whether Redis answers, where servers share limits; it is ready either way.",
+        },
     ),
     "Snapshot": _object(
         "How the server is doing.",

@@ -58,3 +58,12 @@ def test_who_waits_as_told_is_granted(rate, burst, steps):
         if not bucket.take(now):
             now += bucket.wait_s() + 1e-6
             assert bucket.take(now)
+
+
+def test_what_was_saved_up_beyond_a_smaller_burst_is_lost():
+    bucket = TokenBucket(rate=1, burst=10)
+    bucket.change(rate=0.5, burst=4)
+    assert sum(bucket.take(0.0) for _ in range(10)) == 4
+    bucket.change(rate=1, burst=10)
+    assert sum(bucket.take(0.0) for _ in range(10)) == 0, "and what was lost does not come back at once"
+    assert sum(bucket.take(3.0) for _ in range(10)) == 3

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rtc_stt.errors import trace
 from signaling.allowance import HALF_OPEN, KEY_LIMIT, Allowance
 from signaling.calls import Caller
 from signaling.door import Ticket
@@ -35,6 +37,8 @@ from signaling.tokens import Token
 
 __all__ = ["Limiter"]
 
+log = logging.getLogger(__name__)
+
 BEAT_S = 1.0
 """Between two looks at what has to be said again."""
 
@@ -44,7 +48,7 @@ MAX_BATCH = 64
 MAX_SAID = 16
 """Likewise, of those that hold places: each may name some dozens."""
 
-MAX_WAITING = 4_096
+MAX_WAITING = 1_024
 """Requests that wait for it; more go by this gateway's own limits."""
 
 
@@ -210,6 +214,9 @@ class Limiter:
             except Away:
                 self._refuse_all()
                 beat_at = max(beat_at, time.monotonic() + BEAT_S)
+            except Exception as error:  # whoever waits must not wait for ever
+                log.error("limits could not be asked: %s", trace(error))
+                self._refuse_all()
 
     async def _ask_waiting(self) -> None:
         while self._waiting:

@@ -46,8 +46,12 @@ SAY_S = 60.0
 MAX_CONNECTIONS = 32
 """Calls under way at a time; others wait for their turn."""
 
-GRACE_S = 0.005
-"""For an answer that has come while the event loop was busy with something else: it was not late."""
+LATE_S = 0.002
+"""An event loop that is later than that was busy with something else: Redis gets its time once more."""
+
+GRACE_TURNS = 20
+"""Of the event loop, for an answer that is there and has to be read; of an idle one they take
+microseconds."""
 
 Call = tuple[Sequence[str], Sequence[str | bytes | int | float]]
 """Of a script: its keys and its arguments."""
@@ -72,7 +76,7 @@ class Link:
         self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
         self._is_away = True  # until it has answered once
         self._trouble = ""
-        self._is_told, self._told_at = True, -SAY_S
+        self._is_told, self._told_at = False, -SAY_S
         self._probing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._watchers: list[Callable[[bool], None]] = []
@@ -101,6 +105,7 @@ class Link:
         self._instrument.sharing_changed(False)
         await self._probe()
         if self._is_away:
+            self._is_told = True
             log.error("Redis cannot be used (%s): this gateway goes on alone until it can", self._trouble)
             self._probe_soon()
 
@@ -161,12 +166,15 @@ class Link:
         Raises:
             TimeoutError: it took too long.
         """
-        task = asyncio.ensure_future(call)
+        task, loop = asyncio.ensure_future(call), asyncio.get_running_loop()
         try:
+            due = loop.time() + self._timeout_s
             done, _ = await asyncio.wait([task], timeout=self._timeout_s)
-            if not done:
-                done, _ = await asyncio.wait([task], timeout=GRACE_S)
-            if not done:
+            if not done and loop.time() - due > LATE_S:
+                done, _ = await asyncio.wait([task], timeout=self._timeout_s)
+            for _ in range(0 if done else GRACE_TURNS):
+                await asyncio.sleep(0)
+            if not task.done():
                 raise TimeoutError
             return task.result()
         finally:

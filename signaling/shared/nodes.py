@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 
 from rtc_stt import __version__
+from rtc_stt.errors import trace
 from signaling.shared.link import Away, Link
 from signaling.shared.node import Node, derive_name, read_nodes, rename, write_node
 from signaling.shared.settings import Sharing
@@ -111,8 +112,12 @@ class Nodes:
     async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            with contextlib.suppress(Away):
+            try:
                 await self._beat()
+            except Away:
+                continue
+            except Exception as error:
+                log.error("no sign of life could be given: %s", trace(error))
 
     async def _beat(self) -> None:
         async with self._lock:

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
+from rtc_stt.errors import trace
 from signaling.shared.ledger import FOLD, Batch, SharedLedger
 from signaling.shared.link import Away, Link
 from signaling.usage import Usage, date_of, day_of
 
 __all__ = ["Tallies"]
+
+log = logging.getLogger(__name__)
 
 FOLD_S = 2.0
 """Between two tellings; by so much audio of each gateway a quota may be exceeded."""
@@ -86,5 +90,9 @@ class Tallies:
     async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(FOLD_S)
-            with contextlib.suppress(Away):
+            try:
                 await self.tell()
+            except Away:
+                continue
+            except Exception as error:
+                log.error("usage could not be told: %s", trace(error))

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import redis
 
 from tests.e2e import support
 from tests.redis_server import RedisServer, running
@@ -38,11 +39,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     keys = folder / "keys.txt"
     keys.touch(0o600)
     keys.write_text("\n".join([*KEYS, f"{METERED} name=metered daily_audio_seconds=3"]))
-    with running(folder) as redis:
+    with running(folder) as server_of_both:
         settings = {
             "API_KEYS_FILE": str(keys),
             "TOKEN_SECRET": "the-same-on-both-gateways",
-            "REDIS_URL": redis.url,
+            "REDIS_URL": server_of_both.url,
             "REDIS_TIMEOUT_MS": "500",  # this machine has other things to do
             "RATE_LIMIT_RPS": f"{RATE:g}",
             "RATE_LIMIT_BURST": str(BURST),
@@ -54,7 +55,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
             for name in ("a", "b")
         ]
         try:
-            yield Pair(redis, servers, [server.url() for server in servers])
+            yield Pair(server_of_both, servers, [server.url(100) for server in servers])
         finally:
             for server in servers:
                 server.terminate()
@@ -100,17 +101,15 @@ async def test_attackers_get_what_they_may_of_both_and_nobody_else_is_harmed(
     calm = [hammer(http, pair.urls, key, rps=RATE * 0.45, seconds=12) for key in NEIGHBOURS]
     told = await asyncio.gather(*attack, *calm)
     for one in told[: len(ATTACKERS)]:
-        allowed = one.allowed(RATE, BURST)
+        least, most = one.allowed(RATE, BURST)
         assert one.other == 0
-        assert one.granted <= allowed
-        assert one.granted >= allowed * 0.98 - 1, one.key
+        assert least - 1 <= one.granted <= most
         assert one.refused > 10
         assert one.retry_after == {"1"}
     for one in told[len(ATTACKERS) :]:
         assert (one.refused, one.other) == (0, 0), "it asked for less than it may"
     total = sum(one.granted for one in told[: len(ATTACKERS)])
-    allowed = sum(one.allowed(RATE, BURST) for one in told[: len(ATTACKERS)])
-    assert 0.97 * allowed <= total <= allowed
+    assert total >= 0.98 * sum(one.allowed(RATE, BURST)[0] for one in told[: len(ATTACKERS)])
 
 
 @contextlib.asynccontextmanager
@@ -200,6 +199,22 @@ async def test_a_quota_is_of_both_together(pair: Pair, http: aiohttp.ClientSessi
     assert 3 <= sum(used[0]) < 4
 
 
+async def told_again(pair: Pair) -> None:
+    """Until those who hold places, tokens and usage have said so."""
+    client = redis.Redis.from_url(pair.redis.url)
+    deadline = time.monotonic() + 10
+    try:
+        while not (
+            client.keys("rtc-stt:t:*")
+            and sum(client.zcard(key) for key in client.keys("rtc-stt:r:*:key_limit")) == 3  # type: ignore[misc]
+            and client.hlen("rtc-stt:nodes:told") == 2
+        ):
+            assert time.monotonic() < deadline, client.keys("*")
+            await asyncio.sleep(0.05)
+    finally:
+        client.close()
+
+
 async def test_redis_goes_and_comes_back_empty(pair: Pair, http: aiohttp.ClientSession) -> None:
     a, b = pair.urls
     spent = await token_of(http, a, KEYS[64])
@@ -213,12 +228,13 @@ async def test_redis_goes_and_comes_back_empty(pair: Pair, http: aiohttp.ClientS
         for one in told:
             # Each gateway has half; which half the first second asks for is not known to it.
             assert one.other == 0
-            assert one.allowed(RATE, BURST) * 0.9 - 2 <= one.granted <= one.allowed(RATE, BURST) + 2
+            least, most = one.allowed(RATE, BURST)
+            assert 0.9 * least - 2 <= one.granted <= most + 2
         async with session(http, b, KEYS[69]):
             pass
         pair.redis.start()
         await becomes(http, pair, "up")
-        await asyncio.sleep(1.5)  # those who hold places and tokens have said so
+        await told_again(pair)
         assert (await refusal(http, b, **bearer(KEYS[65])))[0] == 429, "three sessions go on"
         assert (await refusal(http, b, **bearer(spent)))[:2] == (401, "token_replayed")
         assert (await refusal(http, a, **bearer(METERED)))[:2] == (429, "quota_exceeded")

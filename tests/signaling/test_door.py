@@ -292,3 +292,72 @@ def test_a_session_that_was_heard_of_before_it_was_held_is_counted():
     door.hold(ticket, "a")
     assert usage.amount("acme", 0) == Amount(0, 0, 1)
     assert not sessions._keys
+
+
+class Beside:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str | None]] = []
+        self.others = 0
+
+    def elsewhere(self, key_id: str) -> int:
+        return self.others
+
+    def seated(self, ticket: Ticket) -> None:
+        self.told.append(("seated", ticket.session_id))
+
+    def settled(self, ticket: Ticket) -> None:
+        self.told.append(("settled", ticket.session_id))
+
+    def left(self, ticket: Ticket) -> None:
+        self.told.append(("left", ticket.session_id))
+
+
+def test_who_stands_beside_it_hears_of_every_ticket_once():
+    door, _ = make()
+    beside = door.beside = Beside()
+    connect(door, "a")
+    assert beside.told == [("settled", "a")]
+    door.watch("a", "ended")
+    assert beside.told.pop() == ("left", "a")
+    came_to_nothing = door.admit(caller(), 0)
+    door.release(came_to_nothing)
+    door.release(came_to_nothing)
+    assert beside.told[1:] == [("settled", None), ("left", None)]
+    resuming = door.admit(caller(), 0, resuming=True)
+    door.hold(resuming, "b")
+    door.watch("b", "connected")
+    assert beside.told[3:] == [("settled", "b")]
+    late = door.admit(caller(), 0)
+    door.admit(caller(), HALF_OPEN_S)
+    assert beside.told[4:] == [("settled", None), ("left", None)]
+    door.release(late)
+    assert len(beside.told) == 6
+
+
+def test_a_leg_counts_what_other_servers_have():
+    door, watcher = make(max_sessions_per_key=3)
+    beside = door.beside = Beside()
+    beside.others = 2
+    door.hold(door.seat(caller(key="k"), 0), "a")
+    assert beside.told == [("seated", None)]
+    with pytest.raises(TooMany, match="all 3 sessions of this key"):
+        door.seat(caller(key="k"), 0)
+    assert watcher.refused == ["key_limit"]
+
+
+def test_with_a_part_of_the_limits_it_goes_by_that():
+    door, _ = make(rate_limit_rps=4, rate_limit_burst=8, max_sessions_per_key=4)
+    whole = door.allowance
+    door.allowance = whole.split(2)
+    for _ in range(4):
+        door.count(caller(key="k"), 0.0)
+    with pytest.raises(TooMany, match="more than 2 requests"):
+        door.count(caller(key="k"), 0.0)
+    for session in "ab":
+        begin(door, session, caller(key="m"))
+    with pytest.raises(TooMany, match="all 2 sessions of this key"):
+        begin(door, "c", caller(key="m"))
+    door.allowance = whole
+    begin(door, "c", caller(key="m"))

@@ -109,6 +109,11 @@ class Service:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int | None:
+        """Of the process, once there is one."""
+        return self._process.pid if self._process else None
+
+    @property
     def log(self) -> str:
         """What its latest process has said."""
         return self._logs[-1].read_text(encoding="utf-8")

@@ -227,8 +227,18 @@ async def test_a_loop_that_was_busy_is_not_a_redis_that_is_slow(redis: RedisServ
         await asyncio.sleep(0)
         time.sleep(0.12)  # noqa: ASYNC251  # that is the point
 
+    async def keep_busy() -> None:
+        """As a hundred requests at a time do: no turn of the loop is short."""
+        while True:
+            await asyncio.sleep(0)
+            time.sleep(0.01)  # noqa: ASYNC251
+
     for _ in range(5):
         await asyncio.gather(link.ask("test", lambda r: r.get("a")), busy())
+    others = asyncio.create_task(keep_busy())
+    for _ in range(5):
+        await link.ask("test", lambda r: r.get("a"))
+    others.cancel()
     assert not link.is_away
     await link.aclose()
 
