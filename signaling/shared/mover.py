@@ -77,8 +77,8 @@ class Mover:
         Args:
             address: of the client.
             may_forward: False where the request came by another gateway.
-            replays: the client says again what is in no final: from ``position`` on, or from where it was when
-                its gateway last wrote that down.
+            replays: the client says again what is in no final: from ``position`` on, or from where it was
+                when its gateway last wrote that down.
             position: see :func:`~signaling.shared.record.hand_over`.
 
         Returns:

@@ -28,7 +28,7 @@ from tests.e2e import support
 from tests.e2e.support import Clip, silence, until
 from tests.gateways import Gateways
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def spoken(*clips: Clip) -> Samples:
@@ -75,7 +75,8 @@ def assert_one_session(heard: list[tuple[float, Event]], said: list[Clip], died_
     """All words once, numbers without a gap, one id; gives the seconds until the session went on."""
     texts = [normalise(final.text) for final in support.finals([event for _, event in heard])]
     assert texts == [normalise(clip.text) for clip in said]
-    [started], [resumed] = only(heard, SessionStarted), only(heard, SessionResumed)
+    [started], [resumed, *others] = only(heard, SessionStarted), only(heard, SessionResumed)
+    assert not others, heard
     assert isinstance(started, SessionStarted)
     assert isinstance(resumed, SessionResumed)
     assert resumed.moved
