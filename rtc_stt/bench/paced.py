@@ -48,9 +48,13 @@ class PacedEngine:
         longest_s = max(len(request.audio) for request in requests) / SAMPLE_RATE
         with self._lock:
             ends += self._times.draw(len(requests), longest_s, self._chance)
-        answers = [_heard(request, self.name) for request in requests]
+        answers = self.hear(requests)
         time.sleep(max(0.0, ends - time.monotonic()))
         return answers
+
+    def hear(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        """The answers, in no time."""
+        return [_heard(request, self.name) for request in requests]
 
 
 def _heard(request: DecodeRequest, name: str) -> Hypothesis:

@@ -15,10 +15,24 @@ from rtc_stt.cli import common
 from rtc_stt.config import Decoding, Routing
 from rtc_stt.config_keys import build
 from rtc_stt.errors import ConfigError
-from rtc_stt.simulation import Figures, Manner, Plan, Setting, make_plan, read_times
+from rtc_stt.simulation import (
+    Figures,
+    FleetPlan,
+    FleetSetting,
+    Manner,
+    Minute,
+    Plan,
+    Setting,
+    make_plan,
+    plan_fleet,
+    read_times,
+)
 from rtc_stt.simulation.plan import Limits, keeps
 
 __all__ = ["add_parser"]
+
+MOST_FLEET_S = 30.0
+"""Of a simulation with several gateways, which takes longer."""
 
 
 def add_parser(commands: Any) -> None:
@@ -32,9 +46,19 @@ def add_parser(commands: Any) -> None:
     )
     usual = Limits()
     parser.add_argument("--sessions", type=_at_least_one, required=True, help="at a time, at most")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument(
+        "--times", type=Path, metavar="FILE",
+        help="of one machine that does everything, from rtc-stt bench times",
+    )  # fmt: skip
+    kind.add_argument(
+        "--gpu", type=Path, metavar="FILE",
+        help="likewise of one that only decodes: GPUs behind gateways that have none",
+    )  # fmt: skip
     parser.add_argument(
-        "--times", type=Path, required=True, metavar="FILE", help="of one machine, from rtc-stt bench times"
-    )
+        "--network-ms", type=float, default=1.0,
+        help="one way between a gateway and a GPU, with --gpu (default: 1)",
+    )  # fmt: skip
     parser.add_argument("--talk", type=_share, default=0.4, help="share of time with speech (default: 0.4)")
     parser.add_argument(
         "--doubted", type=_chance, default=0.1, help="share of finals decoded again (default: 0.1)"
@@ -66,10 +90,11 @@ def run(options: argparse.Namespace) -> int:
     """Simulate; 1 where one machine does not carry even one session."""
     common.set_up_logging(options)
     values = common.read_values(options)
+    path = options.times or options.gpu
     try:
-        times = read_times(options.times.read_text(encoding="utf-8"))
+        times = read_times(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{options.times}: {error.strerror}; rtc-stt bench times writes it") from error
+        raise ConfigError(f"{path}: {error.strerror}; rtc-stt bench times writes it") from error
     setting = Setting(
         times=times,
         manner=Manner(doubted=options.doubted).talking(options.talk),
@@ -82,6 +107,39 @@ def run(options: argparse.Namespace) -> int:
         most_busy=options.most_busy,
         sessions_a_process=options.sessions_a_process,
     )
+    if options.gpu:
+        return _run_fleet(options, setting, limits)
+    return _run_machines(options, setting, limits)
+
+
+def _run_fleet(options: argparse.Namespace, setting: Setting, limits: Limits) -> int:
+    """Gateways and GPUs."""
+    name = setting.times.name
+    fleet = FleetSetting(
+        # On a machine of its own nobody is carried beside the calls.
+        node=dataclasses.replace(setting, times=dataclasses.replace(setting.times, carrying=())),
+        calls=setting.times.concurrency,
+        network_s=options.network_ms / 1000,
+    )
+    with tqdm(unit="simulation", disable=options.json) as bar:
+        plan = plan_fleet(
+            fleet,
+            options.sessions,
+            limits,
+            spare=options.spare,
+            seconds=min(options.seconds, MOST_FLEET_S),
+            tick=lambda _: bar.update(),
+        )
+    if options.json:
+        print(json.dumps(dataclasses.asdict(plan) if plan else None, indent=1))
+    else:
+        print(fleet_words(plan, name) if plan else f"{name}: with no number of them these limits are kept.")
+    return 0 if plan else 1
+
+
+def _run_machines(options: argparse.Namespace, setting: Setting, limits: Limits) -> int:
+    """Machines that do everything."""
+    name = setting.times.name
     tried = list[Figures]()
     with tqdm(unit="simulation", disable=options.json) as bar:
 
@@ -97,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(dataclasses.asdict(plan) if plan else None, indent=1))
     else:
-        print(words(plan, times.name) if plan else f"{times.name}: not even one session keeps these limits.")
+        print(words(plan, name) if plan else f"{name}: not even one session keeps these limits.")
     return 0 if plan else 1
 
 
@@ -113,11 +171,32 @@ def words(plan: Plan, name: str) -> str:
     )
 
 
-def _state(figures: Figures) -> str:
-    p95 = "–" if figures.final_p95_ms is None else f"{figures.final_p95_ms:.0f} ms"
-    partials = "–" if figures.partial_p95_ms is None else f"{figures.partial_p95_ms:.0f} ms"
+def fleet_words(plan: FleetPlan, name: str) -> str:
+    """The plan in a few lines."""
+    spare = f", {plan.spare} of each of which may be away" if plan.spare else ""
     return (
-        f"endpoint to final p95 {p95}, partials p95 {partials}, decode calls {figures.utilisation:.0%} busy"
+        f"{plan.gateways} gateways and {plan.replicas} GPUs of each tier, such as {name}{spare}: "
+        f"{plan.sessions_a_replica:g} sessions a GPU, for {plan.sessions} in all.\n"
+        f"Usually: {_minute(plan.expected)}.\n"
+        f"With {plan.full.sessions / plan.expected.sessions - 1:.0%} more of them: {_minute(plan.full)}."
+    )
+
+
+def _minute(minute: Minute) -> str:
+    return (
+        f"endpoint to final p95 {_ms(minute.final_p95_ms)}, partials p95 {_ms(minute.partial_p95_ms)}, "
+        f"decode calls {minute.busy:.0%} busy"
+    )
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} ms"
+
+
+def _state(figures: Figures) -> str:
+    return (
+        f"endpoint to final p95 {_ms(figures.final_p95_ms)}, partials p95 {_ms(figures.partial_p95_ms)}, "
+        f"decode calls {figures.utilisation:.0%} busy"
     )
 
 

@@ -59,3 +59,18 @@ def test_what_cannot_be_is_wrong_usage(times, wrong, capsys):
         main(["plan", "--sessions", "5", "--times", str(times), *wrong])
     assert exit_.value.code == 2
     assert wrong[0] in capsys.readouterr().err
+
+
+def test_gpus_behind_gateways_are_planned_too(times, capsys):
+    ask = ["plan", "--sessions", "12", "--gpu", str(times), "--seconds", "5", "--sessions-a-process", "6"]
+    assert main(ask) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("3 gateways and ")
+    assert "sessions a GPU, for 12 in all" in told
+    assert main([*ask, "--json", "--spare", "0"]) == 0
+    assert json.loads(capsys.readouterr().out)["gateways"] == 2
+
+
+def test_a_plan_is_of_the_one_or_the_other(times):
+    with pytest.raises(SystemExit):
+        main(["plan", "--sessions", "5", "--times", str(times), "--gpu", str(times)])

@@ -7,8 +7,16 @@ import json
 
 import pytest
 
+from rtc_stt.bench.carrying import carrying
 from rtc_stt.bench.clips import load
-from tools.simulation import check, fleet
+from rtc_stt.bench.manners import manner_of
+from rtc_stt.bench.times import with_carrying
+from rtc_stt.config import Endpointing
+from rtc_stt.hypothesis import Tier, Urgency
+from rtc_stt.simulation import ServiceTimes, read_times
+from rtc_stt.simulation.calls import Asked, Call
+from rtc_stt.vad import EnergyDetector
+from tools.simulation import fleet
 
 
 def test_a_fleet_is_all_of_its_nodes(tmp_path):
@@ -39,9 +47,27 @@ def test_a_fleet_is_all_of_its_nodes(tmp_path):
     assert "A partial" in plot.read_text(encoding="utf-8")
 
 
-def test_speakers_are_simulated_as_the_clips_are_spoken():
+def test_speakers_are_simulated_as_the_clips_are_heard():
     clips = load("clean", limit=4)
-    manner = check._manner(clips, pauses_a_turn=0.5)
-    assert manner.turn_s == tuple((c.speech_end_ms - c.speech_start_ms) / 1000 for c in clips)
-    assert min(manner.silence_s) > 1.0
-    assert manner.pause_every_s == pytest.approx(2 * sum(manner.turn_s) / 4)
+    manner = manner_of(
+        [clip.audio() for clip in clips], EnergyDetector(), Endpointing(), silence_s=1.0, rounds=1
+    )
+    assert len(manner.turns) >= 4
+    assert all(0.5 < sum(s.speech_s + s.gap_s for s in turn) < 6 for turn in manner.turns)
+    assert min(manner.silence_s) > 0.5, "the hangover at least"
+
+
+def test_what_sessions_cost_a_call_is_told_by_their_number_and_grows():
+    table = ServiceTimes((1,), (1.0,), ((0.1,),))
+    asked = (Asked(Urgency.PARTIAL, 1.0, 0.0),)
+    runs = {n: [Call(Tier.FAST, 0.0, s, asked)] * 30 for n, s in ((2, 0.15), (8, 0.2), (16, 0.18))}
+    told = carrying(table, runs)
+    assert (told["sessions"], told["stretch"]) == ([2, 8, 16], [1.5, 2.0, 2.0])
+    assert carrying(table, {2: runs[2][:5]}) == {}, "too few to say"
+    whole = with_carrying({"name": "x", "concurrency": 1, "tiers": {"fast": vars_of(table)}}, told)
+    times = read_times(json.dumps(whole))
+    assert [times.stretch(n) for n in (1, 2, 5, 8)] == [1.5, 1.5, pytest.approx(1.75), 2.0]
+
+
+def vars_of(table: ServiceTimes) -> dict[str, object]:
+    return {"batches": table.batches, "lengths_s": table.lengths_s, "seconds": table.seconds}
