@@ -138,6 +138,10 @@ REFUSED |= {
         over_values(BEHIND, IN_VALUES, {"networkPolicy": {"redis": REDIS}}),
         "REDIS_URL",
     ),
+    "names of keys that only one knows": (
+        {"sharing": {"enabled": True}, "secrets": {"existing": "", "data": {"keys": "k", "fallback-keys": "k"}}},
+        "TOKEN_SECRET",
+    ),
     "a URL among the configuration": ({"config": {"REDIS_URL": "redis://a"}}, "REDIS_URL"),
     "an engine of one's own": ({"config": {"ENGINE": "ray://a:8000"}}, "ENGINE"),
     "sessions that move, and nothing is shared": (
