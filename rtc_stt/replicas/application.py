@@ -213,8 +213,13 @@ class Deployed:
     @property
     def trouble(self) -> str:
         """What Ray says is wrong, as short as it can be told; empty where it says nothing."""
-        told = [self.message, *(f"{tier.tier}: {tier.message}" for tier in self.tiers if tier.message)]
-        return "\n".join(dict.fromkeys(text[-MAX_MESSAGE:].strip() for text in told if text))
+        tiers = [f"{tier.tier}: {_cut(tier.message)}" for tier in self.tiers if tier.message]
+        return "\n".join(text for text in (_cut(self.message), *tiers) if text)
+
+
+def _cut(text: str) -> str:
+    """What is wrong stands at the end."""
+    return text[-MAX_MESSAGE:].strip()
 
 
 def read_details(details: Mapping[str, Any]) -> Deployed:

@@ -139,7 +139,7 @@ REFUSED |= {
         "REDIS_URL",
     ),
     "names of keys that only one knows": (
-        {"sharing": {"enabled": True}, "secrets": {"existing": "", "data": {"keys": "k", "fallback-keys": "k"}}},
+        {"sharing": {"enabled": True}} | {"secrets": {"existing": "", "data": {"keys": "k", "fallback-keys": "k"}}},
         "TOKEN_SECRET",
     ),
     "a URL among the configuration": ({"config": {"REDIS_URL": "redis://a"}}, "REDIS_URL"),
@@ -426,7 +426,7 @@ def test_the_fallback_is_the_accurate_tier_where_workers_have_none(answers: dict
         documents = answers[name].documents
         assert ("FALLBACK_URL" in config_of(documents, deployment(documents, "gateway"))) is asked
         (service,) = of_kind(documents, "RayService")
-        assert ("accurate:" in service["spec"]["serveConfigV2"]) is not asked
+        assert ("name: accurate" in service["spec"]["serveConfigV2"]) is not asked
 
 
 @pytest.mark.parametrize("version", VERSIONS)

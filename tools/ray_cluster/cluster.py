@@ -40,6 +40,7 @@ STANDARD = {
     "PYTHONPATH": str(ROOT),  # a checkout may not be the one that is installed
     "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
     "RAY_raylet_start_wait_time_s": "120",
+    "RAY_agent_register_timeout_ms": "120000",  # on a machine that is busy
     "RAY_DEDUP_LOGS": "0",
     "RAY_COLOR_PREFIX": "0",
     "HF_HUB_OFFLINE": "1",  # the demo models ship with the package

@@ -17,7 +17,7 @@ from pathlib import Path
 
 __all__ = ["START_S", "Node"]
 
-START_S = 60.0
+START_S = 180.0
 """On a machine that is busy. Ten seconds, if it is not."""
 
 STOP_S = 20.0
@@ -101,8 +101,8 @@ class Node:
         while self.pids():
             self.signal(signal.SIGKILL)
             time.sleep(0.02)
-            if self._process:
-                self._process.poll()  # else it stays as a zombie, and is found again
+        if self._process:
+            self._process.wait()
 
     def stop(self) -> None:
         """As an operator does; what does not go is killed."""

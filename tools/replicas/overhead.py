@@ -27,7 +27,6 @@ __all__ = ["HELP", "add_arguments", "measure"]
 
 HELP = "p50 and p95 of a decode by a lane of replicas beside one in the process, the same requests in turn"
 
-CLIPS = 12
 BATCHES = (1, 4)
 """Requests in a call."""
 
@@ -38,13 +37,14 @@ PAUSE_S = 0.005
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How long."""
     parser.add_argument(
-        "--rounds", type=int, default=12, help=f"times that each of {CLIPS} clips is decoded (default: 12)"
+        "--rounds", type=int, default=12, help="times that each clip is decoded (default: 12)"
     )
+    parser.add_argument("--clips", type=int, default=12, help="of them (default: 12)")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """See above."""
-    return asyncio.run(_measure(options.rounds))
+    return asyncio.run(_measure(options.clips, options.rounds))
 
 
 class _Overheads(Instrument):
@@ -77,18 +77,18 @@ class _Caller:
         return took, [answer.text for answer in answers if isinstance(answer, Hypothesis)]
 
 
-async def _measure(rounds: int) -> dict[str, Any]:
+async def _measure(count: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         process = ReplicaProcess(Path(folder), Tier.FAST, "fast-1")
         try:
             async with Directory() as directory:
                 directory.list(await asyncio.to_thread(process.replica))
-                return await _compare(directory, rounds)
+                return await _compare(directory, count, rounds)
         finally:
             process.kill()
 
 
-async def _compare(directory: Directory, rounds: int) -> dict[str, Any]:
+async def _compare(directory: Directory, count: int, rounds: int) -> dict[str, Any]:
     caller, told = _Caller(), _Overheads()
     nothing: Callable[[object], None] = lambda _: None  # noqa: E731
     here = Lane(
@@ -110,11 +110,11 @@ async def _compare(directory: Directory, rounds: int) -> dict[str, Any]:
     differ = 0
     for size in BATCHES:
         taken[size] = {name: [] for name in lanes}
-        for number, batch in enumerate(_batches(size, rounds)):
+        for number, batch in enumerate(_batches(size, count, rounds)):
             texts = []
             for name in sorted(lanes, reverse=bool(number % 2)):  # in turn, and each first as often
                 took, said = await caller.time(lanes[name], batch)
-                if number >= CLIPS:  # the first round warms both up
+                if number >= count:  # the first round warms both up
                     taken[size][name].append(took)
                 texts.append(said)
                 await asyncio.sleep(PAUSE_S)
@@ -122,15 +122,15 @@ async def _compare(directory: Directory, rounds: int) -> dict[str, Any]:
     for lane in lanes.values():
         await lane.aclose(1.0)
     return {
-        "what": f"{CLIPS} clips, {rounds} rounds, one call at a time; a replica on the same machine",
+        "what": f"{count} clips, {rounds} rounds, one call at a time; a replica on the same machine",
         "batches": {f"of_{size}": _told(by_name) for size, by_name in taken.items()},
         "way_ms": _ranks(told.seconds),
         "marks": {"the same words": {"met": differ == 0, "value": differ, "at_most": 0}},
     }
 
 
-def _batches(size: int, rounds: int) -> Iterator[list[DecodeRequest]]:
-    audios = [clip.audio() for clip in clips.load("clean", limit=CLIPS)]
+def _batches(size: int, count: int, rounds: int) -> Iterator[list[DecodeRequest]]:
+    audios = [clip.audio() for clip in clips.load("clean", limit=count)]
     for round_ in range(rounds + 1):
         for first in range(len(audios)):
             yield [
