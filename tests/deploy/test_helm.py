@@ -139,7 +139,10 @@ REFUSED |= {
         "REDIS_URL",
     ),
     "names of keys that only one knows": (
-        {"sharing": {"enabled": True}} | {"secrets": {"existing": "", "data": {"keys": "k", "fallback-keys": "k"}}},
+        {
+            "sharing": {"enabled": True},
+            "secrets": {"existing": "", "data": {"keys": "k", "fallback-keys": "k"}},
+        },
         "TOKEN_SECRET",
     ),
     "a URL among the configuration": ({"config": {"REDIS_URL": "redis://a"}}, "REDIS_URL"),
