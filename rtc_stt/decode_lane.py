@@ -17,16 +17,16 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 from rtc_stt.decode_queue import Ticket
 from rtc_stt.decoding import Answer, log_ids
 from rtc_stt.errors import DecodeError, EngineBroken, trace
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier
-from rtc_stt.lanes import Run
+from rtc_stt.lanes import DecodeLane, Run
 from rtc_stt.logs import IdLog
 
-__all__ = ["Answer", "Engine", "Lane", "Run"]
+__all__ = ["Answer", "Engine", "Lane", "Run", "threads"]
 
 log = logging.getLogger(__name__)
 
@@ -267,6 +267,19 @@ class Lane:
             await asyncio.sleep(0.002)
         for _ in range(self._threads):
             self._jobs.put(None)
+
+
+def threads(
+    tier: Tier,
+    engine: Engine,
+    *,
+    done: Callable[[DecodeLane, Run, list[Answer]], None],
+    changed: Callable[[DecodeLane], None],
+    queued_s: Callable[[], float],
+    **calls: Any,
+) -> Lane:
+    """A :class:`~rtc_stt.lanes.LaneMaker`, given the first two and ``calls``: nobody is told what waits."""
+    return Lane(tier, engine, done=done, changed=changed, **calls)
 
 
 # ── In the threads ────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from rtc_stt.config import Fallback
-from rtc_stt.decode_lane import Engine, Lane
+from rtc_stt.decode_lane import Engine, threads
 from rtc_stt.decode_queue import DecodeQueue, Ticket
 from rtc_stt.decoding import Answer, log_ids
 from rtc_stt.dispatch import OBSERVE_S, Gauge, batch_size
@@ -79,8 +79,8 @@ class DecodePool:
         self._max_batch = max_batch
         self._patience_s = patience_s
         self._ladder = Ladder() if adaptive else None
-        threads: dict[str, Any] = {"concurrency": concurrency, "hang_s": hang_s, "clock": clock}
-        local = {tier: partial(_threads, tier, engine, **threads) for tier, engine in engines.items()}
+        calls: dict[str, Any] = {"concurrency": concurrency, "hang_s": hang_s, "clock": clock}
+        local = {tier: partial(threads, tier, engine, **calls) for tier, engine in engines.items()}
         self._lanes: dict[Tier, DecodeLane] = {}
         self._fast_lane = self._make_lanes(local | dict(makers or {}), fallback)
         self._listeners: dict[str, Callable[[Answer], None]] = {}
@@ -384,23 +384,11 @@ class DecodePool:
         return self._gauge.look(now, self._queue, self._fast_lane.utilisation(now))
 
     def _receive_health(self, lane: DecodeLane) -> None:
-        self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
+        if lane.is_present:
+            self._instrument.engine_health_changed(lane.tier, lane.is_healthy)
         self._tell_watchers()
         self._dispatch_soon()
 
     def _tell_load(self) -> None:
         for tier, lane in self._lanes.items():
             self._instrument.queue_changed(tier, self._queue.waiting(tier), lane.running)
-
-
-def _threads(
-    tier: Tier,
-    engine: Engine,
-    *,
-    done: Callable[[DecodeLane, Run, list[Answer]], None],
-    changed: Callable[[DecodeLane], None],
-    queued_s: Callable[[], float],
-    **threads: Any,
-) -> Lane:
-    """The lane of an engine in this process; nobody else is told what waits."""
-    return Lane(tier, engine, done=done, changed=changed, **threads)

@@ -53,6 +53,10 @@ class Watcher(Instrument):
         self.outcomes: list[str] = []
         self.states: dict[Tier, Mapping[str, int]] = {}
         self.overheads: list[float] = []
+        self.healthy: dict[Tier, bool] = {}
+
+    def engine_health_changed(self, tier: Tier, healthy: bool) -> None:
+        self.healthy[tier] = healthy
 
     def replica_called(self, tier: Tier, outcome: str) -> None:
         self.outcomes.append(outcome)
@@ -141,6 +145,7 @@ async def test_an_accurate_tier_that_comes_later_is_there(bench: Bench) -> None:
     bench.listen("s")
     await bench.until(lambda: bench.pool.is_ready)
     assert not bench.pool.has_accurate_tier
+    assert bench.watcher.healthy == {Tier.FAST: True}, "one that is not there is not ill"
     assert bench.pool.troubles == []
     await bench.serve(Engine("better"), Tier.ACCURATE)
     await bench.until(lambda: bench.pool.has_accurate_tier)
