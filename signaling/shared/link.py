@@ -76,7 +76,7 @@ class Link:
         self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
         self._is_away = True  # until it has answered once
         self._trouble = ""
-        self._is_told, self._told_at = True, -SAY_S
+        self._is_told, self._told_at = False, -SAY_S
         self._probing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._watchers: list[Callable[[bool], None]] = []
@@ -105,6 +105,7 @@ class Link:
         self._instrument.sharing_changed(False)
         await self._probe()
         if self._is_away:
+            self._is_told = True
             log.error("Redis cannot be used (%s): this gateway goes on alone until it can", self._trouble)
             self._probe_soon()
 

@@ -10,17 +10,28 @@ from tools.shared.limits import BURST, _memory, _summary, _total
 
 
 def hammered(granted: int, refused: int, seconds: float = 40.0) -> Hammered:
-    return Hammered("k", granted, refused, began=10.0, ended=10.0 + seconds, latencies_s=[0.001, 0.003])
+    return Hammered(
+        "k",
+        granted,
+        refused,
+        began=10.0,
+        answered=10.5,
+        sent=9.5 + seconds,
+        ended=10.0 + seconds,
+        latencies_s=[0.001, 0.003],
+    )
 
 
 def test_the_worst_key_is_told() -> None:
     exact, generous = hammered(BURST + 160, 500), hammered(BURST + 169, 500)
     told = _summary([exact, generous, exact], [hammered(3, 1)], rate=4.0)
     assert told["worst_error"] == 0.05
-    assert (told["keys"], told["granted"], told["allowed"], told["asked"]) == (3, 549, 540.0, 2_049)
+    assert (told["keys"], told["granted"], told["asked"]) == (3, 549, 2_049)
+    assert (told["allowed_at_least"], told["allowed_at_most"]) == (3 * 176, 3 * 180)
     assert (told["neighbours_asked"], told["neighbours_refused"]) == (4, 1)
     assert told["answer_ms"] == {"p50": 1.0, "p95": 3.0, "p99": 3.0}
-    assert _summary([exact], [], rate=4.0)["worst_error"] == 0
+    assert _summary([exact, hammered(176, 9)], [], rate=4.0)["worst_error"] == 0
+    assert _summary([hammered(167, 9)], [], rate=4.0)["worst_error"] == 0.05
 
 
 def test_failures_are_summed_over_what_was_asked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ class Hammered:
     other: int = 0
     """Answers that are neither."""
     began: float = 0.0
+    answered: float = 0.0
+    """When the first answer came …"""
+    sent: float = 0.0
+    """… and when the last request went."""
     ended: float = 0.0
     latencies_s: list[float] = field(default_factory=list)
     retry_after: set[str] = field(default_factory=set)
@@ -31,9 +36,16 @@ class Hammered:
         """From the first request to the last answer."""
         return self.ended - self.began
 
-    def allowed(self, rate: float, burst: int) -> float:
-        """What a token bucket would have granted."""
-        return burst + rate * self.seconds
+    def allowed(self, rate: float, burst: int) -> tuple[int, int]:
+        """What a token bucket would have granted, at least and at most: when its first and its last request
+        came is known to within the time that they took."""
+        least, most = self.sent - self.answered, self.ended - self.began
+        return math.floor(burst + rate * max(0.0, least)), math.floor(burst + rate * most)
+
+    def error(self, rate: float, burst: int) -> float:
+        """How far beside that it is, as a share of it."""
+        least, most = self.allowed(rate, burst)
+        return max(0, least - self.granted, self.granted - most) / most
 
 
 async def hammer(
@@ -47,10 +59,11 @@ async def hammer(
         due = told.began
         while due < told.began + seconds:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            sent = time.monotonic()
+            sent = told.sent = time.monotonic()
             async with http.post(f"{url}/v1/tokens", headers=headers) as response:
                 await response.read()
             told.latencies_s.append(time.monotonic() - sent)
+            told.answered = told.answered or time.monotonic()
             match response.status:
                 case 201:
                     told.granted += 1
