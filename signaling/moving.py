@@ -83,7 +83,12 @@ def add_moving(app: web.Application, front: Front) -> None:
 
 
 async def bring(
-    request: web.Request, resume: Resume, adopt: Adopt, position: int | None = None
+    request: web.Request,
+    resume: Resume,
+    adopt: Adopt,
+    *,
+    replays: bool = False,
+    position: int | None = None,
 ) -> Node | None:
     """See :meth:`~signaling.shared.mover.Mover.bring`; None also where this gateway is alone."""
     mover = request.app[FRONT].mover
@@ -94,6 +99,7 @@ async def bring(
         source_of(request).address,
         adopt,
         may_forward=MARK not in request.headers,
+        replays=replays,
         position=position,
     )
 

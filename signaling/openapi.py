@@ -18,6 +18,7 @@ from signaling.form import AUDIO, FIELDS, Field
 from signaling.keys import UPLOADS
 from signaling.listen_schemas import LIVE_PARAMETERS, RECORDED_PARAMETERS, recording_body
 from signaling.schemas import SCHEMAS, Schema, reference_to
+from signaling.session_routes import DEFAULT_SESSIONS, MAX_SESSIONS
 from signaling.telephony.call_routes import DEFAULT_LIMIT, MAX_LIMIT
 from signaling.telephony.streams.dialects import KINDS
 from signaling.upload import Limits
@@ -60,6 +61,21 @@ DAYS = {
     "description": "How many, today's the last.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS, "default": DEFAULT_DAYS},
 }
+
+SESSIONS = [
+    {
+        "name": "limit",
+        "in": "query",
+        "description": "How many, about.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": MAX_SESSIONS, "default": DEFAULT_SESSIONS},
+    },
+    {
+        "name": "cursor",
+        "in": "query",
+        "description": "`next` of the page before.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,19}$", "default": "0"},
+    },
+]
 
 DIALECT = {
     "name": "dialect",
@@ -328,6 +344,9 @@ def _operations(limits: Limits | None) -> Mapping[tuple[str, str], Operation]:
         ("GET", "/v1/metrics"): _operation("How the server is doing", json_of["Snapshot"]),
         ("GET", "/metrics"): _operation("The same and more for Prometheus", prometheus),
         ("GET", PATH): _operation("This description", _content({"type": "object"}), key=False),
+        ("GET", "/v1/sessions"): _operation(
+            "Which sessions there are, for operators", json_of["Sessions"], 400, 403, 429, parameters=SESSIONS
+        ),
         ("GET", "/v1/usage"): _operation(
             "What this key has used", json_of["Usage"], 400, 429, 503, parameters=[DAYS]
         ),

@@ -203,6 +203,23 @@ SCHEMAS: Mapping[str, Schema] = {
             )
         ),
     ),
+    "Sessions": _object(
+        "Live sessions.",
+        sessions=_list(
+            _object(
+                "A live session.",
+                id=TEXT,
+                node=_text("The gateway that has it; empty where it has no name."),
+                key=_text("The name of the key's account."),
+                transport=_text("`webrtc`, `websocket`, `sip` …"),
+                state=_one_of(("connected", "waiting")),
+                age_s={**NUMBER, "minimum": 0},
+                audio_seconds={**NUMBER, "minimum": 0},
+            )
+        ),
+        scope=_one_of(("all", "node")),
+        next=_or_null(_text("The `cursor` of the next page.")),
+    ),
     "Token": _object("For a browser.", token=TEXT, expires_in={**COUNT, "description": "s, to be used in."}),
     "Call": _object(
         "A phone call.",

@@ -113,7 +113,8 @@ async def _bring(request: web.Request, opening: Opening, resume: Resume) -> Node
     position = None
     if opening.replay and opening.replay_from is not None:
         position = opening.audio.position_of(opening.replay_from)
-    return await bring(request, resume, adopt_by(request.app[STREAMS]), position)
+    adopt = adopt_by(request.app[STREAMS])
+    return await bring(request, resume, adopt, replays=opening.replay, position=position)
 
 
 async def _read_first(ws: web.WebSocketResponse) -> tuple[Opening, str]:

@@ -32,13 +32,15 @@ class Gateways:
     processes: dict[str, support.Process] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
-    """Of their configuration."""
+    """Of the configuration of all …"""
+    own: dict[str, dict[str, str]] = field(default_factory=dict)
+    """… and of each."""
 
     def at(self, name: str) -> str:
         """The address of one."""
         return f"http://127.0.0.1:{self.ports[name]}"
 
-    def start(self, name: str, **more: str) -> None:
+    def start(self, name: str) -> None:
         """Begin one, or begin it anew; it may take a moment until it answers."""
         port = self.ports.setdefault(name, support.free_port())
         values = {
@@ -51,7 +53,9 @@ class Gateways:
         }
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         arguments = ("demo", "--port", str(port), "--log-level", "info")
-        self.processes[name] = support.Process(log, *arguments, **(values | self.values | more))
+        self.processes[name] = support.Process(
+            log, *arguments, **(values | self.values | self.own.get(name, {}))
+        )
 
     def kill(self, name: str) -> None:
         """SIGKILL: it can do nothing about it."""
@@ -109,15 +113,15 @@ def _balancer(folder: Path, ports: list[int]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *names: str, **values: str) -> Iterator[Gateways]:
-    """Gateways of these names, all of which answer."""
+def running(folder: Path, own: dict[str, dict[str, str]], **values: str) -> Iterator[Gateways]:
+    """Gateways of these names, each with values of its own, all of which answer."""
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(redis_running(folder))
-        gateways = Gateways(redis, folder, values=values)
+        gateways = Gateways(redis, folder, values=values, own=own)
         stack.callback(lambda: [process.kill() for process in gateways.processes.values()])
-        for name in names:
+        for name in own:
             gateways.start(name)
         for process in gateways.processes.values():
-            process.url()
+            process.url(90)
         gateways.url = stack.enter_context(_balancer(folder, list(gateways.ports.values())))
         yield gateways

@@ -69,6 +69,7 @@ class Mover:
         adopt: Adopt,
         *,
         may_forward: bool,
+        replays: bool = False,
         position: int | None = None,
     ) -> Node | None:
         """Have a session here that is to be resumed, if that can be.
@@ -76,6 +77,8 @@ class Mover:
         Args:
             address: of the client.
             may_forward: False where the request came by another gateway.
+            replays: the client says again what is in no final: from ``position`` on, or from where it was
+                when its gateway last wrote that down.
             position: see :func:`~signaling.shared.record.hand_over`.
 
         Returns:
@@ -97,6 +100,8 @@ class Mover:
                 if owner := await self._owner(found):
                     return self._forward(owner) if may_forward else None
                 if await self.records.claim(found.record):
+                    if replays and position is None:
+                        position = found.record.settled
                     await self._take(found, resume, address, adopt, position)
                     return None
                 self._instrument.session_moved("too_late")

@@ -126,6 +126,10 @@ async def _carry(sock: socket.socket, name: str, values: Values, state: Mapping[
     link.send({"type": "ready"})
     log.info("ready")
     await asyncio.wait([gone, service.stopped], return_when=asyncio.FIRST_COMPLETED)
+    if gone.done() and registry.keeper and registry.keeper.hears:
+        # Another gateway goes on with the sessions: their clients are not to be told that they have ended.
+        log.info("ends at once: the front is gone (%s)", gone.result())
+        os._exit(1)
     _end_anyhow()
     lag.stop()
     await service.aclose()

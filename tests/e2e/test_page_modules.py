@@ -252,6 +252,16 @@ async def test_a_gap_is_told_in_its_place_and_a_tiny_one_not_at_all(page: Page) 
     assert len((await replay(page, final(1), resumed | {"seq": 2, "gap_ms": 40}))["items"]) == 1
 
 
+async def test_where_another_server_goes_on_what_was_open_is_lost_and_said_to_be(page: Page) -> None:
+    partial = {"type": "transcript.partial", "seq": 1, "utterance_id": 1, "text": "one", "stable_chars": 0}
+    moved = {"type": "session.resumed", "seq": 2, "gap_ms": 900, "resent": 0, "moved": True}
+    items = (await replay(page, partial, moved, final(3, utterance_id=2)))["items"]
+    assert [item.get("state") for item in items if item["kind"] == "utterance"] == ["dropped", "final"]
+    assert [item["text"] for item in items if item["kind"] == "notice"] == [
+        "Another server goes on: what was just being said is lost."
+    ]
+
+
 async def test_what_is_sent_again_is_shown_once_and_an_open_utterance_goes_on(page: Page) -> None:
     partial = {"type": "transcript.partial", "seq": 2, "utterance_id": 2, "text": "so", "stable_chars": 0}
     resumed = {"type": "session.resumed", "seq": 3, "gap_ms": 0}

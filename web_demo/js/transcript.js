@@ -163,8 +163,11 @@ const HANDLERS = {
   warning: (transcript, { code, message }) =>
     code === "audio_gap" ? transcript : addNotice(transcript, "warning", message),
 
-  "session.resumed": (transcript, { gap_ms: gapMs }) =>
-    gapMs >= NOTICEABLE_GAP_MS ? addNotice(transcript, "session", gapInWords(gapMs)) : transcript,
+  // Another server has heard nothing of what was being said: it is lost, for a browser does not say it again.
+  "session.resumed": (transcript, { gap_ms: gapMs, moved }) => {
+    if (moved) return disconnected(transcript, "Another server goes on: what was just being said is lost.");
+    return gapMs >= NOTICEABLE_GAP_MS ? addNotice(transcript, "session", gapInWords(gapMs)) : transcript;
+  },
 
   // A fatal one ends the session, and is shown as what it is: a problem.
   error: (transcript, { message, fatal }) => (fatal ? transcript : addNotice(transcript, "warning", message)),
