@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -34,13 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
 OBJECT_STORE_BYTES = 80 * 1000 * 1000
 """The least that Ray takes, nearly: audio does not go through it."""
 
+PORTS = range(20_000, 32_000)
 ANSWER_S = 10.0
 LOOK_S = 0.2
 STANDARD = {
     "PYTHONPATH": str(ROOT),  # a checkout may not be the one that is installed
     "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
-    "RAY_raylet_start_wait_time_s": "120",
-    "RAY_agent_register_timeout_ms": "120000",  # on a machine that is busy
     "RAY_DEDUP_LOGS": "0",
     "RAY_COLOR_PREFIX": "0",
     "HF_HUB_OFFLINE": "1",  # the demo models ship with the package
@@ -160,6 +160,11 @@ class RayCluster:
     # ── Serve ────────────────────────────────────────────────────────────
 
     @property
+    def address(self) -> str:
+        """Where nodes, and programs that use Ray, join."""
+        return f"127.0.1.1:{self._gcs_port}"
+
+    @property
     def dashboard(self) -> str:
         """Where ``rtc-stt workers --address`` asks."""
         return f"http://127.0.0.1:{self._dashboard_port}"
@@ -272,12 +277,16 @@ class RayCluster:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Free now, and different from each other."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """Free now, and different from each other. None that the kernel gives to connections: nodes that ask for
+    a head that is away would connect to themselves sooner or later, and hold its port."""
+    ports: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise RuntimeError("no port is free")
 
 
 def _wait_for_port(host: str, port: int) -> None:

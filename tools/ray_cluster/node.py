@@ -20,6 +20,9 @@ __all__ = ["START_S", "Node"]
 START_S = 180.0
 """On a machine that is busy. Ten seconds, if it is not."""
 
+ATTEMPTS = 3
+"""A raylet gives up after 15 s without its agents, which takes a machine with too much to do."""
+
 STOP_S = 20.0
 STARTED = "Ray runtime started."
 
@@ -53,15 +56,20 @@ class Node:
             )
 
     def wait(self) -> None:
-        """Until it runs.
+        """Until it runs; where it ends it is started again, twice at most.
 
         Raises:
             RuntimeError: it does not; the message holds what it said.
         """
-        deadline = time.monotonic() + START_S
+        deadline, attempts = time.monotonic() + START_S, ATTEMPTS
         while STARTED not in self.log:
-            if time.monotonic() > deadline or not self._process or self._process.poll() is not None:
+            has_ended = not self.is_running
+            attempts -= has_ended
+            if time.monotonic() > deadline or attempts == 0:
                 raise RuntimeError(f"the Ray node {self.ip} did not start:\n{self.log}")
+            if has_ended:
+                self.kill()
+                self.start()
             time.sleep(0.05)
 
     @property
