@@ -93,24 +93,28 @@ def workers(documents: list[Document]) -> Iterator[str]:
             yield "gateways ask for replicas elsewhere"
         if service["spec"]["serveService"]["spec"]["ports"][0]["port"] != port:
             yield "the Service leads to another port"
-        yield from _replicas(documents, application["args"]["tiers"])
+        yield from _replicas(documents, application)
 
 
-def _replicas(documents: list[Document], arguments: Document) -> Iterator[str]:
+def _replicas(documents: list[Document], application: Document) -> Iterator[str]:
     (service,) = of_kind(documents, "RayService")
     group = service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
     one = group["template"]["spec"]["containers"][0]
     gpus = one["resources"]["limits"].get("nvidia.com/gpu", 0)
-    tiers = [arguments[tier] for tier in ("fast", "accurate") if tier in arguments]
     mounted = {mount["mountPath"] for mount in one["volumeMounts"] if mount.get("readOnly")}
-    for tier in tiers:
-        if not 0 <= tier["floor"] <= tier["ceiling"] <= MAX_REPLICAS:
-            yield "a tier has more replicas than it may have"
+    for tier in application["args"]["tiers"].values():
         if tier["path"] not in ("/models/small", "/models/medium") or "/models" not in mounted:
             yield "a replica's model is not at /models, read-only"
-        if tier["gpus"] > gpus:
+    wanted = 0.0
+    for told in application["deployments"]:
+        share = told["ray_actor_options"]["num_gpus"]
+        count = told["autoscaling_config"]
+        wanted += share * count["min_replicas"]
+        if not 0 <= count["min_replicas"] <= count["max_replicas"] <= MAX_REPLICAS:
+            yield "a tier has more replicas than it may have"
+        if share > gpus:
             yield "a replica wants more of a GPU than a pod has"
-    if sum(tier["gpus"] * tier["floor"] for tier in tiers) > gpus * group["minReplicas"]:
+    if wanted > gpus * group["minReplicas"]:
         yield "the fewest pods have no room for the fewest replicas"
     if (gpus > 0) != one["image"].endswith("-cuda"):
         yield "workers: GPU and image do not agree"

@@ -138,6 +138,13 @@ REFUSED |= {
         over_values(BEHIND, IN_VALUES, {"networkPolicy": {"redis": REDIS}}),
         "REDIS_URL",
     ),
+    "names of keys that only one knows": (
+        {
+            "sharing": {"enabled": True},
+            "secrets": {"existing": "", "data": {"keys": "k", "fallback-keys": "k"}},
+        },
+        "TOKEN_SECRET",
+    ),
     "a URL among the configuration": ({"config": {"REDIS_URL": "redis://a"}}, "REDIS_URL"),
     "an engine of one's own": ({"config": {"ENGINE": "ray://a:8000"}}, "ENGINE"),
     "sessions that move, and nothing is shared": (
@@ -422,7 +429,7 @@ def test_the_fallback_is_the_accurate_tier_where_workers_have_none(answers: dict
         documents = answers[name].documents
         assert ("FALLBACK_URL" in config_of(documents, deployment(documents, "gateway"))) is asked
         (service,) = of_kind(documents, "RayService")
-        assert ("accurate:" in service["spec"]["serveConfigV2"]) is not asked
+        assert ("name: accurate" in service["spec"]["serveConfigV2"]) is not asked
 
 
 @pytest.mark.parametrize("version", VERSIONS)

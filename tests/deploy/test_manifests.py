@@ -310,6 +310,7 @@ def test_the_services_take_their_configuration(
             told["TURN_SECRET"] = "of-the-secret"
         if "ENGINE" in told:
             told |= {"WORKERS_KEY": "w" * 16, "REDIS_URL": "redis://redis.data:6379"}
+            told["TOKEN_SECRET"] = "t" * 32
         file = tmp_path / config["metadata"]["name"]
         file.write_text("".join(f"{key}={value}\n" for key, value in told.items() if key not in TRACE_KEYS))
         assert main(["config", "check", "--config", str(file)]) == 0, capsys.readouterr().err

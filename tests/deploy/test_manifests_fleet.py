@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from rtc_stt.cli.common import GROUPS
-from rtc_stt.config_keys import keys
-from rtc_stt.hypothesis import Tier
-from rtc_stt.replicas.application import IMPORT_PATH, ROUTE
-from rtc_stt.replicas.plan import read_args
+from rtc_stt.config import Decoding
+from rtc_stt.config_keys import Values, build, keys
+from rtc_stt.replicas.application import make_config
+from rtc_stt.replicas.plan import make_plans
+from rtc_stt.replicas.settings import Replicas
 from tests.deploy.manifest_checks import problems
 from tests.deploy.manifests import ROOT, SETS, container, deployment, load, of, of_kind, ray_pods
 from tests.deploy.ray_checks import SERVICE_SCHEMA, serve_config
@@ -31,9 +32,10 @@ def spec(documents: Documents) -> dict[str, Any]:
     return found
 
 
-def serves(documents: Documents, **changes: Any) -> None:
+def serves(documents: Documents, change: Callable[[dict[str, Any]], None]) -> None:
+    """Ray Serve is told something else of the application."""
     told = serve_config(documents)
-    told["applications"][0]["args"]["tiers"]["fast"] |= changes
+    change(told["applications"][0])
     spec(documents)["serveConfigV2"] = yaml.safe_dump(told)
 
 
@@ -43,9 +45,7 @@ def ray_container(documents: Documents, name: str) -> dict[str, Any]:
 
 
 def runs_another(documents: Documents) -> None:
-    told = serve_config(documents)
-    told["applications"][0]["import_path"] = "ray.serve:build"
-    spec(documents)["serveConfigV2"] = yaml.safe_dump(told)
+    serves(documents, lambda told: told.update(import_path="ray.serve:build"))
 
 
 def asked_elsewhere(documents: Documents) -> None:
@@ -53,15 +53,15 @@ def asked_elsewhere(documents: Documents) -> None:
 
 
 def no_such_model(documents: Documents) -> None:
-    serves(documents, path="/models/large")
+    serves(documents, lambda told: told["args"]["tiers"]["fast"].update(path="/models/large"))
 
 
 def too_many_gpus(documents: Documents) -> None:
-    serves(documents, gpus=2)
+    serves(documents, lambda told: told["deployments"][0]["ray_actor_options"].update(num_gpus=2))
 
 
 def no_room(documents: Documents) -> None:
-    serves(documents, floor=7)
+    serves(documents, lambda told: told["deployments"][0]["autoscaling_config"].update(min_replicas=7))
 
 
 def without_cuda(documents: Documents) -> None:
@@ -163,15 +163,21 @@ def test_the_manifests_of_the_workers_are_those_of_the_fleet() -> None:
     assert (ROOT / "deploy/kuberay/workers.yaml") == KUBERAY
 
 
-def test_replicas_understand_what_ray_is_told() -> None:
-    told = serve_config(load("fleet"))["applications"][0]
-    plans = {plan.tier: plan for plan in read_args(told["args"])}
-    assert (told["route_prefix"], told["import_path"]) == (ROUTE, IMPORT_PATH)
-    assert {tier: plan.path for tier, plan in plans.items()} == {
-        Tier.FAST: "/models/small",
-        Tier.ACCURATE: "/models/medium",
+def test_ray_is_told_what_the_command_would_tell_it() -> None:
+    chosen = {
+        "CT2_SMALL_PATH": "/models/small",
+        "FAST_REPLICAS": "2-8",
+        "FAST_GPUS": "0.3",
+        "CT2_MEDIUM_PATH": "/models/medium",
+        "ACCURATE_REPLICAS": "1-4",
+        "ACCURATE_GPUS": "0.4",
+        "COMPUTE_TYPE": "float16",
+        "WORKERS_PORTS": "40000-40999",
     }
-    assert plans[Tier.FAST].compute_type == "float16"
+    values = Values({name: (value, "test") for name, value in chosen.items()})
+    replicas = build(Replicas, values)
+    wanted = make_config(make_plans(build(Decoding, values), replicas), replicas.http_port)
+    assert serve_config(load("fleet")) == wanted
     assert set(REPLICA_KEYS) <= {item.name for group in GROUPS for item in keys(group).values()}
 
 

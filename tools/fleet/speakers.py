@@ -20,7 +20,7 @@ from tools.operations.traffic import Spoken, Talker, Way
 __all__ = ["Arrivals", "Speaker"]
 
 LAST_WORDS_S = 1.5
-END_S = 20.0
+END_S = 60.0
 """After the last word: what is not told by then is lost."""
 
 ARRIVAL_TIMEOUT_S = 10.0

@@ -84,7 +84,10 @@ class Fleet:
         """It alone. Blocks."""
         self.cluster.start_head(cpus=0)
         for _ in range(self.size.nodes):
-            self.cluster.add_node(cpus=2)
+            try:
+                self.cluster.add_node(cpus=2)
+            except RuntimeError:  # a machine that is busy with something else; once more, and no oftener
+                self.cluster.add_node(cpus=2)
 
     def deploy(self, **changes: str) -> None:
         """Tell Ray Serve what is to run, and wait until it does. Blocks."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rtc_stt.bench.wer.report import sentence
+from tools.fleet.table import fleet_tables
 from tools.operations.table import operations
 from tools.services.table import services
 
@@ -238,3 +239,11 @@ DOCUMENTS = {
     ROOT / "docs" / "operate" / "rolling-update.md": _operations,
 }
 """What makes the tables of each."""
+
+
+def _fleet() -> str:
+    return fleet_tables(_read("fleet_faults"), _read("fleet_scale"))
+
+
+if all((RESULTS / f"fleet_{name}.json").exists() for name in ("faults", "scale")):  # it takes half an hour
+    DOCUMENTS[ROOT / "docs" / "guides" / "scale-out.md"] = _fleet

@@ -49,6 +49,7 @@
 {{- end -}}
 {{- if .Values.sharing.enabled -}}
 {{- if not (include "rtc-stt.secret" .) -}}{{- fail "sharing: REDIS_URL has to be in a Secret (secrets.existing)" -}}{{- end -}}
+{{- if and .Values.secrets.data (not .Values.secrets.data.TOKEN_SECRET) -}}{{- fail "secrets.data.TOKEN_SECRET: gateways that share know keys by names made with it" -}}{{- end -}}
 {{- if and .Values.secrets.data (not .Values.secrets.data.REDIS_URL) -}}{{- fail "secrets.data.REDIS_URL: sharing needs it" -}}{{- end -}}
 {{- if and .Values.networkPolicy.enabled (ne $gateway.media.mode "hostNetwork") (not .Values.networkPolicy.redis) -}}
 {{- fail "networkPolicy.redis: name the peers that Redis is, or gateways do not reach it" -}}

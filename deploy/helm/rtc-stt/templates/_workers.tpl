@@ -138,15 +138,30 @@ applications:
           calls: {{ $calls }}
           max_batch: {{ int (default 8 (get $config "MAX_BATCH")) }}
           hang_s: {{ default 10 (get $config "DECODE_HANG_S") }}
-          floor: {{ $one.min }}
-          ceiling: {{ $one.max }}
-          cpus: {{ ternary 1 (mul $calls $threads) (gt (float64 $one.gpus) 0.0) }}
-          gpus: {{ $one.gpus }}
-          scale_up_audio_s: {{ default 2 (get $config "SCALE_UP_AUDIO_S") }}
-          scale_down_after_s: {{ default 300 (get $config "SCALE_DOWN_AFTER_S") }}
-          surge: {{ ne (toString (get $config "UPDATE_SURGE")) "false" }}
+          device: {{ ternary "cuda" "cpu" (gt (float64 $one.gpus) 0.0) }}
           ports: {{ $it.ports | quote }}
           drain_s: {{ $.Values.drainSeconds }}
         {{- end }}
         {{- end }}
+    deployments:
+      {{- range $tier := list "fast" "accurate" }}
+      {{- $one := index $it $tier }}
+      {{- if gt (int $one.max) 0 }}
+      - name: {{ $tier }}
+        ray_actor_options:
+          num_cpus: {{ ternary 1 (mul $calls $threads) (gt (float64 $one.gpus) 0.0) }}
+          num_gpus: {{ $one.gpus }}
+        graceful_shutdown_timeout_s: {{ add (int (ceil $.Values.drainSeconds)) 5 }}
+        # Of a rolling update: so many more than there are, while it lasts.
+        max_surge_percent: {{ ternary 0 25 (eq (toString (get $config "UPDATE_SURGE")) "false") }}
+        autoscaling_config:
+          min_replicas: {{ $one.min }}
+          max_replicas: {{ $one.max }}
+          # Seconds of audio that may wait for each.
+          target_ongoing_requests: {{ default 2 (get $config "SCALE_UP_AUDIO_S") }}
+          downscale_delay_s: {{ default 300 (get $config "SCALE_DOWN_AFTER_S") }}
+          look_back_period_s: 10
+          policy: { policy_function: "rtc_stt.replicas.scaling:queue_policy" }
+      {{- end }}
+      {{- end }}
 {{- end }}
