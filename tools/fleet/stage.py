@@ -40,8 +40,10 @@ class Size:
     @property
     def settings(self) -> dict[str, str]:
         """For ``rtc-stt workers deploy``."""
-        counts = {"FAST_REPLICAS": str(self.fast), "ACCURATE_REPLICAS": str(self.accurate)}
-        return counts if self.accurate else counts | {"CT2_MEDIUM_PATH": ""}
+        fast = {"FAST_REPLICAS": str(self.fast)}
+        return fast | (
+            {"ACCURATE_REPLICAS": str(self.accurate)} if self.accurate else {"CT2_MEDIUM_PATH": ""}
+        )
 
 
 @dataclass
