@@ -40,8 +40,10 @@ class Size:
     @property
     def settings(self) -> dict[str, str]:
         """For ``rtc-stt workers deploy``."""
-        counts = {"FAST_REPLICAS": str(self.fast), "ACCURATE_REPLICAS": str(self.accurate)}
-        return counts if self.accurate else counts | {"CT2_MEDIUM_PATH": ""}
+        fast = {"FAST_REPLICAS": str(self.fast)}
+        return fast | (
+            {"ACCURATE_REPLICAS": str(self.accurate)} if self.accurate else {"CT2_MEDIUM_PATH": ""}
+        )
 
 
 @dataclass
@@ -139,7 +141,8 @@ def fleet(size: Size) -> Iterator[Fleet]:
             of_ray.start()
             stack.callback(of_ray.kill)
             kept = f"127.0.0.1:{of_ray.port}"
-        cluster = RayCluster(redis=kept)
+        # As in the image: nodes have patience with a head that is away.
+        cluster = RayCluster(redis=kept, RAY_gcs_rpc_server_reconnect_timeout_s="3600")
         stack.callback(cluster.close)
         gateways = {name: _gateway(folder, name, cluster, redis) for name in NODES_IN_ORDER}
         balancer = Balancer(folder, [service.port for service in gateways.values()])
