@@ -100,6 +100,9 @@ class RayCluster:
         return head
 
     def _begin_head(self, cpus: int) -> Node:
+        # By this note, and by nodes of this machine that name the head, ``ray start`` would take one that was
+        # killed for one that runs. On machines of their own there is neither.
+        (self.folder / "ray_current_cluster").unlink(missing_ok=True)
         self.head = self._node(
             "127.0.1.1",
             "--head",
