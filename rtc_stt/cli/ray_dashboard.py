@@ -90,7 +90,8 @@ def _ask(request: urllib.request.Request, timeout: float) -> Any:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - the scheme was looked at
             data = answer.read(MOST_BYTES + 1)
     except urllib.error.HTTPError as error:
-        said = error.read(MOST_BYTES).decode("utf-8", "replace").strip().splitlines()
+        with error:
+            said = error.read(MOST_BYTES).decode("utf-8", "replace").strip().splitlines()
         # What Ray answers is a traceback, and its last line says it.
         raise Unreachable(f"{url} answers {error.code}: {said[-1][:500] if said else error.reason}") from None
     except (OSError, http.client.HTTPException) as error:

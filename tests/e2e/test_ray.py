@@ -85,6 +85,7 @@ def test_nobody_without_the_key_learns_where_the_replicas_are(cluster: RayCluste
         request = urllib.request.Request(f"http://127.0.0.1:{cluster.serve_port}/replicas", headers=headers)
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=10)  # noqa: S310
+        refused.value.close()
         assert refused.value.code == 401
 
 

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,8 +251,12 @@ class RayCluster:
 
     def _get(self, url: str) -> Any:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.key}"})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            raise
 
     # ── The end ────────────────────────────────────────────────────────────
 
