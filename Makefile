@@ -23,15 +23,15 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@touch $(STAMP)
 
 # Three browsers on two cores are a stutter now and then: what failed beside others has to pass by itself.
-BESIDE = $(BIN)/pytest -m "e2e and not alone"
+BESIDE = $(BIN)/pytest -m "e2e and not alone" --durations=12
 
 demo: setup  ## the whole thing on http://localhost:8080, no download
 	$(BIN)/rtc-stt demo
 
 test: setup chromium clients phones pipecat operations helm lint types  ## everything: lint, types, unit, browser
-	$(BIN)/pytest -m "not e2e and not alone" -n 2
+	$(BIN)/pytest -m "not e2e and not alone" -n 2 --durations=12
 	$(BESIDE) -n 3 --dist loadfile || $(BESIDE) --last-failed --last-failed-no-failures none
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest -m alone --durations=12
 
 unit: setup  ## everything but the browser and peer connections
 	$(BIN)/pytest -m "not e2e"

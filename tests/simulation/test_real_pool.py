@@ -10,6 +10,7 @@ import asyncio
 import random
 import selectors
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +21,11 @@ from rtc_stt.bench.clips import load
 from rtc_stt.bench.manners import manner_of
 from rtc_stt.bench.paced import PacedEngine
 from rtc_stt.config import Endpointing
-from rtc_stt.decode_lane import Lane, Run
+from rtc_stt.decode_lane import Lane
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.decode_queue import Ticket
 from rtc_stt.hypothesis import Tier, Urgency
+from rtc_stt.lanes import Run
 from rtc_stt.percentiles import nearest_rank
 from rtc_stt.session import Session, Speech
 from rtc_stt.simulation import Setting
@@ -68,7 +70,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 class TimedLane(Lane):
     """Has its answers after the time that they take, in no thread."""
 
-    chance = random.Random(1)
+    chance: random.Random
 
     def start(self, batch: list[Ticket]) -> None:
         now = self._clock()
@@ -119,7 +121,14 @@ def _frames(spoken: Sequence[Samples], silence: Samples, chance: random.Random) 
 async def _real(sessions: int, seconds: float, spoken: Sequence[Samples]) -> list[Call]:
     clock: Callable[[], float] = asyncio.get_running_loop().time
     trace = CallTrace(clock=clock)
-    pool = DecodePool({Tier.FAST: PacedEngine(TIMES)}, concurrency=1, instrument=trace, clock=clock)
+    chance = random.Random(1)
+
+    def make(*, queued_s: Callable[[], float], **told: Any) -> TimedLane:
+        lane = TimedLane(Tier.FAST, PacedEngine(TIMES), concurrency=1, hang_s=10.0, clock=clock, **told)
+        lane.chance = chance
+        return lane
+
+    pool = DecodePool({}, concurrency=1, makers={Tier.FAST: make}, instrument=trace, clock=clock)
     speech = Speech(PromptVad(EnergyDetector()), pool, instrument=trace)
     until = clock() + WARM_UP_S + seconds
     begun = clock() + WARM_UP_S
@@ -129,10 +138,8 @@ async def _real(sessions: int, seconds: float, spoken: Sequence[Samples]) -> lis
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sessions", "seconds"), [(3, 80.0), (6, 100.0)])
-def test_waits_and_what_makes_them_are_those_of_a_real_pool(sessions, seconds, monkeypatch):
-    monkeypatch.setattr("rtc_stt.decode_pool.Lane", TimedLane)
-    monkeypatch.setattr(TimedLane, "chance", random.Random(1))
+@pytest.mark.parametrize(("sessions", "seconds"), [(3, 80.0), (6, 100.0), (9, 150.0)])
+def test_waits_and_what_makes_them_are_those_of_a_real_pool(sessions, seconds):
     spoken = [clip.audio() for clip in load("clean", limit=20)]
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         real = runner.run(_real(sessions, seconds, spoken))
