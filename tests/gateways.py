@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e import support
-from tests.redis_server import RedisServer
-from tests.redis_server import running as redis_running
+from tools.shared.redis_server import RedisServer
+from tools.shared.redis_server import running as redis_running
 
 __all__ = ["Gateways", "running"]
 

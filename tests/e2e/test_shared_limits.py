@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from tests.e2e import support
-from tests.redis_server import RedisServer, running
 from tools.shared.hammering import hammer
+from tools.shared.redis_server import RedisServer, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.redis_server import running
 from tools.shared.hammering import Hammered
 from tools.shared.limits import BURST, _memory, _summary, _total
+from tools.shared.redis_server import running
 
 
 def hammered(granted: int, refused: int, seconds: float = 40.0) -> Hammered:

@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 from rtc_stt.loading import DEMO_VALUES
 from tools.fleet.balancer import Balancer
-from tools.fleet.redis_process import RedisProcess
 from tools.operations.processes import Service
 from tools.ray_cluster.cluster import RayCluster
+from tools.shared.redis_server import RedisServer
 
 __all__ = ["Fleet", "Size", "fleet"]
 
@@ -52,7 +52,7 @@ class Fleet:
 
     size: Size
     cluster: RayCluster
-    redis: RedisProcess
+    redis: RedisServer
     """Of the gateways."""
     gateways: dict[str, Service]
     """By ``NODE_NAME``."""
@@ -133,11 +133,11 @@ def fleet(size: Size) -> Iterator[Fleet]:
     """Its parts, to be started by :meth:`Fleet.start`; all are gone after this."""
     with TemporaryDirectory(prefix="fl", dir="/tmp") as name, ExitStack() as stack:
         folder = Path(name)
-        redis = RedisProcess(folder)
+        redis = RedisServer(folder)
         stack.callback(redis.kill)
         kept = None
         if size.keeps_head:
-            of_ray = RedisProcess(folder)
+            of_ray = RedisServer(folder)
             of_ray.start()
             stack.callback(of_ray.kill)
             kept = f"127.0.0.1:{of_ray.port}"
@@ -152,7 +152,7 @@ def fleet(size: Size) -> Iterator[Fleet]:
         yield Fleet(size, cluster, redis, gateways, balancer)
 
 
-def _gateway(folder: Path, name: str, cluster: RayCluster, redis: RedisProcess) -> Service:
+def _gateway(folder: Path, name: str, cluster: RayCluster, redis: RedisServer) -> Service:
     own = folder / name
     own.mkdir()
     service = Service(own, "serve")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from signaling.shared.ledger import FOLD, FRESH_S, MAX_AT_ONCE, Batch, SharedLedger
 from signaling.usage import DAY_S, NOTHING, Amount, Usage, date_of
-from tests.redis_server import running
+from tools.shared.redis_server import running
 
 TODAY = 20_000
 PLACE = TODAY, "acme"

@@ -16,7 +16,7 @@ from signaling.auth import OPEN
 from signaling.calls import Caller
 from signaling.shared.limits import DROP, HOLD, TAKE, Limit, arguments, once, rate_of, read_answer, rooms_of
 from signaling.tokens import Token
-from tests.redis_server import running
+from tools.shared.redis_server import running
 
 ALLOWANCE = Allowance(rps=3, burst=5, half_open=4, sessions_per_key=2, sessions_per_address=7)
 

@@ -13,7 +13,7 @@ from rtc_stt.errors import ConfigError
 from rtc_stt.instrument import Instrument
 from signaling.shared.link import Away, Link
 from signaling.shared.settings import Sharing
-from tests.redis_server import RedisServer, running
+from tools.shared.redis_server import RedisServer, running
 
 pytestmark = pytest.mark.slow
 

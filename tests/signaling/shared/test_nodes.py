@@ -17,7 +17,7 @@ from signaling.shared.link import Link
 from signaling.shared.node import Node, derive_name, read_nodes, rename, write_node
 from signaling.shared.nodes import Nodes
 from signaling.shared.settings import NAME, Sharing
-from tests.redis_server import RedisServer, running
+from tools.shared.redis_server import RedisServer, running
 
 
 @given(st.binary(max_size=200))

@@ -17,7 +17,7 @@ from signaling.shared.record import digest, hand_over
 from signaling.shared.records import Records
 from signaling.shared.settings import Sharing
 from tests.e2e.support import until
-from tests.redis_server import RedisServer, running
+from tools.shared.redis_server import RedisServer, running
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ from signaling.shared.link import Away, Link
 from signaling.shared.settings import Sharing
 from signaling.shared.shared import Shared, shared_by
 from signaling.tokens import Token, TokenReplayed
-from tests.redis_server import RedisServer, running
+from tools.shared.redis_server import RedisServer, running
 
 pytestmark = pytest.mark.slow
 
