@@ -100,7 +100,7 @@ class Peer:
     pace: float | None = None
     """Seconds for each unit of cost, of late."""
     _answered: int = 0
-    _others: int = 0  # what other gateways have there, as of its last sign of life
+    _others: int = 0  # what other gateways have there, as of its last answer or sign of life
     _under_way: dict[int, _Call] = field(default_factory=dict)
 
     # ── What happens to it ────────────────────────────────────────────────────────────
@@ -124,7 +124,11 @@ class Peer:
         self.is_silent = False
         self.is_well = alive.is_healthy
         self.is_draining = alive.is_draining
-        self._others = max(0, alive.running + alive.waiting - len(self._under_way))
+        self.hear_load(alive.running + alive.waiting)
+
+    def hear_load(self, calls: int) -> None:
+        """It has so many calls of anyone."""
+        self._others = max(0, calls - len(self._under_way))
 
     def unlink(self) -> list[int]:
         """The link is gone; gives the calls that went with it."""

@@ -201,10 +201,13 @@ class Errands:
         known = self._calls.get(call)
         return known[1] if known and known[0].calls.get(call) == id_ else None
 
-    def answered(self, call: int, now: float, *, is_at_fault: bool = False) -> Errand | None:
+    def answered(
+        self, call: int, now: float, *, load: int | None = None, is_at_fault: bool = False
+    ) -> Errand | None:
         """A replica has answered. Gives the batch where this is its answer: it is over then.
 
         Args:
+            load: calls of anyone that it still has, where it said so.
             is_at_fault: it has answered with failures that are its own.
         """
         if call not in self._calls:
@@ -212,6 +215,8 @@ class Errands:
         errand, _ = self._calls[call]
         peer = self.peers[errand.calls[call]]
         self._end_call(call, now, is_answered=not is_at_fault)
+        if load is not None:
+            peer.hear_load(load)
         if is_at_fault:
             peer.is_well = False  # until it says otherwise
             self._retry(errand, "a replica is out of order", now)

@@ -276,7 +276,7 @@ class ReplicaLane:
         asked_at = self._errands.asked_at(link.id, reply.number)
         if asked_at is None:
             return  # nobody waits for it any more, or it was asked of another
-        errand = self._errands.answered(reply.number, now, is_at_fault=reply.is_at_fault)
+        errand = self._errands.answered(reply.number, now, load=reply.load, is_at_fault=reply.is_at_fault)
         self._told.instrument.replica_answered(self.tier, max(0.0, now - asked_at - reply.decode_s))
         if errand is None:
             return

@@ -65,6 +65,9 @@ class Answers:
     """Not yet read: see :meth:`read`."""
     decode_s: float
     """That it took in the replica, from its arrival there."""
+    load: int
+    """Calls of anyone that the replica still has. Gateways that heard of each other's once a second only
+    would all choose the same one."""
     is_at_fault: bool
     """Whether failures are the replica's (it is broken, hangs, drains, or has too much to do) and not the
     requests': another one may do better."""
@@ -119,12 +122,13 @@ _FIGURES: Mapping[str, Callable[[Any], Any]] = {
 """Fields of a hypothesis besides its request and words, and times, which the gateway takes itself."""
 
 
-def write_answers(number: int, answers: Sequence[Answer], decode_s: float, *, is_at_fault: bool) -> str:
+def write_answers(
+    number: int, answers: Sequence[Answer], decode_s: float, load: int, *, is_at_fault: bool
+) -> str:
     """See :class:`Answers`. The requests themselves are not sent back: who asked has them."""
     told = [_answer(answer) for answer in answers]
-    return dump_json(
-        {"type": "answers", "number": number, "at_fault": is_at_fault, "decode_s": decode_s, "answers": told}
-    )
+    told_of_it = {"at_fault": is_at_fault, "decode_s": decode_s, "load": load}
+    return dump_json({"type": "answers", "number": number, **told_of_it, "answers": told})
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
@@ -216,6 +220,7 @@ def read_reply(message: Mapping[str, Any]) -> Reply | None:
                 read_count(message["number"]),
                 tuple(typed(fields, dict) for fields in read_list(message["answers"], MAX_REQUESTS)),
                 read_seconds(message["decode_s"]),
+                read_count(message["load"]),
                 read_flag(message["at_fault"]),
             )
     raise BadPayload("a message is of no kind that is known")

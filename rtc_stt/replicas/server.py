@@ -274,7 +274,8 @@ class DecodeServer:
         link = waiting.owner
         assert isinstance(link, ServerLink)
         decode_s = max(0.0, self._clock() - waiting.came_at)
-        link.say(write_answers(waiting.batch.number, answers, decode_s, is_at_fault=is_at_fault))
+        load = len(self._running) + len(self._door)
+        link.say(write_answers(waiting.batch.number, answers, decode_s, load, is_at_fault=is_at_fault))
 
     # ── Chores ────────────────────────────────────────────────────────────
 

@@ -60,7 +60,7 @@ class FleetSetting:
     """One way between a gateway and a replica."""
     start_s: float = 45.0
     """From the wish for a replica to its first call: a container, the model, the warm-up."""
-    told: Told = Told.ALIVE
+    told: Told = Told.ANSWERS
     """What gateways know of each other's calls."""
     sessions_a_gateway: int = 64
     reconnect_s: float = 1.0

@@ -1,7 +1,7 @@
 """Who decodes for a simulated node: engines of its own, or replicas that it shares with others. Pure.
 
 Of replicas a node knows what a real one does (:mod:`rtc_stt.replicas`): what it has there itself, and what
-the others had at the last sign of life.
+the others had at the last answer or sign of life.
 """
 
 from __future__ import annotations

@@ -82,6 +82,17 @@ def test_what_other_gateways_have_there_counts() -> None:
     assert own.busy == 2
 
 
+def test_what_others_have_there_counts_and_what_is_ours_is_not_counted_twice() -> None:
+    one = peers("a")[0]
+    one.ask(1, work(), 0.0)
+    one.hear_load(3)
+    assert one.load == 3
+    one.end(1, 0.1, is_answered=True)
+    assert one.load == 2
+    one.hear_load(0)
+    assert one.load == 0
+
+
 def test_who_takes_twice_as_long_as_the_others_is_slow() -> None:
     a, b, c = peers("a", "b", "c")
     run(a, 0.4)

@@ -183,16 +183,16 @@ def test_answers_arrive_as_they_were(
         hypothesis(asked[0], text, avg_logprob=logprob, words=tuple(said), verified=True),
         DecodeFailure(asked[1], "it could not"),
     ]
-    told = read_reply(read_message(write_answers(number, answers, decode_s, is_at_fault=False)))
+    told = read_reply(read_message(write_answers(number, answers, decode_s, 3, is_at_fault=False)))
     assert isinstance(told, Answers)
-    assert (told.number, told.decode_s, told.is_at_fault) == (number, decode_s, False)
+    assert (told.number, told.decode_s, told.load, told.is_at_fault) == (number, decode_s, 3, False)
     assert told.read(asked) == answers
 
 
 def test_numbers_of_numpy_can_be_written() -> None:
     asked = request()
     answer = hypothesis(asked, "yes", avg_logprob=np.float32(-0.5))
-    told = read_reply(read_message(write_answers(1, [answer], 0.1, is_at_fault=False)))
+    told = read_reply(read_message(write_answers(1, [answer], 0.1, 0, is_at_fault=False)))
     assert isinstance(told, Answers)
     [read] = told.read([asked])
     assert isinstance(read, Hypothesis)
@@ -203,7 +203,7 @@ def test_numbers_of_numpy_can_be_written() -> None:
 def test_a_figure_that_is_none_is_refused(change: dict[str, object]) -> None:
     asked = request()
     told = read_reply(
-        read_message(write_answers(1, [hypothesis(asked, "yes", **change)], 0.1, is_at_fault=False))
+        read_message(write_answers(1, [hypothesis(asked, "yes", **change)], 0.1, 0, is_at_fault=False))
     )
     assert isinstance(told, Answers)
     with pytest.raises(BadPayload):
