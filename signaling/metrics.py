@@ -22,7 +22,7 @@ from rtc_stt.failover import Outcome, State
 from rtc_stt.gpu import GpuMonitor
 from rtc_stt.hypothesis import DecodeFailure, DecodeRequest, Hypothesis, Tier, Urgency
 from rtc_stt.load import Step
-from signaling.http_metrics import HttpMetrics
+from signaling.fleet_metrics import FleetMetrics
 from signaling.log_metrics import LogLines
 from signaling.telephony.call_source import REASONS
 from signaling.telephony.webhook_policy import Result
@@ -43,7 +43,7 @@ class _Process(ProcessCollector):
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class Metrics(HttpMetrics):
+class Metrics(FleetMetrics):
     """Counts what the hooks tell. Owns its registry, so that several servers fit into one process."""
 
     def __init__(self, gpus: GpuMonitor | None = None) -> None:
@@ -56,6 +56,7 @@ class Metrics(HttpMetrics):
         self._make_ingest_metrics()
         self._make_phone_metrics()
         self._make_worker_metrics()
+        self._make_fleet_metrics()
         self._make_http_metrics()
         self._begin_at_zero()
         self.registry.register(LogLines())
@@ -199,38 +200,6 @@ class Metrics(HttpMetrics):
         self._spans = self._counter(
             "rtc_stt_spans_total", "Spans of traces by what became of them.", "result"
         )
-        self._sharing = self._gauge(
-            "rtc_stt_shared_up",
-            "Whether Redis, which gateways share, answers; absent where there is none.",
-            "store",
-        )
-        self._nodes = self._gauge("rtc_stt_nodes", "Gateways that share Redis, as this one sees it.", "state")
-        self._sharing_failures = self._counter(
-            "rtc_stt_shared_failures_total", "Times that Redis did not answer, or too late.", "what"
-        )
-        self._replicas = self._gauge(
-            "rtc_stt_replicas",
-            "Decode workers that are known; none where models are here.",
-            "tier",
-            "state",
-        )
-        self._replica_calls = self._counter(
-            "rtc_stt_replica_calls_total",
-            "Batches for decode workers by result.",
-            "tier",
-            "outcome",
-        )
-        self._replica_overhead = self._histogram(
-            "rtc_stt_replica_overhead_seconds",
-            "Of a batch to a decode worker and back, without its time over there.",
-            "tier",
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.5),
-        )
-        self._moved = self._counter(
-            "rtc_stt_sessions_moved_total",
-            "Resumes of sessions of other gateways, by what became of them.",
-            "result",
-        )
         self._usage_failures = self._counter(
             "rtc_stt_usage_write_failures_total", "Times that usage could not be written to its file."
         )
@@ -327,19 +296,6 @@ class Metrics(HttpMetrics):
         """See :class:`Instrument`."""
         self._fallback_circuit.labels(str(place)).set(state)
 
-    def replicas_changed(self, tier: Tier, states: Mapping[str, int]) -> None:
-        """See :class:`Instrument`."""
-        for state, count in states.items():
-            self._replicas.labels(tier, state).set(count)
-
-    def replica_called(self, tier: Tier, outcome: str) -> None:
-        """See :class:`Instrument`."""
-        self._replica_calls.labels(tier, outcome).inc()
-
-    def replica_answered(self, tier: Tier, overhead_s: float) -> None:
-        """See :class:`Instrument`."""
-        self._replica_overhead.labels(tier).observe(overhead_s)
-
     def session_refused(self, reason: str) -> None:
         """See :class:`Instrument`."""
         self._rejected.labels(reason).inc()
@@ -415,22 +371,6 @@ class Metrics(HttpMetrics):
         """See :class:`Instrument`."""
         for state, count in states.items():
             self._workers.labels(state).set(count)
-
-    def sharing_changed(self, is_up: bool) -> None:
-        """See :class:`Instrument`."""
-        self._sharing.labels("redis").set(is_up)
-
-    def nodes_known(self, count: int) -> None:
-        """See :class:`Instrument`."""
-        self._nodes.labels("alive").set(count)
-
-    def sharing_failed(self, what: str) -> None:
-        """See :class:`Instrument`."""
-        self._sharing_failures.labels(what).inc()
-
-    def session_moved(self, result: str) -> None:
-        """See :class:`Instrument`."""
-        self._moved.labels(result).inc()
 
     def usage_not_written(self) -> None:
         """See :class:`Instrument`."""
