@@ -361,7 +361,7 @@ async def test_who_asked_nothing_has_nothing_to_close():
     assert asker.lane._http is None
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_the_longest_request_does_not_hold_up_the_loop(service, asker):
     audio = np.random.default_rng(1).uniform(-1, 1, 30 * SAMPLE_RATE).astype(np.float32)
     best = min(_seconds(lambda: remote_lane._form(request(audio=audio))) for _ in range(5))

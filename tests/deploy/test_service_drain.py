@@ -120,7 +120,9 @@ async def test_by_one_name_some_would() -> None:
 def test_the_manifests_give_two_names(name: str) -> None:
     documents = load(name)
     for document in of_kind(documents, "Deployment"):
-        if role_of(document) != "fallback":
-            urls = config_of(documents, document)["FALLBACK_URL"].split(",")
+        settings = config_of(documents, document)
+        assert ("FALLBACK_URL" in settings) == (role_of(document) != "fallback" and name != "fleet")
+        if "FALLBACK_URL" in settings:
+            urls = settings["FALLBACK_URL"].split(",")
             assert [urlsplit(url).hostname for url in urls] == ["rtc-stt-fallback", "rtc-stt-fallback.speech"]
             assert {urlsplit(url).port for url in urls} == {8082}

@@ -276,7 +276,8 @@ async def test_frames_with_nothing_in_them_are_not_read_for_ever() -> None:
         writer.write(name(exchange.expect()) + frame(0x10) * 100_000)
         await until(lambda: len(exchange.hub))
         await asyncio.sleep(0.3)
-        assert max(one.frames for one in gc.get_objects() if isinstance(one, Conversation)) < 5_000
+        # By type: others' objects, which are looked at here too, may warn when asked what they are.
+        assert max(one.frames for one in gc.get_objects() if type(one) is Conversation) < 5_000
         exchange.hub.calls[0].end("deleted")
         await until(lambda: exchange.of("call.ended"))
         writer.transport.abort()
