@@ -39,7 +39,8 @@ CONNECT_S = 3.0
 """For a connection, of the time that a request has. A host that is up answers within a round trip."""
 
 MAX_BODY = 80 * 1024
-"""Of an answer. 448 tokens with a time each are four fifths of it, and the loop reads so much JSON in under 5 ms."""
+"""Of an answer. 448 tokens with a time each are four fifths of it, and the loop reads so much JSON in some
+ms."""
 
 MAX_PROMPT = 1_000
 """Characters of a prompt that an rtc-stt takes."""
