@@ -256,7 +256,7 @@ def test_a_mistake_in_the_file_or_the_database_stops_the_start(tmp_path: Path) -
     done = rtc_stt("serve", API_KEYS_FILE=str(keys))
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith(f"{keys}:1: expected KEY [name=…] [daily_audio_seconds=…]")
+    assert last.endswith(f"{keys}:1: expected KEY [name=…] [daily_audio_seconds=…] [operator=yes]")
     assert NEW not in done.stderr + done.stdout
     done = rtc_stt("demo", "--port", "0", USAGE_DB=str(tmp_path))
     assert done.returncode == 1
