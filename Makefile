@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e lint types golden bench-check canary-check manifests \
+.PHONY: help setup demo test unit e2e long lint types golden bench-check canary-check manifests \
 	chromium clients phones pipecat operations helm clean
 
 help:  ## what can be made
@@ -31,13 +31,16 @@ demo: setup  ## the whole thing on http://localhost:8080, no download
 test: setup chromium clients phones pipecat operations helm lint types  ## everything: lint, types, unit, browser
 	$(BIN)/pytest -m "not e2e and not alone" -n 2 --durations=12
 	$(BESIDE) -n 3 --dist loadfile || $(BESIDE) --last-failed --last-failed-no-failures none
-	$(BIN)/pytest -m alone --durations=12
+	$(BIN)/pytest -m "alone and not long" --durations=12
 
 unit: setup  ## everything but the browser and peer connections
 	$(BIN)/pytest -m "not e2e"
 
 e2e: setup chromium clients phones pipecat operations helm  ## real browser, real peers, real processes
 	$(BIN)/pytest -m e2e
+
+long: setup operations  ## a whole fleet broken under speech: what takes too long for every change
+	$(BIN)/pytest -m long
 
 lint: setup  ## style and the import contracts
 	$(BIN)/ruff check .

@@ -13,7 +13,13 @@ from tools.fleet import faults
 from tools.fleet.faults import Plan, run_faults
 from tools.fleet.stage import Fleet, Size
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.alone,
+    pytest.mark.long,
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+]
 
 SIZE = Size(nodes=1, fast=2, accurate=0, keeps_head=False)
 PLAN = Plan(speakers=4, pause_s=(1.0, 2.0), before_s=4.0, after_s=8.0, away_s=2.0, settle_s=3.0)

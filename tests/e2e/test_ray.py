@@ -122,6 +122,7 @@ def test_other_numbers_and_a_drained_tier_touch_no_replica_that_stays(cluster: R
     assert len(cluster.wait_for_replicas("accurate", 1)) == 1
 
 
+@pytest.mark.long
 def test_a_model_that_is_not_there_is_told_by_name(cluster: RayCluster) -> None:
     done = cluster.workers(
         "deploy", "--wait", "60", CT2_SMALL_PATH="/models/none", WORKERS_HTTP_PORT=str(cluster.serve_port)
