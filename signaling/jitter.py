@@ -60,8 +60,9 @@ past until then."""
 SILENCE_SLACK_S = 2.0
 """By so much silence may bring media time before real time."""
 
-MEDIA_SLACK_S = 10.0
-"""By so much packets may: a queue in the network that empties is legitimate, a flood is not."""
+MEDIA_SLACK_S = 30.0
+"""By so much packets may: a queue in the network that empties is legitimate, and so is an utterance that is said
+again to the gateway that goes on where another died. A flood is not."""
 
 DRIFT = 1.01
 """A sender's clock may be 1 % fast."""

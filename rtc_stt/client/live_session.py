@@ -44,7 +44,7 @@ class LiveSession(SessionPump):
     then ``session.resumed``. Where the session is gone, a new one begins with a ``session.started``: its
     utterances and numbers start from 1, and what was configured is configured again. Audio of the time
     between is dropped, and the server counts it as lost; but where a server has ended the session because it
-    goes away, the new one hears what was said since its last final, eight seconds at most.
+    goes away, the new one hears what was said since its last final, 28 s at most.
 
     Args:
         url: of the server, such as ``https://stt.example.org``.

@@ -8,6 +8,9 @@ from tools.ingest.cycles import cycle_many, look, watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio]
 
+POOLED = 4
+"""Threads that pools of fixed size may still begin, however many clients there are."""
+
 
 async def test_forty_clients_come_and_go_and_nothing_of_them_stays() -> None:
     """The memory is measured over 400 cycles: ``python -m tools.ingest cycles``."""
@@ -18,7 +21,7 @@ async def test_forty_clients_come_and_go_and_nothing_of_them_stays() -> None:
         await cycle_many(url, 40)
         after = await look(server, url, 40)
         assert after.descriptors <= before.descriptors
-        assert after.threads <= before.threads
+        assert after.threads <= before.threads + POOLED
         assert after.tasks <= before.tasks
         assert after.rss_kb < before.rss_kb + 8_192
         assert server.stop() == 0

@@ -115,6 +115,11 @@ def caddy(folder: Path, upstream: str, port: int) -> list[str]:
 MAKERS = {"nginx": nginx, "caddy": caddy}
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="module", params=sorted(MAKERS))
 def proxied(
     request: pytest.FixtureRequest, server: support.Process, tmp_path_factory: pytest.TempPathFactory
@@ -125,14 +130,15 @@ def proxied(
     upstream = server.url().removeprefix("http://").replace("localhost", "127.0.0.1")
     command = MAKERS[request.param](folder, upstream, port)
     with (folder / "out.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"https://localhost:{port}"
-        process.terminate()
+        try:
+            deadline = time.monotonic() + 60
+            while not listens(port):
+                assert process.poll() is None, (folder / "out.log").read_text()
+                assert time.monotonic() < deadline, (folder / "out.log").read_text()
+                time.sleep(0.05)
+            yield f"https://localhost:{port}"
+        finally:
+            process.terminate()
 
 
 def client() -> aiohttp.ClientSession:

@@ -295,7 +295,7 @@ class TestFloods:
         packets = [Sent(number * 0.001, number & 0xFFFF, number * TICKS) for number in range(5_000)]
         line = Line().bring(packets, flush=False)
         assert line.ticks() <= (5 * jitter.DRIFT + jitter.MEDIA_SLACK_S) * RATE
-        assert line.buffer.refused > 4_000
+        assert line.buffer.refused > 3_200
 
     def test_what_waits_is_bounded(self) -> None:
         # All behind one gap, each far from the next, and in one instant.
