@@ -22,7 +22,12 @@ def talker(spoken: list[str], heard: list[str]) -> dict:
         (["One nine.", "Eight one two.", "Two."], 0, 0, 0),
         (["One nine eight one.", "Two."], 1, 0, 0),
         (["One nine eight one.", "Eight one two two."], 0, 2, 0),
+        (["One nine eight one.", "One two two."], 0, 1, 0),
+        (["One nine eight.", "Nine eight one.", "Two two."], 0, 2, 0),
+        (["One nine eight one.", "One nine eight one.", "Two two."], 0, 4, 0),
         (["One nine eight one.", "Two six."], 0, 0, 1),
+        (["One nine nine eight one.", "Two two."], 0, 0, 1),
+        (["One nine eight one.", "Six two two."], 0, 0, 1),
     ],
 )
 def test_each_word_is_counted(heard, lost, twice, other):
@@ -48,7 +53,7 @@ def test_all_marks_are_met_where_nothing_went_wrong():
     ("changes", "missed"),
     [
         ({"talkers": [talker(["One."], [])]}, "words in no final"),
-        ({"talkers": [talker(["One."], ["One. One."])]}, "words in two finals"),
+        ({"talkers": [talker(["One."], ["One.", "One."])]}, "words in two finals"),
         ({"talkers": [talker(["One."], ["One."]) | {"error": "Unreachable"}]}, "clients that gave up"),
         ({"requests": {"plain": Asked(failed=["502"]).result()}}, "requests failed"),
         ({"newcomers": {"webrtc": {"refused": ["503"]}}}, "sessions refused"),
