@@ -18,8 +18,9 @@ __all__ = ["Outlet", "Packer"]
 
 FRAME = SAMPLE_RATE // 50
 
-MAX_WAITING = 50
-"""Frames that wait to be sent (a second). A sender that is so late drops the oldest: live is live."""
+MAX_WAITING = 500
+"""Frames that wait to be sent (ten seconds): a process that stood still sends at once what was said then, and
+a server takes it (:mod:`signaling.jitter`). Beyond that the oldest are dropped: live is live."""
 
 CATCH_UP_S = 0.005
 """Between two frames that are said again: four times as fast as they were spoken."""

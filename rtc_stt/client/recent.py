@@ -27,8 +27,8 @@ from rtc_stt.events import Event, SessionEnded, SessionResumed, SessionStarted
 __all__ = ["KEPT_S", "Recent"]
 
 KEPT_S = 28.0
-"""A long utterance, and what it takes to notice that the server is dead. A server takes media that is 30 s ahead
-of its clock (:mod:`signaling.jitter`), no more."""
+"""A long utterance, and what it takes to notice that the server is dead. A server takes media that is 30 s
+ahead of its clock (:mod:`signaling.jitter`), no more."""
 
 FRAME_S = 0.02
 
