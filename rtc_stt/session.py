@@ -12,15 +12,14 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from rtc_stt.audio import SAMPLE_RATE, AudioFrame, Origin, Samples, samples_to_ms
 from rtc_stt.commands import Ack, Command, Configure, Finalize, Mute, Ping, Stop
 from rtc_stt.config import Routing, StreamOptions, change_stream_options, option_changes
 from rtc_stt.decoding import Answer, Decoder
-from rtc_stt.event_log import EventLog
+from rtc_stt.delivery import Deliver, Delivery, Witness
 from rtc_stt.events import (
     Event,
     Pong,
@@ -43,7 +42,7 @@ from rtc_stt.spans import SpanSink
 from rtc_stt.vad import Batcher, DetectorState
 from rtc_stt.wire import ProtocolProblem, read_command
 
-__all__ = ["MAX_BACKLOG_S", "Session", "Speech", "Witness"]
+__all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
 
 MAX_BACKLOG_S = 30
 """Audio that may wait for the detector. A live stream never gets there unless the machine is far too slow;
@@ -75,22 +74,12 @@ class Speech:
             await self.sink.aclose()
 
 
-class Witness(Protocol):
-    """Who keeps what one session tells, for another gateway to go on with. It must not raise."""
-
-    def told(self, event: Event) -> None:
-        """An event, numbered."""
-
-    def acknowledged(self, seq: int) -> None:
-        """The client has seen all up to this number."""
-
-
 class Session:
     """See above. Every method is called on the event loop, and none of them blocks.
 
     Args:
         speech: what it shares with the others.
-        deliver: takes each event, numbered, in order. It must not raise and must not call back.
+        deliver: the client.
         transport: how the client is connected, for metrics: ``webrtc``, ``file`` …
         limits: what ``session.started`` tells of the server's limits.
         session_id: its name; drawn where it is None.
@@ -101,7 +90,7 @@ class Session:
     def __init__(
         self,
         speech: Speech,
-        deliver: Callable[[Event], None],
+        deliver: Deliver,
         *,
         transport: str,
         limits: Mapping[str, int] | None = None,
@@ -115,13 +104,9 @@ class Session:
         self.ended = asyncio.get_running_loop().create_future()
         """Done when ``session.ended`` has been told."""
         self.log = IdLog(logging.getLogger(__name__), session_id=self.id)
-        self.witness: Witness | None = None
-        """Hears what is told and acknowledged, whether or not a client is there."""
         self._speech = speech
         self._handover = handover  # until its client is here
-        # None while the client is lost
-        self._deliver: Callable[[Event], None] | None = None if handover else deliver
-        self._event_log = EventLog(told=handover.seq if handover else 0)
+        self._delivery = Delivery(None if handover else deliver, told=handover.seq if handover else 0)
         self._transport = transport
         self._limits = dict(limits or {})
         self._clock = clock
@@ -177,8 +162,7 @@ class Session:
         if handover.muted:
             self._recognizer.mute(True, self._clock())
         self._recognizer.effort = effort_at(self._speech.pool.step)
-        for event in handover.events:
-            self._event_log.add(event)
+        self._delivery.keep(handover.events)
 
     def receive_audio(self, samples: Samples, origin: Origin = Origin.RECEIVED) -> None:
         """Take a chunk of 16 kHz mono audio of any length, shape ``(n,)``, all of one origin."""
@@ -227,7 +211,7 @@ class Session:
             self._tell(Pong(at_ms=self._recognizer.at_ms, id=command.id))
             return
         if isinstance(command, Ack):
-            self._acknowledge(command.seq)
+            self._delivery.acknowledge(command.seq)
             return
         if isinstance(command, Stop):  # it marks the end of the audio here, not where the inbox ends later
             self.finish("stopped")
@@ -298,7 +282,7 @@ class Session:
         """How far it is."""
         recognizer = self._recognizer
         return Sheet(
-            seq=self._event_log.told,
+            seq=self._delivery.told,
             position=self._inbox.received,
             utterances=recognizer.utterances,
             options=option_changes(recognizer.options, self._speech.options),
@@ -311,12 +295,20 @@ class Session:
     @property
     def is_attached(self) -> bool:
         """Whether there is a client who hears what is told."""
-        return self._deliver is not None
+        return self._delivery.is_attached
+
+    @property
+    def witness(self) -> Witness | None:
+        """Hears what is told and acknowledged, whether or not a client is there."""
+        return self._delivery.witness
+
+    @witness.setter
+    def witness(self, witness: Witness | None) -> None:
+        self._delivery.witness = witness
 
     def detach(self) -> None:
         """The client is lost: what is told from here on waits for it to come back. May be called again."""
-        if self._deliver is not None:
-            self._deliver = None
+        if self._delivery.detach():
             self.log.info("detached")
 
     def expect_audio(self, within_s: float | None) -> None:
@@ -324,7 +316,7 @@ class Session:
         self._recognizer.expect_audio(within_s, self._clock())
         self._set_timer()
 
-    def attach(self, deliver: Callable[[Event], None], last_seq: int, *, replays: bool = False) -> None:
+    def attach(self, deliver: Deliver, last_seq: int, *, replays: bool = False) -> None:
         """Go on with a client that came back, over a new connection.
 
         Events after ``last_seq`` are told again as they were, then ``session.resumed``. The audio that is
@@ -335,12 +327,7 @@ class Session:
             last_seq: number of the last event that the client has seen; any number will do.
             replays: whether the client sends the audio again that did not arrive: then none is missing.
         """
-        self._deliver = deliver
-        last_seq = max(0, last_seq)
-        missed = self._event_log.missed(last_seq)
-        self._acknowledge(last_seq)
-        for event in missed.events:
-            deliver(event)
+        missed = self._delivery.attach(deliver, max(0, last_seq))
         if self.ended.done():
             return
         gap_s = 0.0 if replays else self._inbox.resume(self._clock())
@@ -481,22 +468,12 @@ class Session:
         self._speech.instrument.audio_received(self._uncounted / SAMPLE_RATE)
         self._uncounted = 0
 
-    def _acknowledge(self, seq: int) -> None:
-        self._event_log.acknowledge(seq)
-        if self.witness:
-            self.witness.acknowledged(seq)
-
     def _tell(self, event: Event) -> None:
-        """Number an event, keep it until it is acknowledged, and hand it over if someone is there."""
-        event = replace(event, seq=self._event_log.told + 1)
-        decided = self._trail.now
-        self._event_log.add(event)
+        """Count an event, and hand it over."""
+        event, decided = self._delivery.number(event), self._trail.now
         self._stats.count(event)
         self._speech.instrument.event_sent(event)
-        if self.witness:
-            self.witness.told(event)
-        if self._deliver is not None:
-            self._deliver(event)
+        self._delivery.send(event)
         if self._speech.log_transcripts and isinstance(event, TranscriptFinal):
             self.log.info("final %d: %s", event.utterance_id, event.text)
         self._trail.note(event, decided, self._recognizer.at_ms)

@@ -61,8 +61,8 @@ SILENCE_SLACK_S = 2.0
 """By so much silence may bring media time before real time."""
 
 MEDIA_SLACK_S = 30.0
-"""By so much packets may: a queue in the network that empties is legitimate, and so is an utterance that is said
-again to the gateway that goes on where another died. A flood is not."""
+"""By so much packets may: a queue in the network that empties is legitimate, and so is an utterance that is
+said again to the gateway that goes on where another died. A flood is not."""
 
 DRIFT = 1.01
 """A sender's clock may be 1 % fast."""

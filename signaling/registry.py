@@ -444,7 +444,7 @@ class Registry:
 
 
 class _Witness:
-    """Hands on what one session tells. A :class:`rtc_stt.session.Witness`."""
+    """Hands on what one session tells. A :class:`rtc_stt.delivery.Witness`."""
 
     def __init__(self, session_id: str, keeper: Keeper) -> None:
         self._session_id, self._keeper = session_id, keeper

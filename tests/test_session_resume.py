@@ -126,7 +126,7 @@ async def test_an_acknowledgement_does_not_wait_for_the_detector(call):
     call.vad.gate.clear()
     call.say(1_000)
     call.session.receive_command(Ack(1))
-    assert len(call.session._event_log) == 0
+    assert len(call.session._delivery._log) == 0
     call.vad.gate.set()
 
 
@@ -374,8 +374,8 @@ def test_over_any_pattern_of_losses_nothing_is_missing_and_nothing_is_told_twice
         call = Call(script, by_ear=True, clock=clock)
         session: Session = call.session
         everything: list[Event] = []
-        tell = session._event_log.add
-        session._event_log.add = lambda told: (everything.append(told), tell(told))[1]  # type: ignore[method-assign]
+        tell = session._delivery._log.add
+        session._delivery._log.add = lambda told: (everything.append(told), tell(told))[1]  # type: ignore[method-assign]
         seen = call.told
         session.start()
         finalized = 0
@@ -389,7 +389,7 @@ def test_over_any_pattern_of_losses_nothing_is_missing_and_nothing_is_told_twice
                 case ("detach",):
                     session.detach()
                 case ("attach", int(unread)):
-                    acknowledged = session._event_log.told - len(session._event_log)
+                    acknowledged = session._delivery._log.told - len(session._delivery._log)
                     del seen[max(acknowledged, len(seen) - unread) :]
                     session.attach(seen.append, len(seen))
                 case ("ack",):
