@@ -23,13 +23,13 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@touch $(STAMP)
 
 # Three browsers on two cores are a stutter now and then: what failed beside others has to pass by itself.
-BESIDE = $(BIN)/pytest -m "e2e and not alone" --durations=12
+BESIDE = $(BIN)/pytest -m "e2e and not alone and not long" --durations=12
 
 demo: setup  ## the whole thing on http://localhost:8080, no download
 	$(BIN)/rtc-stt demo
 
 test: setup chromium clients phones pipecat operations helm lint types  ## everything: lint, types, unit, browser
-	$(BIN)/pytest -m "not e2e and not alone" -n 2 --durations=12
+	$(BIN)/pytest -m "not e2e and not alone and not long" -n 2 --durations=12
 	$(BESIDE) -n 3 --dist loadfile || $(BESIDE) --last-failed --last-failed-no-failures none
 	$(BIN)/pytest -m "alone and not long" --durations=12
 
@@ -39,7 +39,7 @@ unit: setup  ## everything but the browser and peer connections
 e2e: setup chromium clients phones pipecat operations helm  ## real browser, real peers, real processes
 	$(BIN)/pytest -m e2e
 
-long: setup operations  ## a whole fleet broken under speech: what takes too long for every change
+long: setup operations  ## soaks, loads, a whole fleet broken under speech: what takes too long for every change
 	$(BIN)/pytest -m long
 
 lint: setup  ## style and the import contracts

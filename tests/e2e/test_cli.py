@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def two_clips(sentences: list[Clip], tmp_path_factory: pytest.TempPathFactory) -
 
 # ── Help and wrong usage ────────────────────────────
 
+END = "-- end of help --"
+ASK_ALL = f"""
+import sys
+from rtc_stt.cli import main
+for command in sys.argv[1:]:
+    try:
+        sys.exit(f"{{command}} did not end: {{main([command, '--help'])}}")
+    except SystemExit as end:
+        assert end.code == 0, end.code
+    print({END!r})
+"""
+"""Of one process: to begin one takes longer than to help."""
+
 
 def test_help_of_every_command_has_an_example() -> None:
     top = rtc_stt("--help")
@@ -54,10 +68,11 @@ def test_help_of_every_command_has_an_example() -> None:
     listed = top.stdout.partition("commands:")[2]
     commands = re.findall(r"^    (\w[\w-]*)", listed, re.M)
     assert {"demo", "serve", "transcribe", "config"} <= set(commands)
-    for command in commands:
-        shown = rtc_stt(command, "--help")
-        assert shown.returncode == 0
-        assert re.search(rf"example:\n +.*rtc-stt {command}", shown.stdout), shown.stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", ASK_ALL, *commands], capture_output=True, text=True, check=True, timeout=100
+    ).stdout.split(END)
+    for command, told in zip(commands, shown, strict=False):
+        assert re.search(rf"example:\n +.*rtc-stt {command}", told), told
 
 
 def test_version() -> None:

@@ -31,6 +31,7 @@ def test_the_extras_ask_for_the_versions_that_are_tested() -> None:
 
 
 @pytest.mark.alone
+@pytest.mark.long
 @pytest.mark.timeout(300)  # pip may have to fetch them
 @pytest.mark.skipif(os.environ.get(INSIDE) == "1", reason="this is inside")
 def test_the_plugins_run_on_them() -> None:

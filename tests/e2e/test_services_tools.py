@@ -15,6 +15,7 @@ from tools.ingest.watch import metric
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
+@pytest.mark.long
 def test_the_soak_loses_nothing_and_knows_every_answer(tmp_path: Path) -> None:
     result = support.measured("tools.services", tmp_path, "soak", "--requests", "120")
     marks = result["marks"]
@@ -27,6 +28,7 @@ def test_the_soak_loses_nothing_and_knows_every_answer(tmp_path: Path) -> None:
         assert [look[0] for look in result[name]] == [20, 40, 60, 80, 100, 120]
 
 
+@pytest.mark.long
 def test_the_load_is_answered_at_every_step(tmp_path: Path) -> None:
     plot = tmp_path / "load.svg"
     result = support.measured("tools.services", tmp_path, "load", "--seconds", "1", "--plot", str(plot))

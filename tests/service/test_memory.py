@@ -18,6 +18,7 @@ MORE_MB = 12
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_thirty_minutes_take_no_more_memory_than_five(tmp_path):
     rng = np.random.default_rng(1)
     talk = (0.1 * rng.standard_normal(7 * SAMPLE_RATE)).astype(np.float32)
