@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tools.fleet.faults import FAULTS
-from tools.fleet.table import WHAT, fleet_tables
+from tools.fleet.table import WHAT, cost_table, fleet_tables
 
 
 def group(lost: int) -> dict[str, Any]:
@@ -57,3 +57,27 @@ def test_each_row_says_what_was_lost() -> None:
     assert "could not be run: RuntimeError" in rows[2]
     assert all(row.count("|") == rows[0].count("|") for row in rows)
     assert "1.4 times" in lines[-1]
+
+
+def test_costs_are_told_beside_each_other() -> None:
+    def took(p50: float) -> dict[str, float]:
+        return {"p50": p50, "p95": 2 * p50, "calls": 12}
+
+    def way(p50: float) -> dict[str, Any]:
+        return {"endpoint_to_final_ms": took(p50), "end_of_speech_to_final_ms": took(500 + p50)}
+
+    attack = {
+        "keys": 50, "asked": 14_500, "seconds": 40.1, "granted": 8_950, "allowed_at_least": 8_950,
+        "allowed_at_most": 9_000, "neighbours_refused": 0, "neighbours_asked": 730,
+    }  # fmt: skip
+    told = cost_table(
+        {"ways": {"local": way(1.5), "ray": way(2.5)}},
+        {"batches": {"of_4": {"here_ms": took(30), "replica_ms": took(33)}}},
+        {"cost_ms": {"alone": took(1.1), "shared": took(2.1)}, "attack": attack},
+    ).splitlines()
+    assert told[2] == "| endpoint to final, WebRTC, one session | 1.5 / 3.0 | 2.5 / 5.0 |"
+    assert told[4] == "| a decode of 4 (12 calls) | 30.0 / 60.0 | 33.0 / 66.0 |"
+    assert told[5] == "| a request that is counted against a limit | 1.1 / 2.2 | 2.1 / 4.2 |"
+    assert (
+        "50 keys asked 14,500 times in 40.1 s and were granted 8,950; theirs were 8,950 to 9,000" in told[-1]
+    )

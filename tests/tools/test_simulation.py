@@ -16,7 +16,7 @@ from rtc_stt.hypothesis import Tier, Urgency
 from rtc_stt.simulation import ServiceTimes, read_times
 from rtc_stt.simulation.calls import Asked, Call
 from rtc_stt.vad import EnergyDetector
-from tools.simulation import fleet
+from tools.simulation import compare, fleet
 
 
 def test_a_fleet_is_all_of_its_nodes(tmp_path):
@@ -71,3 +71,12 @@ def test_what_sessions_cost_a_call_is_told_by_their_number_and_grows():
 
 def vars_of(table: ServiceTimes) -> dict[str, object]:
     return {"batches": table.batches, "lengths_s": table.lengths_s, "seconds": table.seconds}
+
+
+def test_what_is_real_is_drawn_beside_what_is_simulated():
+    figures = {"p95_ms": {"real": 71.0, "simulated": 73.5, "single_runs": [60.0, 90.0]}}
+    rows = [{"sessions": sessions, "partial": figures, "final_decode": figures} for sessions in (3, 6, 9)]
+    drawn = compare.picture(rows)
+    for word in ("A partial", "A final", "real", "simulated", "by chance, least", "sessions"):
+        assert word in drawn
+    assert drawn.count("<polyline") == 8

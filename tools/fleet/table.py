@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["fleet_tables"]
+__all__ = ["cost_table", "fleet_tables"]
 
 WHAT = {
     "none": "nothing (the control)",
@@ -73,3 +73,34 @@ def _scale(scale: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {workers} | {' | '.join(', '.join(map(str, column)) for column in columns)} |"
     yield ""
     yield f"Two against one: {scale['two_against_one']:g} times the decodes."
+
+
+def cost_table(latency: Mapping[str, Any], overhead: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    """Markdown: what a decode elsewhere and a shared limit take, p50 and p95 in ms."""
+    ways, batches, cost = latency["ways"], overhead["batches"], limits["cost_ms"]
+    rows = [
+        ("endpoint to final, WebRTC, one session", ways["local"], ways["ray"], "endpoint_to_final_ms"),
+        ("end of speech to final", ways["local"], ways["ray"], "end_of_speech_to_final_ms"),
+    ]
+    told = [(what, here[key], there[key]) for what, here, there, key in rows]
+    for name, sizes in batches.items():
+        what = f"a decode of {name.removeprefix('of_')} ({sizes['here_ms']['calls']} calls)"
+        told.append((what, sizes["here_ms"], sizes["replica_ms"]))
+    told.append(("a request that is counted against a limit", cost["alone"], cost["shared"]))
+    lines = [
+        f"| {what} | {here['p50']:.1f} / {here['p95']:.1f} | {there['p50']:.1f} / {there['p95']:.1f} |"
+        for what, here, there in told
+    ]
+    attack = limits["attack"]
+    return "\n".join(
+        [
+            "| ms, p50 / p95 | here | in Ray, by Redis |",
+            "| --- | --- | --- |",
+            *lines,
+            "",
+            f"Limits over two gateways: {attack['keys']} keys asked {attack['asked']:,} times in "
+            f"{attack['seconds']:g} s and were granted {attack['granted']:,}; "
+            f"theirs were {attack['allowed_at_least']:,} to {attack['allowed_at_most']:,}. "
+            f"Refused of {attack['neighbours_asked']:,} requests of others: {attack['neighbours_refused']}.",
+        ]
+    )

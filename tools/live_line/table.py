@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rtc_stt.bench.wer.report import sentence
-from tools.fleet.table import fleet_tables
+from tools.fleet.table import cost_table, fleet_tables
 from tools.operations.table import operations
 from tools.services.table import services
 
@@ -231,19 +231,18 @@ def _operations() -> str:
     return operations(_read("rolling"), _read("startup"))
 
 
+def _fleet() -> str:
+    """What is lost while parts of a fleet are killed, and what its parts cost: ``tools.fleet`` and others."""
+    costs = cost_table(_read("fleet_latency"), _read("replica_overhead"), _read("shared_limits"))
+    return f"{fleet_tables(_read('fleet_faults'), _read('fleet_scale'))}\n\n{costs}"
+
+
 DOCUMENTS = {
     ROOT / "README.md": _readme,
     ROOT / "docs" / "ingest.md": _ingest,
     ROOT / "docs" / "benchmarks.md": _benchmark,
     ROOT / "docs" / "wer.md": _wer,
     ROOT / "docs" / "operate" / "rolling-update.md": _operations,
+    ROOT / "docs" / "guides" / "scale-out.md": _fleet,
 }
 """What makes the tables of each."""
-
-
-def _fleet() -> str:
-    return fleet_tables(_read("fleet_faults"), _read("fleet_scale"))
-
-
-if all((RESULTS / f"fleet_{name}.json").exists() for name in ("faults", "scale")):  # it takes half an hour
-    DOCUMENTS[ROOT / "docs" / "guides" / "scale-out.md"] = _fleet

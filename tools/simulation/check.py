@@ -29,7 +29,7 @@ from rtc_stt.config_keys import Values, build
 from rtc_stt.hypothesis import Tier
 from rtc_stt.simulation import Setting, read_times
 from rtc_stt.vad import SileroDetector
-from tools.simulation.compare import marks, row
+from tools.simulation.compare import marks, picture, row
 
 __all__ = ["HELP", "add_arguments", "measure"]
 
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--words", type=int, default=8, help="that the model says (default: 8)")
     parser.add_argument("--concurrency", type=int, default=1, help="calls at a time (default: 1)")
     parser.add_argument("--models", type=Path, default=shapes.default_folder())
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw it here")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -67,6 +68,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with on_cores(CORES):
         told, runs, setting = asyncio.run(_run(values, spoken, loads, calibrated, options))
     rows = [row(real, setting, load) for load, real in zip(loads, runs, strict=True)]
+    if options.plot:
+        options.plot.write_text(picture(rows), encoding="utf-8")
     return {
         "shape": options.shape,
         "words": options.words,

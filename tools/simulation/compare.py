@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rtc_stt.bench.live_calls import WARM_UP_S, LiveRun
 from rtc_stt.bench.pacing import MAX_SEND_LAG_MS
+from rtc_stt.bench.plot import Chart, Line, write
 from rtc_stt.hypothesis import Urgency
 from rtc_stt.percentiles import nearest_rank
 from rtc_stt.simulation import Setting
 from rtc_stt.simulation.calls import Call, of_tier, rates, waits_ms
 from rtc_stt.simulation.run import speak
 
-__all__ = ["NEAR", "SEEDS", "marks", "row"]
+__all__ = ["NEAR", "SEEDS", "marks", "picture", "row"]
 
 NEAR = 0.15
 """By so much, as a share of the real p95, the simulated one may be off."""
@@ -21,6 +22,7 @@ NEAR = 0.15
 SEEDS = 20
 """Simulated runs, each as long as the real one."""
 
+TITLES = {"partial": "A partial", "final_decode": "A final's decode"}
 KINDS = {"partial": (Urgency.PARTIAL,), "final_decode": (Urgency.EAGER, Urgency.FINAL)}
 
 
@@ -83,3 +85,27 @@ def marks(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for told in rows
         for kind in KINDS
     }
+
+
+def picture(rows: Sequence[dict[str, Any]]) -> str:
+    """p95 against load, real and simulated, as SVG; between the outer lines are single simulated runs."""
+
+    def line(name: str, kind: str, pick: Callable[[dict[str, Any]], float]) -> Line:
+        return Line(name, [(told["sessions"], pick(told[kind]["p95_ms"])) for told in rows])
+
+    return write(
+        [
+            Chart(
+                title,
+                "sessions",
+                "ms, p95",
+                [
+                    line("real", kind, lambda told: told["real"]),
+                    line("simulated", kind, lambda told: told["simulated"]),
+                    line("by chance, least", kind, lambda told: told["single_runs"][0]),
+                    line("by chance, most", kind, lambda told: told["single_runs"][1]),
+                ],
+            )
+            for kind, title in TITLES.items()
+        ]
+    )

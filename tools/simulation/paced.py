@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from rtc_stt.bench import clips as recordings
@@ -23,7 +24,7 @@ from rtc_stt.hypothesis import Tier
 from rtc_stt.simulation import Manner, Setting
 from rtc_stt.simulation.service_times import MachineTimes, ServiceTimes
 from rtc_stt.vad import SileroDetector
-from tools.simulation.compare import marks, row
+from tools.simulation.compare import marks, picture, row
 
 __all__ = ["HELP", "add_arguments", "measure"]
 
@@ -42,12 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--session-seconds", type=float, default=600.0,
         help="of speaking at each load, by all sessions together (default: 600)",
     )  # fmt: skip
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw it here")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """See the top of this file."""
     loads = [int(load) for load in options.loads.split(",")]
     rows = asyncio.run(_rows(loads, options.session_seconds))
+    if options.plot:
+        options.plot.write_text(picture(rows), encoding="utf-8")
     return {"marks": marks(rows), "loads": rows}
 
 
