@@ -62,7 +62,7 @@ class Ticket:
     session_id: str | None = None
     """From :meth:`Door.hold` on."""
     evicted: str | None = None
-    """A session that waits for its client and has to go for this one. The holder of the ticket ends it."""
+    """A session that waits for its client and has to go for this one, see :meth:`Door.make_room`."""
 
 
 class Beside(Protocol):
@@ -105,6 +105,7 @@ class Door:
         self._half_open: dict[Ticket, None] = {}
         self._sessions: dict[str, Ticket] = {}
         self._waiting: dict[str, None] = {}  # those without a connection, longest first
+        self._going: dict[str, bool] = {}  # those that have to go for a ticket, and whether they wait
         self._early: OrderedDict[str, list[str]] = OrderedDict()
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
@@ -116,7 +117,8 @@ class Door:
     @property
     def sessions(self) -> int:
         """Sessions, and offers that will be."""
-        return len(self._sessions) + sum(not t.resuming and t.session_id is None for t in self._half_open)
+        coming = sum(not t.resuming and t.session_id is None for t in self._half_open)
+        return len(self._sessions) - len(self._going) + coming
 
     def count(self, caller: Caller, now: float) -> None:
         """Count a request against the caller's rate.
@@ -221,6 +223,7 @@ class Door:
     def hold(self, ticket: Ticket, session_id: str) -> None:
         """The offer was answered: it is this session's."""
         ticket.session_id = session_id
+        self.make_room(ticket)
         if not ticket.resuming:
             self._sessions[session_id] = ticket
             if self._usage:
@@ -228,8 +231,17 @@ class Door:
         for what in self._early.pop(session_id, ()):
             self.watch(session_id, what)
 
+    def make_room(self, ticket: Ticket) -> str | None:
+        """The session that has to go for this offer counts no more; whoever asks ends it."""
+        if ticket.evicted is None or ticket.evicted not in self._going:
+            return None
+        self.leave(ticket.evicted)
+        return ticket.evicted
+
     def release(self, ticket: Ticket) -> None:
-        """The offer came to nothing."""
+        """The offer came to nothing, or is one no more. What had to go for it may stay."""
+        if ticket.evicted and self._going.pop(ticket.evicted, False):
+            self._waiting = {ticket.evicted: None, **self._waiting}
         if self._half_open.pop(ticket, ticket) is None:
             self._told_half_open()
             if self.beside:
@@ -241,6 +253,7 @@ class Door:
         """A session is about to be ended: its place is free."""
         ticket = self._sessions.pop(session_id, None)
         self._waiting.pop(session_id, None)
+        self._going.pop(session_id, None)
         if ticket and self.beside:
             self.beside.left(ticket)
 
@@ -248,12 +261,14 @@ class Door:
         """See :data:`~signaling.calls.Watcher`: ``connected``, ``lost`` or ``ended``."""
         if session_id not in self._sessions and what != "ended":
             self._remember_early(session_id, what)
+        if session_id in self._going:
+            self._going[session_id] = what == "lost"
         match what:
             case "connected":
                 self._waiting.pop(session_id, None)
                 if self._usage:
                     self._usage.connect(session_id)
-            case "lost" if session_id in self._sessions:
+            case "lost" if session_id in self._sessions and session_id not in self._going:
                 self._waiting[session_id] = None
             case "ended":
                 if session_id not in self._sessions:
@@ -279,13 +294,15 @@ class Door:
         if not self._waiting:
             raise self._full("full", f"all {self._max_sessions} sessions are taken; try again later")
         oldest = next(iter(self._waiting))
-        self.leave(oldest)
+        del self._waiting[oldest]
+        self._going[oldest] = True
         return oldest
 
     def _callers(self) -> list[Caller]:
         """Of the sessions, and of offers that will be."""
         waiting = [t.caller for t in self._half_open if not t.resuming and t.session_id is None]
-        return [*(ticket.caller for ticket in self._sessions.values()), *waiting]
+        here = [ticket.caller for name, ticket in self._sessions.items() if name not in self._going]
+        return [*here, *waiting]
 
     def _check_key(self, caller: Caller, callers: list[Caller], elsewhere: int = 0) -> None:
         per_key = self.allowance.sessions_per_key

@@ -141,7 +141,8 @@ async def _connect(front: Front, ticket: Ticket, shown: Pass, call: Call) -> Con
 
 async def make_room(front: Front, ticket: Ticket) -> None:
     """End the session that has to go for this one, if there is any."""
-    if ticket.evicted and (waiting := front.resources.latest(ticket.evicted)):
+    evicted = front.gate.door.make_room(ticket)
+    if evicted and (waiting := front.resources.latest(evicted)):
         with contextlib.suppress(NotFound):
             await front.host.disconnect(waiting.peer_id)
 

@@ -150,6 +150,33 @@ def test_the_session_that_waits_longest_makes_room():
     assert watcher.refused == ["full"]
 
 
+def test_who_had_to_go_for_an_offer_that_came_to_nothing_may_stay():
+    door, _ = make(2)
+    for session in "ab":
+        connect(door, session)
+        door.watch(session, "lost")
+    ticket = door.admit(caller(), 0)
+    assert (ticket.evicted, door.sessions) == ("a", 2)
+    door.release(ticket)
+    assert (door.key_of("a"), door.sessions) == ("open", 2)
+    again = door.admit(caller(), 0)
+    assert (again.evicted, door.make_room(again), door.make_room(again)) == ("a", "a", None)
+    door.release(again)
+    assert (door.key_of("a"), door.sessions) == (None, 1)
+
+
+def test_who_came_back_before_it_had_to_go_is_not_taken_for_one_that_waits():
+    door, _ = make(1)
+    connect(door, "a")
+    door.watch("a", "lost")
+    ticket = door.admit(caller(), 0)
+    door.watch("a", "connected")
+    door.release(ticket)
+    with pytest.raises(Unavailable):
+        door.admit(caller(), 0)
+    assert door.sessions == 1
+
+
 @pytest.mark.parametrize(
     ("limit", "reason", "stranger"),
     [
