@@ -131,7 +131,7 @@ async def go_on_elsewhere(request: web.Request, ws: web.WebSocketResponse, node:
     """See :meth:`~signaling.shared.relay.Relay.bridge`."""
     mover = request.app[FRONT].mover
     assert mover, "it has found the gateway"
-    await mover.relay.bridge(ws, request, node, first)
+    await mover.relay.bridge(ws, request, node, source_of(request).address, first)
 
 
 def adopt_by(streams: Registry) -> Adopt:

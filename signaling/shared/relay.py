@@ -117,10 +117,13 @@ class Relay:
         finally:
             self._under_way -= 1
 
-    async def bridge(self, ws: web.WebSocketResponse, request: web.Request, node: Node, first: str) -> None:
+    async def bridge(
+        self, ws: web.WebSocketResponse, request: web.Request, node: Node, address: str, first: str
+    ) -> None:
         """Let a WebSocket that stands go on to another gateway, until either end closes it.
 
         Args:
+            address: of the client.
             first: what its client has said so far.
 
         Raises:
@@ -133,7 +136,7 @@ class Relay:
         try:
             there = await self._http.ws_connect(
                 _at(node, request.path) + (f"?{request.query_string}" if request.query_string else ""),
-                headers=self._headers(request, request.remote or ""),
+                headers=self._headers(request, address),
                 protocols=(PROTOCOL,),
                 autoping=False,
                 max_msg_size=MAX_MESSAGE,
