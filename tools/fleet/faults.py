@@ -222,6 +222,7 @@ def _told_of(speakers: Sequence[Speaker], phases: Phases) -> dict[str, Any]:
         "sessions": {way: len(of) for way, of in ways.items()},
         "words": {way: _words(of) for way, of in ways.items()},
         "sessions_begun_anew": sum(it.sessions - 1 for it in speakers),
+        "audio_missing_ms": sum(it.missing_ms for it in speakers),
         "events_missed": sum(missed_events(it.told) for it in speakers),
         "longest_without_connection_s": round(max((g for it in speakers for g in it.gaps_s), default=0), 1),
         "longest_silence_s": {

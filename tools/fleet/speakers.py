@@ -60,6 +60,8 @@ class Speaker(Talker):
         self._pause_s = pause_s
         self.said: list[Said] = []
         self.told: list[Told] = []
+        self.missing_ms = 0
+        """Of audio that finals say did not arrive."""
         self.session = ""
         """Id of the one that it has."""
 
@@ -100,8 +102,9 @@ class Speaker(Talker):
             self.sessions += 1
             self.session = event.session_id
         text = event.text if isinstance(event, TranscriptFinal) else None
-        if text is not None:
-            self.heard.append(text)
+        if isinstance(event, TranscriptFinal):
+            self.heard.append(event.text)
+            self.missing_ms += event.lost_ms + event.concealed_ms
         is_transcript = isinstance(event, TranscriptFinal | TranscriptPartial)
         self.told.append(Told(time.monotonic(), self.session, event.seq, text, is_transcript))
 

@@ -146,14 +146,13 @@ class Talker:
 
     def result(self) -> dict[str, Any]:
         """What became of each word: in exactly one final, in none, in two, or as another word."""
-        found = edits(" ".join(self.spoken), " ".join(self.heard))
-        twice = min(found.added, said_twice(self.spoken, self.heard))
+        found = fate(self.spoken, self.heard)
         return {
             "way": self.way,
             "words": len(normalise(" ".join(self.spoken))),
             "words_lost": found.lost,
-            "words_twice": twice,
-            "words_other": found.changed + found.added - twice,
+            "words_twice": found.twice,
+            "words_other": found.other,
             "finals": len(self.heard),
             "sessions": self.sessions,
             "gaps_s": [round(gap, 2) for gap in self.gaps_s],
@@ -162,26 +161,62 @@ class Talker:
         }
 
 
-def said_twice(spoken: Sequence[str], finals: Sequence[str]) -> int:
-    """Words in two finals: added where two meet, and several, or the same as on the other side.
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of words that are not as they were spoken."""
 
-    One word too many within a final, or another one at its edge, is a mistake of the model: it was said once.
+    lost: int
+    """In no final."""
+    twice: int
+    """In two."""
+    other: int
+    """Misheard."""
+
+
+def fate(spoken: Sequence[str], finals: Sequence[str]) -> Fate:
+    """What was lost, and what was heard twice, apart from what the model misheard.
+
+    Where two finals meet, a word that is missing was lost, and one that is on both sides was heard twice; and
+    so were several in a row anywhere. One word too few or too many within a final is a mistake of the model:
+    its neighbours were heard together.
     """
-    heard = [normalise(text) for text in finals]
-    words = [word for text in heard for word in text]
+    before, heard = normalise(" ".join(spoken)), [normalise(text) for text in finals]
+    after = [word for text in heard for word in text]
     seams = {0, *accumulate(len(text) for text in heard)}
-    pairs = align(normalise(" ".join(spoken)), words)
-    twice = 0
-    for is_added, run in groupby(pairs, key=lambda pair: pair[0] is None):
-        if not is_added:
-            continue
-        places = [j for _, j in run if j is not None]
-        begin, end, count = places[0], places[-1] + 1, len(places)
-        before, after = words[max(0, begin - count) : begin], words[end : end + count]
-        meets = (begin in seams and before, end in seams and after)
-        if any(other and (count > 1 or other == words[begin:end]) for other in meets):
+    lost = twice = at = 0
+    for kind, run in groupby(align(before, after), key=lambda pair: (pair[0] is None) - (pair[1] is None)):
+        pairs = list(run)
+        count = len(pairs)
+        if kind < 0:
+            words = [before[i] for i, _ in pairs if i is not None]
+            if count > 1 or _places(after, at, words) & seams:
+                lost += count
+        elif kind > 0 and any(
+            _is_double(after, place, count, seams) for place in _places(after, at, after[at : at + count])
+        ):
             twice += count
-    return twice
+        at += count if kind >= 0 else 0
+    found = edits(" ".join(spoken), " ".join(finals))
+    lost, twice = min(lost, found.lost), min(twice, found.added)
+    return Fate(lost, twice, found.errors - lost - twice)
+
+
+def _places(words: Sequence[str], at: int, run: Sequence[str]) -> set[int]:
+    """Where a run may as well have been left out or put in: one word, before or after others like it."""
+    places = {at}
+    if len(run) == 1:
+        first = at
+        while first and words[first - 1] == run[0]:
+            first -= 1
+            places.add(first)
+    return places
+
+
+def _is_double(words: Sequence[str], at: int, count: int, seams: set[int]) -> bool:
+    """Whether words that were put in there are those on the other side of a seam, or several."""
+    run, end = words[at : at + count], at + count
+    meets = (at in seams and words[max(0, at - count) : at], end in seams and words[end : end + count])
+    return any(other and (count > 1 or other == run) for other in meets)
 
 
 # ── Who asks for transcripts ────────────────────────────────────────────────────────────

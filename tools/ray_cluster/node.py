@@ -80,7 +80,7 @@ class Node:
     @property
     def is_running(self) -> bool:
         """Whether ``ray start`` does."""
-        return bool(self._process) and self._process.poll() is None
+        return self._process is not None and self._process.poll() is None
 
     def pids(self) -> list[int]:
         """Of all its processes that run."""
