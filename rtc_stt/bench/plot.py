@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Series over one axis, which begins at 0, as the other does unless it is logarithmic."""
+    """Series over one axis; each of the two begins at 0 unless it is logarithmic."""
 
     title: str
     across: str
@@ -36,6 +36,7 @@ class Chart:
     log: bool = False
     mark: float | None = None
     """Where on the axis across something is marked."""
+    log_across: bool = False
 
 
 def write(charts: Sequence[Chart]) -> str:
@@ -61,7 +62,7 @@ def write(charts: Sequence[Chart]) -> str:
 
 def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
     points = [point for line in chart.lines for point in line.points]
-    right = max(x for x, _ in points) or 1
+    left, right = min(x for x, _ in points), max(x for x, _ in points) or 1
     grid = decades([y for _, y in points]) if chart.log else steps(max(y for _, y in points))
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -69,8 +70,9 @@ def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
             height = math.log(max(y, grid[0]) / grid[0]) / math.log(grid[-1] / grid[0])
         else:
             height = y / grid[-1]
+        share = math.log(x / left) / math.log(right / left) if chart.log_across else x / right
         return (
-            LEFT + (WIDTH - LEFT - RIGHT) * x / right,
+            LEFT + (WIDTH - LEFT - RIGHT) * share,
             HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * height,
         )
 
@@ -81,7 +83,7 @@ def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
         f"{escape(chart.across)}</text>",
     ]
     for value in grid:
-        _, y = place(0, value)
+        _, y = place(left, value)
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
@@ -89,7 +91,7 @@ def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
     ticks = sorted({x for x, _ in points})
     for x in ticks if len(ticks) <= MAX_TICKS else [x for x in steps(right) if x <= right]:
         at, base = place(x, 0)
-        parts.append(f'<text x="{at:.1f}" y="{base + 15:.1f}" text-anchor="middle">{x:g}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{base + 15:.1f}" text-anchor="middle">{_short(x)}</text>')
     if chart.mark is not None:
         x, base = place(chart.mark, 0)
         parts.append(
@@ -103,6 +105,10 @@ def _chart(chart: Chart, colours: Mapping[str, str]) -> str:
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in placed]
     return "".join(parts)
+
+
+def _short(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
 
 
 def steps(top: float) -> list[float]:

@@ -119,7 +119,10 @@ def _picture(rows: list[dict[str, Any]]) -> str:
 
     return write(
         [
-            Chart("A final's decode", "sessions", "ms", line("final_decode_p95_ms")),
-            Chart("A partial", "sessions", "ms", line("partial_p95_ms")),
+            Chart(title, "sessions", "ms", line(name), log_across=len(rows) > 1)
+            for title, name in (
+                ("A final's decode", "final_decode_p95_ms"),
+                ("A partial", "partial_p95_ms"),
+            )
         ]
     )
