@@ -15,6 +15,7 @@ from rtc_stt.audio import Origin, Samples
 from rtc_stt.bench.clips import load
 from rtc_stt.instrument import Instrument
 from signaling.codecs import Codec, libopus
+from signaling.jitter import DRIFT, MEDIA_SLACK_S
 from signaling.receiver import AudioReceiver
 from tests.rtp import encode, rtp
 
@@ -214,14 +215,14 @@ class TestStrangers:
             line.bring(bytes(data[: chance.choice([len(data), len(data), chance.randrange(len(data))])]))
             line.receiver.receive_rtcp(bytes(data), line.now)
         line.receiver.flush(line.now)
-        assert len(line.heard) == 0 or len(line.audio) <= 16_000 * (0.6 * 1.01 + 10)
+        assert len(line.heard) == 0 or len(line.audio) <= 16_000 * (0.6 * DRIFT + MEDIA_SLACK_S)
 
     def test_ssrcs_without_end(self) -> None:
         (payload, *_) = encode(speech(0.1))
         line = Line()
         for number in range(2_000):
             line.bring(rtp(number * 77, number * 12_345_678, payload, ssrc=number), step=0.001)
-        assert len(line.audio) <= 16_000 * (2 * 1.01 + 10)
+        assert len(line.audio) <= 16_000 * (2 * DRIFT + MEDIA_SLACK_S)
         assert line.receiver.stats(line.now).packets_received == 2_000
 
 
