@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e import support
+from tools.ports import free_port
 from tools.shared.redis_server import RedisServer
 from tools.shared.redis_server import running as redis_running
 
@@ -42,7 +43,7 @@ class Gateways:
 
     def start(self, name: str) -> None:
         """Begin one, or begin it anew; it may take a moment until it answers."""
-        port = self.ports.setdefault(name, support.free_port())
+        port = self.ports.setdefault(name, free_port())
         values = {
             "REDIS_URL": self.redis.url,
             "REDIS_TIMEOUT_MS": "500",  # these machines may be busy
@@ -89,7 +90,7 @@ http {{
 @contextlib.contextmanager
 def _balancer(folder: Path, ports: list[int]) -> Iterator[str]:
     assert shutil.which("nginx"), "tools/ensure_operations.sh installs it"
-    port = support.free_port()
+    port = free_port()
     names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     config = folder / "nginx.conf"
     config.write_text(

@@ -12,7 +12,8 @@ import pytest
 
 from rtc_stt.cli import main
 from tests.e2e.support import rtc_stt
-from tools.scrape.prometheus import STEP_S, Api, backfill, free_port, started
+from tools.ports import free_port
+from tools.scrape.prometheus import STEP_S, Api, backfill, started
 
 pytestmark = pytest.mark.e2e
 

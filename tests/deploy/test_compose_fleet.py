@@ -18,7 +18,7 @@ from signaling.shared.settings import Sharing
 from signaling.udp import parse_port_range
 from tests.deploy.test_compose import ADDRESS, DEPLOY, KNOWN, example, load, validator
 from tools.images.dockerfile import parse, stages
-from tools.operations.processes import free_port
+from tools.ports import free_port
 
 Services = dict[str, dict[str, Any]]
 GATEWAYS = ("gateway-a", "gateway-b")

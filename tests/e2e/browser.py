@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -135,9 +134,3 @@ async def visit(playwright: Playwright, chromium: str, demo: str, tmp_path: Path
         await browser.close()
     complaints = [visitor.complaints for visitor in visitors]
     assert not any(complaints), complaints
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -240,12 +239,6 @@ ROOMY = Access(max_half_open_per_key=32, rate_limit_rps=1_000, rate_limit_burst=
 
 
 # ── Servers ────────────────────────────────────────────────────────────
-
-
-def free_port() -> int:
-    """One of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def measured(package: str, folder: Path, *arguments: str) -> dict[str, Any]:

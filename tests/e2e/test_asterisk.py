@@ -23,6 +23,7 @@ from rtc_stt.bench.words import normalise
 from rtc_stt.companding import compress
 from tests.e2e import support
 from tests.signaling.telephony.asterisk.talk import audio, frame, linear, name
+from tools.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -41,7 +42,7 @@ class Gateway:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    port = support.free_port()
+    port = free_port()
     server = support.Process(
         tmp_path_factory.mktemp("asterisk") / "server.log",
         *("demo", "--port", "0", "--log-level", "info"),
@@ -241,7 +242,7 @@ async def test_who_has_no_key_opens_no_stream(gateway: Gateway) -> None:
 async def test_a_server_that_is_told_to_stop_hangs_up_after_the_last_word(
     start_server: Callable[..., support.Process], sentences: list[support.Clip]
 ) -> None:
-    clip, port = sentences[0], support.free_port()
+    clip, port = sentences[0], free_port()
     server = start_server("demo", "--port", "0", API_KEYS=KEY, AUDIOSOCKET_PORT=str(port))
     running = Gateway(server.url(), port)
     async with http(running) as session:

@@ -19,6 +19,7 @@ from tests.e2e import support
 from tests.e2e.conftest import required
 from tests.e2e.phones.baresip import baresip
 from tests.e2e.test_sip_baresip import write_microphone
+from tools.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +47,7 @@ def from_guide(start: str, home: Path, ng_port: int) -> str:
 
 def start(home: Path) -> list[subprocess.Popen[bytes]]:
     """Kamailio and rtpengine."""
-    ng_port = support.free_port()
+    ng_port = free_port()
     (home / "kamailio.cfg").write_text(from_guide("#!KAMAILIO", home, ng_port))
     (home / "tls.cfg").write_text(from_guide("[server:default]", home, ng_port))
     (home / "rtpengine.conf").write_text(from_guide("[rtpengine]", home, ng_port))

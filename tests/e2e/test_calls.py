@@ -27,6 +27,7 @@ from rtc_stt.bench.words import normalise
 from tests.e2e import support
 from tests.e2e.support import until
 from tests.signaling.telephony.asterisk.talk import audio, frame, linear, name
+from tools.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -54,7 +55,7 @@ class House:
 
 @contextlib.contextmanager
 def a_house(folder: Path, start: Callable[..., support.Process]) -> Iterator[House]:
-    keys, port, hook = folder / "keys.txt", support.free_port(), support.free_port()
+    keys, port, hook = folder / "keys.txt", free_port(), free_port()
     keys.write_text(f"{ACME} name=acme\n{SPARE} name=acme\n{OTHER} name=other\n", encoding="utf-8")
     keys.chmod(0o600)
     printed = folder / "receiver.log"

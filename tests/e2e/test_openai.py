@@ -21,6 +21,7 @@ from playwright.async_api import async_playwright
 from rtc_stt.bench.words import normalise
 from tests.e2e import browser, support
 from tests.e2e.support import Clip, Voice, silence
+from tools.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -37,7 +38,7 @@ TRANSCRIPTION = {"model": "gpt-4o-transcribe", "language": "en"}
 @pytest.fixture(scope="module")
 def page_port() -> int:
     """Of a page of ours, whose origin the server lets in."""
-    return browser.free_port()
+    return free_port()
 
 
 @pytest.fixture(scope="module")

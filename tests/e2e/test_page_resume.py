@@ -14,9 +14,10 @@ import pytest
 from playwright.async_api import Route
 
 from tests.e2e import support
-from tests.e2e.browser import Visit, Visitor, free_port, playwright, visit
+from tests.e2e.browser import Visit, Visitor, playwright, visit
 from tests.e2e.support import Clip
 from tools.ingest.relay import Relay
+from tools.ports import free_port
 
 __all__ = ["playwright", "visit"]  # fixtures
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from tests.e2e import support
+from tools.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -35,11 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Process
     process.url()
     yield process
     process.stop()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def certificate(folder: Path) -> None:

@@ -16,6 +16,7 @@ from rtc_stt.bench.words import normalise
 from tests.e2e import asterisk, support
 from tests.e2e.asterisk import Asterisk
 from tests.e2e.conftest import required
+from tools.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -141,7 +142,7 @@ class Exchange:
     def __init__(self, home: Path, clips: list[support.Clip]) -> None:
         self.text, self.other = (normalise(clip.text) for clip in clips)
         self.home = home
-        self._port, self._sip_port = support.free_port(), support.free_port()
+        self._port, self._sip_port = free_port(), free_port()
         for name, clip in zip(("clip", "other"), clips, strict=True):
             audio = np.concatenate([support.silence(0.3), clip.audio, support.silence(0.3)])
             support.write_wav(home / f"{name}.wav", audio, 8_000)
@@ -171,7 +172,7 @@ class Exchange:
         extensions += "".join(DIAL.format(codec=codec, port=self._port) for codec in CODECS)
         for name, options in OPTIONS.items():
             extensions += WEBSOCKET.format(name=name, options=options)
-        pjsip = TRANSPORT.format(port=support.free_port())
+        pjsip = TRANSPORT.format(port=free_port())
         for name, encryption in ENCRYPTIONS.items():
             extensions += SIP.format(name=name)
             pjsip += (

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -27,16 +26,11 @@ from tests.rtp import encode, rtp
 from tests.signaling.telephony.sip.caller import Caller, Message, describe, media_port
 from tests.signaling.telephony.sip.media import Peer
 from tests.signaling.telephony.sip.test_siprec import METADATA, multipart
+from tools.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
 KEY = Crypto(1, "AES_CM_128_HMAC_SHA1_80", bytes(range(30)))
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Site:

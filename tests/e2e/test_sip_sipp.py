@@ -21,9 +21,10 @@ from tests.e2e.phones.server import PhoneServer, phone_server
 from tests.e2e.phones.sipsak import sipsak
 from tests.e2e.phones.words import Words
 from tests.e2e.support import Clip, until
+from tools.ports import free_port
 from tools.telephony.ear import HeardCall
 from tools.telephony.packets import RATE, Timed, length, play, press
-from tools.telephony.sipp import SippRun, free_port, run_sipp
+from tools.telephony.sipp import SippRun, run_sipp
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.operations.processes import ROOT, free_port
+from tools.operations.processes import ROOT
+from tools.ports import free_port
 
 __all__ = ["Balancer"]
 

@@ -16,8 +16,9 @@ from typing import Literal
 from rtc_stt.cli.common import GROUPS
 from rtc_stt.config_keys import keys
 from rtc_stt.loading import DEMO_VALUES
+from tools.ports import free_port
 
-__all__ = ["DRAIN_S", "KEY", "ROOT", "Service", "free_port", "gateway_of_demo_models"]
+__all__ = ["DRAIN_S", "KEY", "ROOT", "Service", "gateway_of_demo_models"]
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a-key-of-measurements-only"
@@ -40,12 +41,6 @@ _COMMON = {
     "RATE_LIMIT_BURST": "1000",
     "MAX_HALF_OPEN_PER_KEY": "32",
 }
-
-
-def free_port() -> int:
-    """One of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def gateway_of_demo_models(fallbacks: str) -> dict[str, str]:

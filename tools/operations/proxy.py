@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.operations.processes import ROOT, free_port
+from tools.operations.processes import ROOT
+from tools.ports import free_port
 
 __all__ = ["Proxy"]
 

@@ -24,9 +24,10 @@ import aiohttp
 from rtc_stt import demo_models
 from rtc_stt.engines import store
 from rtc_stt.events import Decision, TranscriptFinal
-from tools.operations.processes import KEY, Service, free_port, gateway_of_demo_models
+from tools.operations.processes import KEY, Service, gateway_of_demo_models
 from tools.operations.proxy import Proxy
 from tools.operations.traffic import Asker, Spoken, Talker, recordings
+from tools.ports import free_port
 
 __all__ = ["HELP", "STORIES", "add_arguments", "marks", "measure", "tell"]
 

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from tools.ingest.cycles import Watched
-from tools.scrape.prometheus import Api, free_port, started
+from tools.ports import free_port
+from tools.scrape.prometheus import Api, started
 
 __all__ = ["KEY", "SESSIONS", "Fleet", "running"]
 

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -14,18 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["STEP_S", "Api", "Refused", "backfill", "free_port", "program", "started"]
+from tools.ports import free_port
+
+__all__ = ["STEP_S", "Api", "Refused", "backfill", "program", "started"]
 
 STEP_S = 15
 """Between two made samples."""
 
 START_S = 20.0
-
-
-def free_port() -> int:
-    """One of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def program(name: str) -> str:

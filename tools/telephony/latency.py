@@ -24,10 +24,10 @@ from rtc_stt.bench.server import running
 from rtc_stt.bench.words import word_error_rate
 from rtc_stt.events import SpeechStopped, TranscriptFinal
 from tools.live_line.turn import AFTER_S, BEFORE_S, PATIENCE_S, Final, quiet, speak_clip
+from tools.ports import free_port
 from tools.telephony.caller import PACKET_S, Caller
 from tools.telephony.ear import CallEar, HeardCall
 from tools.telephony.line import heard_over, payloads
-from tools.telephony.sipp import free_sip_port
 
 __all__ = ["HELP", "add_arguments", "measure"]
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """See the top of this file."""
     clips = load("clean", "digits", limit=options.limit)
-    port = free_sip_port()
+    port = free_port()
     settings = {"SIP_PORT": str(port), "SIP_ALLOW": "127.0.0.1/32", "RESUME_SECONDS": "1"}
     with (
         running(None, environment=settings) as server,

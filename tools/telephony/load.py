@@ -35,9 +35,9 @@ from rtc_stt.bench.result import percentiles
 from rtc_stt.priority import NICENESS
 from tools.ingest.stalls import Stalls, watching
 from tools.ingest.watch import loop_lag, metric
+from tools.ports import free_port
 from tools.telephony.caller import Caller, OnCall
 from tools.telephony.line import payloads
-from tools.telephony.sipp import free_sip_port
 
 __all__ = ["HELP", "add_arguments", "measure"]
 
@@ -156,7 +156,7 @@ class _Server:
     """Answers on one core."""
 
     def __init__(self, folder: Path, core: int, calls: int) -> None:
-        self.sip_port = free_sip_port()
+        self.sip_port = free_port()
         self._delays, self._log = folder / "delays", folder / "log"
         settings = {
             "SIP_PORT": str(self.sip_port),

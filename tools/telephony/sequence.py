@@ -23,9 +23,10 @@ import psutil
 from rtc_stt.audio import SAMPLE_RATE
 from signaling.telephony.hub import MAX_REMEMBERED
 from tools.ingest.cycles import Held, Watched, look
+from tools.ports import free_port
 from tools.telephony.ear import CallEar
 from tools.telephony.packets import load, speak
-from tools.telephony.sipp import free_sip_port, run_sipp
+from tools.telephony.sipp import run_sipp
 
 __all__ = ["HELP", "Looked", "add_arguments", "answering", "call_many", "measure"]
 
@@ -79,7 +80,7 @@ class Answering:
 @contextlib.contextmanager
 def answering(**environment: str) -> Iterator[Answering]:
     """A server for the length of a measurement."""
-    port = free_sip_port()
+    port = free_port()
     settings = {"SIP_PORT": str(port), "SIP_ALLOW": "127.0.0.1/32", "RESUME_SECONDS": "1", **environment}
     with tempfile.TemporaryDirectory() as folder:
         server = Watched(Path(folder), "demo", "--port", "0", **settings)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.ports import free_port
 from tools.telephony.packets import Timed, write_pcap
 
-__all__ = ["SCENARIOS", "SippRun", "free_port", "free_sip_port", "run_sipp"]
+__all__ = ["SCENARIOS", "SippRun", "run_sipp"]
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
@@ -30,22 +29,6 @@ class SippRun:
     """0: every call went as the scenario says."""
     log: str = field(repr=False)
     """Its errors, and the last messages."""
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM, address: str = "127.0.0.1") -> int:
-    """A port that nobody has right now."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind((address, 0))
-        return int(sock.getsockname()[1])
-
-
-def free_sip_port() -> int:
-    """One that is free for UDP and for TCP."""
-    while True:
-        port = free_port(socket.SOCK_STREAM)
-        with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as udp:
-            udp.bind(("127.0.0.1", port))
-            return port
 
 
 async def run_sipp(
@@ -94,7 +77,7 @@ async def run_sipp(
             which = ["-sf", "scenario.xml"]
         command = [
             shutil.which("sipp") or "sipp", f"127.0.0.1:{port}", *which,
-            "-i", address, "-mi", address, "-p", str(free_port(address=address)),
+            "-i", address, "-mi", address, "-p", str(free_port(address)),
             "-m", str(calls), "-l", str(at_once or calls), "-r", str(rate), "-t", transport,
             "-trace_err", "-error_file", "errors.log", "-trace_msg", "-message_file", "messages.log",
             "-nostdin", "-timeout", str(int(timeout)), "-timeout_error", "-recv_timeout", "12000",

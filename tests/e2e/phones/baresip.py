@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from tools.telephony.sipp import free_port
+from tools.ports import free_port
 
 __all__ = ["Baresip", "baresip"]
 
@@ -159,7 +158,7 @@ async def baresip(
 
 def _configure(folder: Path, wav: Path, account: str, name: str, more: str) -> int:
     """Write what it reads; gives its control port."""
-    control_port = free_port(socket.SOCK_STREAM)
+    control_port = free_port()
     config = CONFIG.format(
         sip_port=free_port(), control_port=control_port, wav=wav, modules=MODULES, more=more
     )

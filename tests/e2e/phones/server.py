@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e import support
+from tools.ports import free_port
 from tools.telephony.ear import CallEar
-from tools.telephony.sipp import free_sip_port
 
 __all__ = ["PhoneServer", "phone_server"]
 
@@ -32,7 +32,7 @@ class PhoneServer:
 @contextlib.asynccontextmanager
 async def phone_server(folder: Path, **environment: str) -> AsyncIterator[PhoneServer]:
     """Started as a user starts it; it must end as it should, with nothing alarming in its log."""
-    port = free_sip_port()
+    port = free_port()
     settings = {
         "SIP_PORT": str(port),
         "SIP_ALLOW": "127.0.0.1/32",
