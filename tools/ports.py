@@ -12,6 +12,9 @@ __all__ = ["free_port"]
 FIRST, LAST = 61_000, 65_499
 """Above those that Linux gives to whoever asks for any: one that was free a moment ago stays so."""
 
+STRIDE = 11
+"""Between two that are given one after the other: who has one may take its neighbours too, as sipp does."""
+
 WORKERS = 8
 """Of pytest, beside each other: each has ports of its own."""
 
@@ -34,7 +37,7 @@ def free_port(address: str = "127.0.0.1") -> int:
         RuntimeError: there is none.
     """
     for _ in _PORTS:
-        port = _PORTS[next(_NEXT) % len(_PORTS)]
+        port = _PORTS[next(_NEXT) * STRIDE % len(_PORTS)]
         if all(_is_free(kind, address, port) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
             return port
     raise RuntimeError("every port for tests is taken")
