@@ -240,9 +240,9 @@ class Door:
 
     def release(self, ticket: Ticket) -> None:
         """The offer came to nothing, or is one no more. What had to go for it may stay."""
-        if ticket.evicted and self._going.pop(ticket.evicted, False):
-            self._waiting = {ticket.evicted: None, **self._waiting}
         if self._half_open.pop(ticket, ticket) is None:
+            if ticket.evicted and self._going.pop(ticket.evicted, False):
+                self._waiting = {ticket.evicted: None, **self._waiting}
             self._told_half_open()
             if self.beside:
                 self.beside.settled(ticket)

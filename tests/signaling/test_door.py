@@ -165,6 +165,17 @@ def test_who_had_to_go_for_an_offer_that_came_to_nothing_may_stay():
     assert (door.key_of("a"), door.sessions) == (None, 1)
 
 
+def test_an_offer_that_comes_to_nothing_twice_takes_no_room_from_another():
+    door, _ = make(1)
+    connect(door, "a")
+    door.watch("a", "lost")
+    first = door.admit(caller(), 0)
+    door.release(first)
+    second = door.admit(caller(), 0)
+    door.release(first)
+    assert (second.evicted, door.make_room(second), door.sessions) == ("a", "a", 1)
+
+
 def test_who_came_back_before_it_had_to_go_is_not_taken_for_one_that_waits():
     door, _ = make(1)
     connect(door, "a")
