@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import pairwise
 
 from rtc_stt.audio import ms_to_samples, samples_to_ms
@@ -80,6 +81,7 @@ class Lengths:
     """What is kept behind a point."""
 
     @classmethod
+    @lru_cache(maxsize=64)  # it is asked with every window, and nearly all streams have the same option
     def of(cls, commit_after_s: float) -> Lengths:
         """What follows from the option."""
         bound_s = min(BOUND_FACTOR * commit_after_s, BOUND_S)

@@ -128,7 +128,6 @@ class Endpointer:
 
     def __init__(self, options: Endpointing) -> None:
         self.options = options
-        """May be replaced at any time; the next window is judged by the new ones."""
         self._state = _State.SILENCE
         self._windows: list[_Window] = []  # of the utterance since its last commit, or of its onset
         self._start = 0  # of the utterance
@@ -136,6 +135,16 @@ class Endpointer:
         self._speech_end = 0
         self._paused = False
         self._position = 0
+
+    @property
+    def options(self) -> Endpointing:
+        """May be replaced at any time; the next window is judged by the new ones."""
+        return self._options
+
+    @options.setter
+    def options(self, options: Endpointing) -> None:
+        self._options = options
+        self._longest = ms_to_samples(options.max_utterance_s * 1000)
 
     @property
     def in_utterance(self) -> bool:
@@ -149,28 +158,21 @@ class Endpointer:
 
     def receive(self, frame: AudioFrame, probability: float) -> list[Signal]:
         """Judge one window; ``probability`` in [0, 1]."""
-        threshold = (
-            self.options.stay_threshold
-            if self._state in (_State.ONSET, _State.SPEECH)
-            else self.options.start_threshold
-        )
-        is_speech = probability >= threshold
-        self._position = frame.end
-        if self._state is _State.SILENCE and not is_speech:
+        state, options, samples = self._state, self._options, frame.samples
+        stays = state is _State.SPEECH or state is _State.ONSET
+        is_speech = probability >= (options.stay_threshold if stays else options.start_threshold)
+        self._position = end = frame.start + len(samples)
+        if state is _State.SILENCE and not is_speech:
             return []
-        rms = (
-            math.sqrt(np.dot(frame.samples, frame.samples) / len(frame.samples))
-            if len(frame.samples)
-            else 0.0
-        )
-        window = _Window(frame.start, frame.end, probability, rms, is_speech)
+        rms = math.sqrt(np.dot(samples, samples) / len(samples)) if len(samples) else 0.0
+        window = _Window(frame.start, end, probability, rms, is_speech)
         self._windows.append(window)
-        if window.is_speech:
-            self._speech_end = window.end
+        if is_speech:
+            self._speech_end = end
         if not self.in_utterance:
             return self._onset(window)
-        signals = self._speech(window) if window.is_speech else self._trailing(window)
-        if self.in_utterance and window.end - self._start >= self._max_samples():
+        signals = self._speech(window) if is_speech else self._trailing(window)
+        if end - self._start >= self._longest and self.in_utterance:
             signals += self._cut()
         return signals
 
@@ -256,7 +258,7 @@ class Endpointer:
     def _quietest(self) -> int:
         """Index of the window to cut before. The newest do not count: they may be where a dip begins."""
         last = max(2, len(self._windows) - 2)
-        reach = min(ms_to_samples(CUT_SEARCH_MS), self._max_samples() // 2) // WINDOW
+        reach = min(ms_to_samples(CUT_SEARCH_MS), self._longest // 2) // WINDOW
         return self._softest(range(max(1, last - reach), last))
 
     def _softest(self, among: Iterable[int]) -> int:
@@ -278,9 +280,6 @@ class Endpointer:
 
     def _reset(self) -> None:
         self._state, self._paused, self._windows = _State.SILENCE, False, []
-
-    def _max_samples(self) -> int:
-        return ms_to_samples(self.options.max_utterance_s * 1000)
 
     @staticmethod
     def _evidence(windows: list[_Window]) -> SpeechEvidence:

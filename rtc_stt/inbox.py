@@ -57,6 +57,11 @@ class Inbox:
         return self._windower.received
 
     @property
+    def wants(self) -> int:
+        """Samples that complete the next window."""
+        return WINDOW - self._windower.waiting
+
+    @property
     def backlog_s(self) -> float:
         """Seconds of audio put in and not yet settled."""
         return self._backlog / SAMPLE_RATE
@@ -144,7 +149,8 @@ class Inbox:
 
     def settle(self, frames: list[AudioFrame]) -> None:
         """These frames have been heard."""
-        self._backlog -= sum(len(frame.samples) for frame in frames)
+        for frame in frames:
+            self._backlog -= len(frame.samples)
 
     def take(self) -> Command | EndOfAudio:
         """What is next where that is no audio."""

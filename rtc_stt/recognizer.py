@@ -83,6 +83,7 @@ class Recognizer:
         self.effort = FULL_EFFORT
         """What this stream may ask of the machine now; set by its owner as load changes."""
         self._options = options
+        self._history = _history(options)
         self._routing = routing
         self._has_accurate = has_accurate_tier
         self._endpointer = Endpointer(options.endpointing)
@@ -136,7 +137,7 @@ class Recognizer:
         if self._current:
             self._ask_for_partial(self._current)
         else:
-            self._buffer.trim(max(self._taken, frame.end - self._history()))
+            self._buffer.trim(max(self._taken, frame.end - self._history))
             self._gaps.trim(self._buffer.start)
 
     def receive_hypothesis(self, answer: Hypothesis | DecodeFailure, now: float) -> None:
@@ -194,6 +195,7 @@ class Recognizer:
     def configure(self, options: StreamOptions) -> None:
         """Use other options from here on; requests already made keep theirs."""
         self._options = options
+        self._history = _history(options)
         self._endpointer.options = options.endpointing
 
     def cancel(self, now: float) -> None:
@@ -297,11 +299,6 @@ class Recognizer:
                 self._keep_short(self._current, self._buffer.end)
             case Stopped():
                 self._close(signal, now)
-
-    def _history(self) -> int:
-        """Samples kept in silence: the pre-roll, and an onset that may yet become speech."""
-        options = self._options.endpointing
-        return ms_to_samples(options.preroll_ms + options.onset_ms) + 2 * WINDOW
 
     def _open(self, start: int) -> None:
         preroll = ms_to_samples(self._options.endpointing.preroll_ms)
@@ -471,3 +468,8 @@ class Recognizer:
 
     def _tell(self, event: Event) -> None:
         self._events.append(event)
+
+
+def _history(options: StreamOptions) -> int:
+    """Samples kept in silence: the pre-roll, and an onset that may yet become speech."""
+    return ms_to_samples(options.endpointing.preroll_ms + options.endpointing.onset_ms) + 2 * WINDOW

@@ -101,7 +101,8 @@ class Session:
     ) -> None:
         self.id = session_id or secrets.token_urlsafe(9)
         self.resume_token = resume_token or secrets.token_urlsafe(24)
-        self.ended = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.ended = self._loop.create_future()
         """Done when ``session.ended`` has been told."""
         self.log = IdLog(logging.getLogger(__name__), session_id=self.id)
         self._speech = speech
@@ -175,8 +176,9 @@ class Session:
         if self._inbox.backlog_s > MAX_BACKLOG_S:
             self.fail("overloaded", "the server cannot keep up with this stream; try again later")
             return
-        if self._inbox:  # two packets of 20 ms in five complete no window
+        if self._uncounted >= SAMPLE_RATE:
             self._count_audio()
+        if self._inbox:  # two packets of 20 ms in five complete no window
             self._advance(changed=False)
 
     def receive_silence(self, samples: int, origin: Origin) -> None:
@@ -261,6 +263,11 @@ class Session:
     def heard_s(self) -> float:
         """Seconds of audio received so far, silence and muted audio included, lost audio not."""
         return self._heard / SAMPLE_RATE
+
+    @property
+    def wants(self) -> int:
+        """Samples of audio that complete the next window: with fewer there is nothing to do."""
+        return self._inbox.wants
 
     @property
     def backlog_s(self) -> float:
@@ -373,7 +380,7 @@ class Session:
         if changed:
             self._send()
         if self._inbox and self._judging is None and self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._go_on)
+            self._turn = self._loop.call_soon(self._go_on)
         if self._ending is not None and not self._inbox and self._recognizer.is_idle:
             self._end()
 
@@ -452,7 +459,7 @@ class Session:
         if deadline is not None:
             self._rings_at = deadline
             delay = max(0.0, deadline - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
+            self._timer = self._loop.call_later(delay, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

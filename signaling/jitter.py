@@ -205,6 +205,8 @@ class JitterBuffer:
         if self._next is None:
             self._begin(packet, now)
         assert self._next is not None
+        if not packet.broken and self.passes(packet.sequence, packet.timestamp, packet.duration, now):
+            return [packet]
         ahead = signed(packet.sequence - self._next, 16)
         if ahead < 0 or ahead >= MAX_DROPOUT:
             if -MAX_MISORDER <= ahead < 0:
@@ -218,12 +220,6 @@ class JitterBuffer:
         if len(self._waiting) >= MAX_WAITING:
             self.refused += 1
             return []
-        if not (ahead or self._waiting or self._plan) and self._is_expected(packet, now):
-            self._next, self._came = sequence + 1, (self._came << 1 | 1) & _DUPLICATES
-            self._due = (self._due + packet.duration) & 0xFFFFFFFF
-            self._concealed, self.usual = 0, packet.duration
-            self._decided += packet.duration
-            return [packet]
         if ahead:
             if not self._waiting:
                 self._gap_at = now
@@ -233,14 +229,31 @@ class JitterBuffer:
         self._waiting[sequence] = packet
         return self._take(now)
 
-    def _is_expected(self, packet: Packet, now: float) -> bool:
-        """Whether the next packet goes on where the last one ended, as nearly all do: nothing is to be
-        planned then."""
-        return (
-            packet.timestamp == self._due
-            and 0 < packet.duration <= self._room(now, MEDIA_SLACK_S)
-            and not (packet.broken or self._missing)
-        )
+    def passes(self, sequence: int, timestamp: int, duration: int, now: float) -> bool:
+        """Whether a packet goes on where the last one ended, as nearly all do.
+
+        If so it has been decided on: whoever asks plays it, and nothing is kept or planned. If not, nothing
+        has happened, and it is to be taken by :meth:`receive`.
+
+        Args:
+            duration: of audio that can be decoded, in ticks; 0 for none.
+        """
+        if (
+            timestamp != self._due
+            or self._next is None
+            or sequence != self._next & 0xFFFF
+            or self._waiting
+            or self._plan
+            or self._missing
+            or not 0 < duration <= self._room(now, MEDIA_SLACK_S)
+        ):
+            return False
+        self._next += 1
+        self._came = (self._came << 1 | 1) & _DUPLICATES
+        self._due = (timestamp + duration) & 0xFFFFFFFF
+        self._concealed, self.usual = 0, duration
+        self._decided += duration
+        return True
 
     def handle_timer(self, now: float) -> list[Decision]:
         """What is decided because time has passed."""

@@ -67,7 +67,10 @@ class ReceiverStats:
 
     def as_mapping(self) -> dict[str, str | int | float]:
         """By field name."""
-        return dataclasses.asdict(self)
+        return {name: getattr(self, name) for name in _FIGURES}
+
+
+_FIGURES = tuple(field.name for field in dataclasses.fields(ReceiverStats))
 
 
 class _Stream:
@@ -91,6 +94,8 @@ class AudioReceiver:
             audio.
         deliver: gets the audio in order, shape ``(n,)``; silence may be read-only.
         silence: gets silence instead, as a number of samples; without it, ``deliver`` gets that too.
+        wants: how many samples complete what whoever hears works on. Payloads that are fewer wait for the
+            next ones, where a codec can decode several as one. None: each is handed over by itself.
         instrument: told of packets in sums, with each report.
         local_ssrc: ours, in RTCP.
         now: on the clock of all other calls.
@@ -105,6 +110,7 @@ class AudioReceiver:
         deliver: Callable[[Samples, Origin], None],
         *,
         silence: Callable[[int, Origin], None] | None = None,
+        wants: Callable[[], int] | None = None,
         instrument: Instrument,
         local_ssrc: int,
         now: float,
@@ -114,6 +120,11 @@ class AudioReceiver:
         self._events = frozenset(events)
         self._deliver = deliver
         self._deliver_silence = silence
+        self._wants = wants
+        self._gathered = list[bytes]()
+        """Payloads in a row, all received and of one codec, that are yet to be decoded."""
+        self._gathered_samples = 0
+        self._gatherer: Decoder | None = None
         self._instrument = instrument
         self._local_ssrc = local_ssrc
         self._decoders: dict[int, Decoder] = {}
@@ -184,7 +195,11 @@ class AudioReceiver:
         duration, broken = 0, False
         if codec is not None and packet.payload:
             self._codec = codec
-            duration = self._decoder(packet.payload_type).duration(packet.payload)
+            decoder = self._decoders.get(packet.payload_type) or self._decoder(packet.payload_type)
+            duration = decoder.duration(packet.payload)
+            if stream.buffer.passes(packet.sequence, packet.timestamp, duration, now):
+                self._play(decoder, packet.payload, self._advance(stream, duration))
+                return
             if not duration:
                 self._counts["refused"] += 1
                 # What it was to be is not known; most packets are like the one before.
@@ -220,11 +235,14 @@ class AudioReceiver:
         """Play out what waits: the sender has ended."""
         if self._stream is not None and not self._closed:
             self._act(self._stream, self._stream.buffer.flush(now), now)
+            self._play_gathered()
 
     def close(self) -> None:
         """Take no more, and let go of the decoders."""
         self._tell_instrument()
         self._closed = True
+        self._gathered.clear()
+        self._gatherer = None
         self._decoders.clear()
 
     # ── Out ──
@@ -286,6 +304,7 @@ class AudioReceiver:
                     self._counts["late"] += 1
                     return None
             self._act(old, old.buffer.flush(now), now)
+            self._play_gathered()
             self._keep_counts(old)
             self._before = (old.ssrc, now)
         if self._begun is None:
@@ -314,8 +333,13 @@ class AudioReceiver:
     def _act(self, stream: _Stream, decisions: list[Decision], now: float) -> None:
         for decision in decisions:
             if isinstance(decision, Packet):
-                self._play(stream, decision, now)
-            elif isinstance(decision, Recover):
+                if now > decision.arrived:
+                    self._instrument.jitter_delayed(now - decision.arrived)
+                decoder = self._decoder(decision.payload_type)
+                self._play(decoder, decision.payload, self._advance(stream, decision.duration))
+                continue
+            self._play_gathered()
+            if isinstance(decision, Recover):
                 self._recover(stream, decision)
             elif isinstance(decision, Conceal):
                 self._conceal(self._advance(stream, decision.ticks))
@@ -323,16 +347,35 @@ class AudioReceiver:
                 origin = Origin.LOST if isinstance(decision, Lose) else Origin.RECEIVED
                 self._silence(self._advance(stream, decision.ticks), origin)
 
-    def _play(self, stream: _Stream, packet: Packet, now: float) -> None:
-        count = self._advance(stream, packet.duration)
-        samples = self._decoder(packet.payload_type).decode(packet.payload)
+    def _play(self, decoder: Decoder, payload: bytes, count: int) -> None:
+        """Decode a payload of ``count`` samples, now or with those that follow it."""
+        if self._gatherer is not decoder:
+            self._play_gathered()
+        if self._wants is None or not decoder.joins:
+            self._decode(decoder, payload, count)
+            return
+        self._gatherer = decoder
+        self._gathered.append(payload)
+        self._gathered_samples += count
+        if self._gathered_samples >= self._wants():
+            self._play_gathered()
+
+    def _play_gathered(self) -> None:
+        """Decode what waits for more of its kind, before anything else is handed over."""
+        if self._gathered:
+            assert self._gatherer
+            payload, count = b"".join(self._gathered), self._gathered_samples
+            self._gathered.clear()
+            self._gathered_samples = 0
+            self._decode(self._gatherer, payload, count)
+
+    def _decode(self, decoder: Decoder, payload: bytes, count: int) -> None:
+        samples = decoder.decode(payload)
         if samples is None:
             self._counts["refused"] += 1
             self._conceal(count)
-            return
-        if now > packet.arrived:
-            self._instrument.jitter_delayed(now - packet.arrived)
-        self._hand_over(_fit(samples, count), Origin.RECEIVED)
+        else:
+            self._hand_over(samples if len(samples) == count else _fit(samples, count), Origin.RECEIVED)
 
     def _recover(self, stream: _Stream, decision: Recover) -> None:
         count = self._advance(stream, decision.ticks)
@@ -394,8 +437,6 @@ class AudioReceiver:
 
 def _fit(samples: Samples, count: int) -> Samples:
     """Exactly ``count`` samples: a decoder that says other than the packet's header must not move time."""
-    if len(samples) == count:
-        return samples
     return samples[:count] if len(samples) > count else np.pad(samples, (0, count - len(samples)))
 
 

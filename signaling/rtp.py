@@ -76,7 +76,7 @@ def parse_rtp(data: bytes) -> RtpPacket | None:
             end -= padding
         if start > end:
             return None
-    return RtpPacket(second & 0x7F, second & 0x80 != 0, sequence, timestamp, ssrc, bytes(data[start:end]))
+    return RtpPacket(second & 0x7F, second & 0x80 != 0, sequence, timestamp, ssrc, data[start:end])
 
 
 def signed(difference: int, bits: int) -> int:
@@ -152,7 +152,7 @@ class ReceptionStatistics:
         if self._first is None:
             self._first = self._highest = sequence
         else:
-            ahead = signed(sequence - self._highest, 16)
+            ahead = (sequence - self._highest) & 0xFFFF  # one behind the highest is far ahead
             if 0 < ahead < MAX_DROPOUT:
                 self._highest += ahead
         if timestamp is None:
@@ -160,7 +160,9 @@ class ReceptionStatistics:
         # The difference is taken of wrapping ticks, so that 32 bits may overflow (§A.8).
         arrival = now * self._clock_rate
         if self._last_timestamp is not None:
-            passed = signed(timestamp - self._last_timestamp, 32)
+            passed = timestamp - self._last_timestamp
+            if not 0 <= passed < 0x80000000:
+                passed = signed(passed, 32)
             difference = abs(arrival - self._transit - passed)
             # A pause of the sender or a restart of its clock says nothing about the network.
             if difference < self._clock_rate:

@@ -53,6 +53,8 @@ class Batcher(ABC):
         self._next_at = 0.0
         self._pace: asyncio.TimerHandle | None = None
         self._closed = False
+        # Of all calls; kept, for to ask for it is a system call in Python 3.11 (getpid).
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @abstractmethod
     def new_state(self) -> DetectorState:
@@ -63,7 +65,8 @@ class Batcher(ABC):
 
         A stream waits for the answer before it asks again. The future fails where the detector fails.
         """
-        answer: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
+        self._loop = self._loop or asyncio.get_running_loop()
+        answer: asyncio.Future[list[float]] = self._loop.create_future()
         if self._closed:
             answer.cancel()
             return answer
@@ -87,11 +90,11 @@ class Batcher(ABC):
     def _tick(self) -> None:
         if self._running or not self._jobs or self._closed:
             return
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        assert self._loop
+        now = self._loop.time()
         if now < self._next_at and len(self._jobs) < MAX_STREAMS:
             if self._pace is None:
-                self._pace = loop.call_at(self._next_at, self._go_on)
+                self._pace = self._loop.call_at(self._next_at, self._go_on)
             return
         self._running = True
         batch, self._jobs = self._jobs[:MAX_STREAMS], self._jobs[MAX_STREAMS:]
@@ -137,7 +140,8 @@ class VadBatcher(Batcher):
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _begin(self, batch: list[Job]) -> None:
-        run = asyncio.get_running_loop().run_in_executor(self._executor, self._run, batch)
+        assert self._loop
+        run = self._loop.run_in_executor(self._executor, self._run, batch)
         # It is cancelled by `close` alone; then so are the answers.
         run.add_done_callback(
             lambda done: self._finish(batch, None if done.cancelled() else done.exception())

@@ -122,7 +122,7 @@ class ProcessBatcher(Batcher):
         self._generation = 1
         self._deaths = 0  # in a row
         self._is_ready = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_heard = False
         self._timer: asyncio.TimerHandle | None = None  # the patience with it, or until it is begun anew
         self._leaving: list[subprocess.Popen[bytes]] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -211,9 +211,10 @@ class ProcessBatcher(Batcher):
 
     def _attach(self) -> None:
         """Hear what the process says, and that it ends."""
-        if self._loop is None and self._sock:
-            self._loop = asyncio.get_running_loop()
+        if not self._is_heard and self._sock:
+            assert self._loop
             self._loop.add_reader(self._sock, self._receive)
+            self._is_heard = True
 
     def _let_go(self) -> None:
         """Of the process: it ends when its socket is closed."""

@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 class Decoder(Protocol):
     """State of one stream in one codec. Samples are 16 kHz mono float32 in [-1, 1], shape ``(n,)``."""
 
+    @property
+    def joins(self) -> bool:
+        """Whether payloads in a row, put together, decode to what they do one after the other."""
+
     def duration(self, payload: bytes) -> int:
         """Ticks of RTP time in a payload; 0 where it cannot be one."""
 

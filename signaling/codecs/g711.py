@@ -19,6 +19,8 @@ class G711Decoder:
     """See :class:`signaling.codecs.Decoder`."""
 
     clock_rate = 8_000
+    joins = True
+    """See :class:`signaling.codecs.Decoder`."""
 
     def __init__(self, law: Literal["PCMU", "PCMA"]) -> None:
         self._law: Law = "mulaw" if law == "PCMU" else "alaw"

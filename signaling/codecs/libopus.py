@@ -77,6 +77,8 @@ class OpusDecoder:
     """
 
     clock_rate = 48_000
+    joins = False
+    """See :class:`signaling.codecs.Decoder`."""
 
     def __init__(self, library: Library) -> None:
         self._state: Any = None

@@ -52,6 +52,8 @@ class G722Decoder(_Waveform):
     """See :class:`signaling.codecs.Decoder`."""
 
     clock_rate = 8_000
+    joins = True
+    """See :class:`signaling.codecs.Decoder`."""
 
     def __init__(self) -> None:
         super().__init__("g722")
@@ -72,6 +74,8 @@ class PyAvOpusDecoder(_Waveform):
     """See :class:`signaling.codecs.Decoder`."""
 
     clock_rate = 48_000
+    joins = False
+    """See :class:`signaling.codecs.Decoder`."""
 
     def __init__(self) -> None:
         super().__init__("libopus")

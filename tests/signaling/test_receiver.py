@@ -291,6 +291,74 @@ class TestSenders:
         assert line.receiver.next_deadline() is None
 
 
+class TestGathering:
+    """Of codecs whose payloads can be decoded together, what completes no window waits."""
+
+    def line(self, wants: int = 512) -> Line:
+        """Hears windows of so many samples."""
+        line = Line()
+        line.receiver = AudioReceiver(
+            CODECS,
+            lambda samples, origin: line.heard.append(Heard(origin, samples)),
+            wants=lambda: wants - sum(len(heard.samples) for heard in line.heard) % wants,
+            instrument=line.instrument,
+            local_ssrc=7,
+            now=line.now,
+        )
+        return line
+
+    @staticmethod
+    def telephone(seconds: float = 1.0) -> list[bytes]:
+        sent = encode(speech(seconds)[::2], codec="pcm_mulaw", rate=8_000)
+        return packets(sent, ticks=160, payload_type=0)
+
+    def test_it_is_handed_over_when_a_window_is_whole(self) -> None:
+        line = self.line()
+        for number, packet in enumerate(self.telephone(), start=1):
+            line.bring(packet)
+            assert len(line.audio if line.heard else ()) // 512 == number * 320 // 512
+        assert {len(heard.samples) for heard in line.heard} == {320, 640}
+
+    @pytest.mark.parametrize("lost", [(), (7,), (7, 8), (3, 11, 12, 20), tuple(range(20, 40))])
+    def test_what_is_heard_is_the_same(self, lost: tuple[int, ...]) -> None:
+        sent: list[bytes | None] = [
+            None if number in lost else packet for number, packet in enumerate(self.telephone())
+        ]
+        alone, gathered = Line().bring(*sent), self.line().bring(*sent)
+        gathered.receiver.flush(gathered.now)
+        alone.receiver.flush(alone.now)
+        np.testing.assert_array_equal(gathered.audio, alone.audio)
+        for origin in Origin:
+            assert gathered.ms(origin) == alone.ms(origin)
+        assert gathered.receiver.stats(gathered.now) == alone.receiver.stats(alone.now)
+
+    def test_a_flush_hands_over_what_waits(self) -> None:
+        line = self.line().bring(self.telephone()[0])
+        assert line.heard == []
+        line.receiver.flush(line.now)
+        assert len(line.audio) == 320
+
+    def test_another_sender_comes_behind_it(self) -> None:
+        first, other = self.telephone()[:1], encode(speech(1.0)[::2], codec="pcm_mulaw", rate=8_000)
+        line = self.line().bring(*first, *packets(other, first=9_000, ticks=160, payload_type=0, ssrc=0x99))
+        line.receiver.flush(line.now)
+        assert len(line.audio) == pytest.approx(16_000 + 320, abs=960)
+        np.testing.assert_array_equal(line.audio[:320], Line().bring(*first).audio)
+
+    def test_another_codec_comes_behind_it(self) -> None:
+        opus = packets(encode(speech(1.0)), first=1)
+        line, alone = self.line(), Line()
+        for one in (line, alone):
+            one.bring(self.telephone()[0], *opus)
+        np.testing.assert_array_equal(line.audio, alone.audio)
+
+    def test_a_closed_one_hands_over_nothing(self) -> None:
+        line = self.line().bring(self.telephone()[0])
+        line.receiver.close()
+        line.receiver.flush(line.now)
+        assert line.heard == []
+
+
 class TestReports:
     def test_before_the_first_packet_there_is_none(self) -> None:
         line = Line()

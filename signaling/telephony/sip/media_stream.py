@@ -69,6 +69,9 @@ class Ear(Protocol):
     def receive_silence(self, samples: int, origin: Origin) -> None:
         """Likewise, as a number of samples."""
 
+    def wants(self) -> int:
+        """Samples that complete what it works on: fewer need not be handed over."""
+
     def begin(self) -> None:
         """The first packet has come."""
 
@@ -148,6 +151,7 @@ class MediaStream:
                 codecs,
                 self._ear.receive_audio,
                 silence=self._ear.receive_silence,
+                wants=self._ear.wants,
                 instrument=self._instrument,
                 local_ssrc=self._ssrc,
                 now=now,
@@ -273,17 +277,18 @@ class MediaStream:
         loop.remove_reader(self._pair.rtcp)
 
     def _receive_rtp(self, data: bytes, source: Source, now: float) -> None:
-        if source != self._latch.source and not (self._srtp or self._latch.may_try(source, now)):
+        is_known = source == self._latch.source
+        if not (is_known or self._srtp or self._latch.may_try(source, now)):
             self._refused["stranger"] += 1
             return
-        is_likely = self._latch.is_likely(source)
+        is_likely = is_known or self._latch.is_likely(source)
         if not (self._packets if is_likely else self._strays).take(now):
             self._refused["flood" if is_likely else "stranger"] += 1
             return
         if len(data) > 1 and 192 <= data[1] <= 223:  # RTCP on the same port (RFC 5761 §4)
             self._receive_rtcp(data, source, now)
             return
-        plain = self._unprotect(data, now)
+        plain = self._unprotect(data, now) if self._srtp else data
         packet = parse_rtp(plain) if plain is not None else None
         if plain is None or packet is None:
             self._refused["srtp" if plain is None else "broken"] += 1
@@ -306,8 +311,7 @@ class MediaStream:
         self._receiver.receive_packet(packet, now)
 
     def _unprotect(self, data: bytes, now: float) -> bytes | None:
-        if self._srtp is None:
-            return data
+        assert self._srtp
         if (plain := self._srtp.unprotect(data)) is not None:
             return plain
         if self._srtp_before:

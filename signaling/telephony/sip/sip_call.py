@@ -291,8 +291,7 @@ class SipCall:
         self._set_timer()
         lines = [line for line in self._lines if line]
         for line in lines:
-            line.stream.tick(now)
-            line.tell_figures(now)
+            line.tick(now)
         if lines and all(line.stream.idle_s(now) > self._exchange.settings.rtp_timeout_s for line in lines):
             self.end("media_timeout")
 

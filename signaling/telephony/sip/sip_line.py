@@ -17,6 +17,9 @@ __all__ = ["BY_INFO", "BY_RTP", "LineOwner", "SipLine"]
 BY_RTP, BY_INFO = "rtp", "info"
 """How a key was told."""
 
+FIGURES_S = 10.0
+"""Between two tellings of packets."""
+
 
 class LineOwner(Protocol):
     """The call that it is of."""
@@ -35,6 +38,7 @@ class SipLine:
         self.leg = leg
         self.stream = MediaStream(pair, self, instrument)
         self._was_two_way = False
+        self._told_at = 0.0
         self._call = call
 
     # ── What its stream does ────────────────────────────────────────────────────────────
@@ -46,6 +50,10 @@ class SipLine:
     def receive_silence(self, samples: int, origin: Origin) -> None:
         """See :class:`~.media_stream.Ear`."""
         self.leg.receive_silence(samples, origin)
+
+    def wants(self) -> int:
+        """See :class:`~.media_stream.Ear`."""
+        return self.leg.session.wants
 
     def begin(self) -> None:
         """See :class:`~.media_stream.Ear`."""
@@ -79,8 +87,15 @@ class SipLine:
         self.stream.hold(is_held)
         return is_held
 
+    def tick(self, now: float) -> None:
+        """To be called about once a second."""
+        self.stream.tick(now)
+        if now >= self._told_at + FIGURES_S:
+            self.tell_figures(now)
+
     def tell_figures(self, now: float) -> None:
-        """What its ``leg.ended`` tells of packets."""
+        """What its ``leg.ended`` tells of packets: at its end, and now and then for an end without a word."""
+        self._told_at = now
         if stats := self.stream.stats(now):
             self.leg.update_stats(stats.as_mapping())
 

@@ -52,6 +52,9 @@ class FakeEar:
         self.audio.append(np.zeros(samples, np.float32))
         self.origins[origin] += samples
 
+    def wants(self) -> int:
+        return 0
+
     def begin(self) -> None:
         self.begun += 1
 
