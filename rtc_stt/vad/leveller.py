@@ -42,8 +42,11 @@ def level(
         The windows, and the loudness that is now followed. Within a window the gain moves in a line from the
         last one's to its own, so that no step is heard.
     """
-    rms = np.sqrt(np.mean(np.square(windows), axis=1))
+    rms = np.sqrt(np.einsum("ij,ij->i", windows, windows) / WINDOW)
     followed = np.maximum(np.maximum(rms, loudness * np.float32(_RELEASE)), np.float32(TARGET_RMS / MAX_GAIN))
     before = TARGET_RMS / loudness[:, None]
     after = TARGET_RMS / followed[:, None]
-    return np.clip(windows * (before + (after - before) * _RAMP), -1, 1), followed
+    levelled = (after - before) * _RAMP
+    levelled += before
+    levelled *= windows
+    return np.clip(levelled, -1, 1, out=levelled), followed

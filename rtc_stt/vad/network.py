@@ -110,10 +110,11 @@ class Network:
         self._third = _stacked(third, (1, 2))
         self._fourth = _stacked(fourth, (1,))
         # Of all four gates one exponential is taken: 1 / (1 + e^-x) and tanh x = 2 / (1 + e^-2x) - 1.
-        scale = np.repeat(np.array([-1, -1, -2, -1], np.float32), MEMORY)
-        self._input = np.ascontiguousarray(weights[f"{_CELL}.weight_ih"].T) * scale
-        self._hidden = np.ascontiguousarray(weights[f"{_CELL}.weight_hh"].T) * scale
-        self._gates = (weights[f"{_CELL}.bias_ih"] + weights[f"{_CELL}.bias_hh"]) * scale
+        scale = np.array([-1, -1, -2, -1], np.float32)[:, None, None]
+        self._input = _by_gate(weights[f"{_CELL}.weight_ih"]) * scale
+        self._hidden = _by_gate(weights[f"{_CELL}.weight_hh"]) * scale
+        biases = weights[f"{_CELL}.bias_ih"] + weights[f"{_CELL}.bias_hh"]
+        self._gates = biases.reshape(4, 1, MEMORY) * scale
         self._out = -weights[f"{_OUT}.weight"][0, :, 0]
         self._out_bias = -weights[f"{_OUT}.bias"][0]
 
@@ -145,13 +146,12 @@ class Network:
         """
         streams, count = memories.shape[1:3]
         gates = self._product(memories[0].reshape(-1, MEMORY), self._hidden)
-        gates = gates.reshape(streams, count, 4 * MEMORY)
+        gates = gates.reshape(4, streams, count, MEMORY)
         seen = self._product(self._encode(spectra), self._input)
         seen += self._gates
-        gates += seen[:, None]
-        _squash(gates)
-        enter, forget, new, leave = (gates[..., n * MEMORY : (n + 1) * MEMORY] for n in range(4))
-        after = np.empty_like(memories)
+        gates += seen[:, :, None]
+        enter, forget, new, leave = _squash(gates)
+        after = np.empty(memories.shape, np.float32)
         hidden, cell = after
         np.multiply(forget, memories[1], out=cell)
         _to_tanh(new)
@@ -205,19 +205,27 @@ def _stacked(kernel: Floats, taps: Sequence[int]) -> Floats:
     return np.ascontiguousarray(np.concatenate([kernel[:, :, tap].T for tap in taps]))
 
 
+def _by_gate(weights: Floats) -> Floats:
+    """Of a cell, shape ``(4, inputs, MEMORY)``: each gate of all streams is then in one piece."""
+    return np.ascontiguousarray(weights.reshape(4, MEMORY, -1).swapaxes(1, 2))
+
+
 def _sliced(rows: Floats, weights: Floats) -> Floats:
-    """``rows @ weights``, in slices of :data:`SMALL` products."""
-    size = max(2, SMALL // weights.size)
+    """``rows @ weights``, in slices of :data:`SMALL` products; ``weights`` may be several matrices."""
+    several, (inputs, outputs) = weights.shape[:-2], weights.shape[-2:]
+    size = max(2, SMALL // (inputs * outputs))
     whole = len(rows) - len(rows) % size
-    out = np.empty((len(rows), weights.shape[1]), np.float32)
+    out = np.empty((*several, len(rows), outputs), np.float32)
     if whole:
-        slices = rows[:whole].reshape(-1, size, rows.shape[1])
-        np.matmul(slices, weights, out=out[:whole].reshape(-1, size, weights.shape[1]))
+        slices = rows[:whole].reshape(-1, size, inputs)
+        np.matmul(
+            slices, weights[..., None, :, :], out=out[..., :whole, :].reshape(*several, -1, size, outputs)
+        )
     rest = rows[whole:]
     if len(rest) == 1:  # of a vector and a matrix a BLAS thinks otherwise
-        out[whole:] = (np.repeat(rest, 2, axis=0) @ weights)[:1]
+        out[..., whole:, :] = (np.repeat(rest, 2, axis=0) @ weights)[..., :1, :]
     elif len(rest):
-        np.matmul(rest, weights, out=out[whole:])
+        np.matmul(rest, weights, out=out[..., whole:, :])
     return out
 
 
