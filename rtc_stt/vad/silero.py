@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 from rtc_stt.errors import ModelError
 from rtc_stt.vad.detector import DetectorState
-from rtc_stt.vad.leveller import level
+from rtc_stt.vad.leveller import level, root_mean_square
 from rtc_stt.vad.network import Floats, load_networks
 from rtc_stt.vad.stream_table import MEMORIES, Line, Rows, StreamState, StreamTable
 
@@ -108,19 +108,21 @@ class SileroDetector:
         asked = self._may_be_speech(rows, windows)
         # Sorted before any is judged: by that a stream may become one of another line.
         lines = np.where(asked, streams["line"][rows], _NOT_ASKED)
-        told = np.zeros(len(rows), np.float32)
-        for line in Line:
-            which = np.flatnonzero(lines == line)
-            if len(which) == len(rows):
-                told = self._judge(rows, heard, line)
-            elif len(which):
-                told[which] = self._judge(rows[which], heard[which], line)
-        return told.tolist()
+        present = set(lines.tolist())
+        if len(present) == 1 and _NOT_ASKED not in present:
+            told = self._judge(rows, heard, Line(present.pop()))
+        else:
+            told = np.zeros(len(rows), np.float32)
+            for line in present - {_NOT_ASKED}:
+                (which,) = np.nonzero(lines == line)
+                told[which] = self._judge(rows[which], heard[which], Line(line))
+        probabilities: list[float] = told.tolist()
+        return probabilities
 
     def _may_be_speech(self, rows: Rows, windows: Floats) -> npt.NDArray[np.bool_]:
         """Which windows are worth the network's time, shape ``(B,)``."""
         streams = self._table.streams
-        rms = np.sqrt(np.einsum("ij,ij->i", windows, windows) / WINDOW)
+        rms = root_mean_square(windows)
         floor = np.maximum(np.minimum(rms, streams["floor"][rows] * FLOOR_RISES), LOWEST_FLOOR)
         streams["floor"][rows] = floor
         is_loud = np.asarray(rms > np.minimum(NEAR * floor, FAINT))
@@ -176,7 +178,7 @@ class SileroDetector:
         streams = self._table.streams
         unseen = (streams["unseen"][rows] + 1) % DOUBT_WINDOWS
         streams["unseen"][rows] = unseen
-        due = np.flatnonzero(unseen == 0)
+        (due,) = np.nonzero(unseen == 0)
         if len(due):
             for row in rows[due[self._is_high(self._network.spectra(heard[due]))]]:
                 self._table.doubt(row)
