@@ -25,7 +25,7 @@ MAX_WINDOWS = 32
 
 
 PACE_S = 0.008
-"""From the begin of one batch to that of the next where many streams are served. A call costs as much as ten
+"""From the begin of one batch to that of the next where many streams are served. A call costs as much as 15
 of its windows: with a hundred streams, of which a window comes every third of a millisecond, calls for one or
 two each would keep a core busy."""
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 
-__all__ = ["TARGET_RMS", "level"]
+__all__ = ["TARGET_RMS", "level", "root_mean_square"]
 
 TARGET_RMS = 0.1
 """The loudness (RMS, full scale 1) that the loudest recent window is brought to."""
@@ -24,7 +24,8 @@ RELEASE_DB_PER_S = 1.5
 """How fast the gain recovers. Slower, and a quiet answer to a loud question comes late; faster, and the gain
 rises within a sentence's own pauses, where it lifts the noise between the words."""
 
-_RELEASE = 10 ** (-RELEASE_DB_PER_S / 20 * WINDOW / SAMPLE_RATE)
+_RELEASE = np.float32(10 ** (-RELEASE_DB_PER_S / 20 * WINDOW / SAMPLE_RATE))
+_LEAST = np.float32(TARGET_RMS / MAX_GAIN)
 _RAMP = np.linspace(0, 1, WINDOW, dtype=np.float32)
 
 
@@ -42,8 +43,19 @@ def level(
         The windows, and the loudness that is now followed. Within a window the gain moves in a line from the
         last one's to its own, so that no step is heard.
     """
-    rms = np.sqrt(np.mean(np.square(windows), axis=1))
-    followed = np.maximum(np.maximum(rms, loudness * np.float32(_RELEASE)), np.float32(TARGET_RMS / MAX_GAIN))
+    rms = root_mean_square(windows)
+    followed = np.maximum(np.maximum(rms, loudness * _RELEASE), _LEAST)
     before = TARGET_RMS / loudness[:, None]
     after = TARGET_RMS / followed[:, None]
-    return np.clip(windows * (before + (after - before) * _RAMP), -1, 1), followed
+    levelled = (after - before) * _RAMP
+    levelled += before
+    levelled *= windows
+    np.maximum(levelled, -1, out=levelled)
+    return np.minimum(levelled, 1, out=levelled), followed
+
+
+def root_mean_square(windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The loudness of windows, shape ``(B,)``."""
+    # A row times itself as a column: of all ways the one that makes no array of squares, nor thinks long.
+    squares = (windows[:, None] @ windows[:, :, None])[:, 0, 0]
+    return np.asarray(np.sqrt(squares / windows.shape[1]), np.float32)

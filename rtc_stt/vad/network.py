@@ -15,6 +15,7 @@ Weights are taken from the file by their names. The file has two networks: one f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -35,26 +36,34 @@ FRAMES = 4
 
 SMALL = 1 << 18
 """Multiplications up to which OpenBLAS begins no threads (its GEMM_MULTITHREAD_THRESHOLD). They would spin
-between the calls, on every core; and on one core larger products are no faster."""
+between the calls, on every core. Products in slices of that take twice as long as whole ones, which are for
+where it has one thread anyway."""
 
 _BASIS = "stft.forward_basis_buffer"
 _CELL = "decoder.rnn"
 _OUT = "decoder.decoder.2"
 
 
-def load_networks(model: bytes) -> dict[int, Network]:
+def load_networks(model: bytes, *, whole: bool | None = None) -> dict[int, Network]:
     """The networks of an ONNX file, by sampling rate in Hz.
+
+    Args:
+        model: its bytes.
+        whole: whether products are computed whole; None: where OpenBLAS was told to begin no threads, as the
+            command line and the detector's process tell it before numpy is imported.
 
     Raises:
         ValueError: it is no such file, or not of these networks.
     """
+    if whole is None:
+        whole = os.environ.get("OPENBLAS_NUM_THREADS") == "1"
     branches: list[dict[str, Floats]] = []
     for name, tensor in named_tensors(model):
         if not branches or name in branches[-1]:
             branches.append({})
         branches[-1][name] = tensor
     try:
-        networks = [Network(branch) for branch in branches if _BASIS in branch]
+        networks = [Network(branch, whole=whole) for branch in branches if _BASIS in branch]
     except KeyError as error:
         raise ValueError(f"the network has no {error}") from error
     # The transform is over 16 ms at either rate.
@@ -69,13 +78,15 @@ class Network:
 
     Args:
         weights: by name, as in the file.
+        whole: whether products are computed whole, or in slices of :data:`SMALL`.
 
     Raises:
         KeyError: one is missing.
         ValueError: one is of another shape than this network's.
     """
 
-    def __init__(self, weights: Mapping[str, Floats]) -> None:
+    def __init__(self, weights: Mapping[str, Floats], *, whole: bool = False) -> None:
+        self._product = np.matmul if whole else _sliced
         basis = weights[_BASIS]
         self.size = basis.shape[-1]
         """Samples in the Fourier transform."""
@@ -93,16 +104,19 @@ class Network:
                 raise ValueError("the network is of another shape")
         self._biases = [weights[f"encoder.{n}.reparam_conv.bias"] for n in range(FRAMES)]
         first, second, third, fourth = kernels
-        # Of the kernels' three taps those that meet nothing but padding are left out.
-        self._first = _side_by_side(first, (0, 1, 2))
+        self._first = _stacked(first, (0, 1, 2))
+        # Of the others' three taps those that meet nothing but padding are left out.
         self._second = _stacked(second, (1, 2)), _stacked(second, (0, 1, 2))
         self._third = _stacked(third, (1, 2))
         self._fourth = _stacked(fourth, (1,))
-        self._input = np.ascontiguousarray(weights[f"{_CELL}.weight_ih"].T)
-        self._hidden = np.ascontiguousarray(weights[f"{_CELL}.weight_hh"].T)
-        self._gates = weights[f"{_CELL}.bias_ih"] + weights[f"{_CELL}.bias_hh"]
-        self._out = weights[f"{_OUT}.weight"][0, :, 0]
-        self._out_bias = weights[f"{_OUT}.bias"][0]
+        # Of all four gates one exponential is taken: 1 / (1 + e^-x) and tanh x = 2 / (1 + e^-2x) - 1.
+        scale = np.array([-1, -1, -2, -1], np.float32)[:, None, None]
+        self._input = _by_gate(weights[f"{_CELL}.weight_ih"]) * scale
+        self._hidden = _by_gate(weights[f"{_CELL}.weight_hh"]) * scale
+        biases = weights[f"{_CELL}.bias_ih"] + weights[f"{_CELL}.bias_hh"]
+        self._gates = biases.reshape(4, 1, MEMORY) * scale
+        self._out = -weights[f"{_OUT}.weight"][0, :, 0]
+        self._out_bias = -weights[f"{_OUT}.bias"][0]
 
     def spectra(self, heard: Floats) -> Floats:
         """Magnitudes, shape ``(B, FRAMES, size / 2 + 1)``.
@@ -114,12 +128,12 @@ class Network:
         mirrored = heard[:, -2 : -2 - self.context : -1]
         padded = np.concatenate([heard, mirrored], axis=1)
         row, step = padded.strides
-        frames = np.lib.stride_tricks.as_strided(
-            padded, (len(heard), FRAMES, self.size), (row, hop * step, step), writeable=False
-        )
-        spectra = np.fft.rfft(frames * self._taper)
-        return np.asarray(np.sqrt(np.square(spectra.real) + np.square(spectra.imag)), np.float32)
+        # Views of what overlaps: as_strided makes the same ones, in five times the time.
+        shape = (len(heard), FRAMES, self.size)
+        frames: Floats = np.ndarray(shape, np.float32, padded, 0, (row, hop * step, step))
+        return np.asarray(np.abs(np.fft.rfft(frames * self._taper)), np.float32)
 
+    @np.errstate(over="ignore")  # an exponential may be infinite: then the gate is shut, as it should be
     def run(self, spectra: Floats, memories: Floats) -> tuple[Floats, Floats]:
         """One window of each of ``B`` streams, each with ``M`` memories.
 
@@ -130,30 +144,46 @@ class Network:
         Returns:
             Probabilities, shape ``(B, M)``, and the memories as they are then.
         """
-        hidden, cell = memories
-        streams, count = hidden.shape[:2]
-        gates = _product(hidden.reshape(-1, MEMORY), self._hidden).reshape(streams, count, 4 * MEMORY)
-        gates += (_product(self._encode(spectra), self._input) + self._gates)[:, None]
-        enter, forget, new, leave = (gates[..., n * MEMORY : (n + 1) * MEMORY] for n in range(4))
-        cell = _sigmoid(forget) * cell + _sigmoid(enter) * np.tanh(new)
-        hidden = _sigmoid(leave) * np.tanh(cell)
-        told = np.sum(np.maximum(hidden, 0) * self._out, axis=-1) + self._out_bias
-        return _sigmoid(told), np.stack([hidden, cell])
+        streams, count = memories.shape[1:3]
+        gates = self._product(memories[0].reshape(-1, MEMORY), self._hidden)
+        gates = gates.reshape(4, streams, count, MEMORY)
+        seen = self._product(self._encode(spectra), self._input)
+        seen += self._gates
+        gates += seen[:, :, None]
+        enter, forget, new, leave = _squash(gates)
+        after = np.empty(memories.shape, np.float32)
+        hidden, cell = after
+        np.multiply(forget, memories[1], out=cell)
+        _to_tanh(new)
+        new *= enter
+        cell += new
+        np.multiply(cell, -2, out=hidden)
+        _to_tanh(_squash(hidden))
+        hidden *= leave
+        told = np.maximum(hidden, 0) @ self._out
+        told += self._out_bias
+        return _squash(told), after
 
     def _encode(self, spectra: Floats) -> Floats:
         """What is in each window, shape ``(B, 128)``."""
-        streams = len(spectra)
-        rows = spectra.reshape(streams * FRAMES, -1)
-        taps = _product(rows, self._first).reshape(streams, FRAMES, 3, 128)
-        found = taps[:, :, 1] + self._biases[0]
-        found[:, 1:] += taps[:, :-1, 0]
-        found[:, :-1] += taps[:, 1:, 2]
-        rows = np.maximum(found, 0).reshape(streams, FRAMES * 128)
+        streams, _, bins = spectra.shape
+        around = np.empty((streams, FRAMES, 3, bins), np.float32)  # each frame between its neighbours
+        around[:, 0, 0] = around[:, -1, 2] = 0
+        around[:, 1:, 0] = spectra[:, :-1]
+        around[:, :, 1] = spectra
+        around[:, :-1, 2] = spectra[:, 1:]
+        rows = self._layer(around.reshape(streams * FRAMES, -1), self._first, self._biases[0])
+        rows = rows.reshape(streams, FRAMES * 128)
         # Stride 2: the first output sees frames (–, 0, 1), the second (1, 2, 3).
-        halves = [_product(rows[:, : 2 * 128], self._second[0]), _product(rows[:, 128:], self._second[1])]
-        rows = np.concatenate([np.maximum(half + self._biases[1], 0) for half in halves], axis=1)
-        rows = np.maximum(_product(rows, self._third) + self._biases[2], 0)
-        return np.asarray(np.maximum(_product(rows, self._fourth) + self._biases[3], 0), np.float32)
+        former = self._layer(rows[:, : 2 * 128], self._second[0], self._biases[1])
+        latter = self._layer(rows[:, 128:], self._second[1], self._biases[1])
+        rows = self._layer(np.concatenate([former, latter], axis=1), self._third, self._biases[2])
+        return self._layer(rows, self._fourth, self._biases[3])
+
+    def _layer(self, rows: Floats, weights: Floats, bias: Floats) -> Floats:
+        found = self._product(rows, weights)
+        found += bias
+        return np.maximum(found, 0, out=found)
 
 
 def _taper(basis: Floats) -> Floats:
@@ -171,30 +201,43 @@ def _taper(basis: Floats) -> Floats:
     return taper
 
 
-def _side_by_side(kernel: Floats, taps: Sequence[int]) -> Floats:
-    return np.ascontiguousarray(np.concatenate([kernel[:, :, tap].T for tap in taps], axis=1))
-
-
 def _stacked(kernel: Floats, taps: Sequence[int]) -> Floats:
     return np.ascontiguousarray(np.concatenate([kernel[:, :, tap].T for tap in taps]))
 
 
-def _product(rows: Floats, weights: Floats) -> Floats:
-    """``rows @ weights``, in slices of :data:`SMALL` products."""
-    size = max(2, SMALL // weights.size)
+def _by_gate(weights: Floats) -> Floats:
+    """Of a cell, shape ``(4, inputs, MEMORY)``: each gate of all streams is then in one piece."""
+    return np.ascontiguousarray(weights.reshape(4, MEMORY, -1).swapaxes(1, 2))
+
+
+def _sliced(rows: Floats, weights: Floats) -> Floats:
+    """``rows @ weights``, in slices of :data:`SMALL` products; ``weights`` may be several matrices."""
+    several, (inputs, outputs) = weights.shape[:-2], weights.shape[-2:]
+    size = max(2, SMALL // (inputs * outputs))
     whole = len(rows) - len(rows) % size
-    out = np.empty((len(rows), weights.shape[1]), np.float32)
+    out = np.empty((*several, len(rows), outputs), np.float32)
     if whole:
-        slices = rows[:whole].reshape(-1, size, rows.shape[1])
-        np.matmul(slices, weights, out=out[:whole].reshape(-1, size, weights.shape[1]))
+        slices = rows[:whole].reshape(-1, size, inputs)
+        np.matmul(
+            slices, weights[..., None, :, :], out=out[..., :whole, :].reshape(*several, -1, size, outputs)
+        )
     rest = rows[whole:]
     if len(rest) == 1:  # of a vector and a matrix a BLAS thinks otherwise
-        out[whole:] = (np.repeat(rest, 2, axis=0) @ weights)[:1]
+        out[..., whole:, :] = (np.repeat(rest, 2, axis=0) @ weights)[..., :1, :]
     elif len(rest):
-        np.matmul(rest, weights, out=out[whole:])
+        np.matmul(rest, weights, out=out[..., whole:, :])
     return out
 
 
-def _sigmoid(x: Floats) -> Floats:
-    # By way of tanh, for an exponential overflows far from 0.
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
+def _squash(x: Floats) -> Floats:
+    """``1 / (1 + e^x)``, in its place."""
+    np.exp(x, out=x)
+    x += 1
+    return np.reciprocal(x, out=x)
+
+
+def _to_tanh(x: Floats) -> Floats:
+    """``2x - 1``, in its place."""
+    x *= 2
+    x -= 1
+    return x

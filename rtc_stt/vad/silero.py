@@ -6,9 +6,7 @@ Only the ONNX file of the ``silero-vad`` package is used, and its network comput
 
 from __future__ import annotations
 
-import enum
 import importlib.util
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,15 +16,11 @@ import numpy.typing as npt
 from rtc_stt.audio import SAMPLE_RATE, WINDOW
 from rtc_stt.errors import ModelError
 from rtc_stt.vad.detector import DetectorState
-from rtc_stt.vad.leveller import TARGET_RMS, level
-from rtc_stt.vad.network import MEMORY, Floats, load_networks
+from rtc_stt.vad.leveller import level, root_mean_square
+from rtc_stt.vad.network import Floats, load_networks
+from rtc_stt.vad.stream_table import MEMORIES, Line, Rows, StreamState, StreamTable
 
-__all__ = ["Line", "SileroDetector", "StreamState", "model_path"]
-
-MEMORIES = 2
-"""Of each stream. The model's memory goes stale: after a loud speaker, or a minute of noise, it no longer
-hears a quiet one, and an emptied memory needs half a second to settle. So a stream has two, emptied in turn,
-and their mean is believed: both of one network, or one of each."""
+__all__ = ["MEMORIES", "Line", "SileroDetector", "StreamState", "model_path"]
 
 QUIET_PROBABILITY = 0.35
 QUIET_WINDOWS = 24
@@ -71,79 +65,8 @@ known as such within a minute."""
 LOWEST_FLOOR = 1e-4
 """So that digital silence is below it, the idle code of A-law (ITU-T G.711: 2.4e-4) near it."""
 
-
-class Line(enum.Enum):
-    """What a stream comes over, as far as it was heard. It decides which networks are asked."""
-
-    UNKNOWN = enum.auto()
-    """Both, a memory each."""
-    WIDE = enum.auto()
-    """That for 16 kHz, with both memories."""
-    TELEPHONE = enum.auto()
-    """That for 8 kHz, with both memories."""
-
-
-class StreamState(DetectorState):
-    """What is known of one stream."""
-
-    __slots__ = (
-        "calm",
-        "context",
-        "floor",
-        "high",
-        "line",
-        "loudness",
-        "low",
-        "narrow",
-        "oldest",
-        "quiet",
-        "unseen",
-        "wide",
-    )
-
-    def __init__(self, context: int) -> None:
-        self.loudness = TARGET_RMS
-        self.quiet = 0
-        self.calm = 0
-        self.floor = 1.0
-        self.line = Line.UNKNOWN
-        self.high = 0  # windows in a row
-        self.low = 0  # of speech, since the last that was high
-        self.unseen = 0  # windows since the last that was looked at for what is high
-        # Memories of the network for 16 kHz, and of that for 8 kHz, two in all: shape (2, n, MEMORY).
-        self.wide: Floats = _fresh()
-        self.narrow: Floats = _fresh()
-        self.oldest = 0  # which of them, counted through, is emptied next
-        self.context = np.zeros(context, np.float32)
-
-    def widen(self) -> None:
-        """This is no telephone line."""
-        self.line, self.narrow = Line.WIDE, self.narrow[:, :0]
-        self.wide = np.concatenate([self.wide, _fresh()], axis=1)
-
-    def doubt(self) -> None:
-        """It was taken for a telephone line, and perhaps is none (any more)."""
-        self.line, self.high, self.low = Line.UNKNOWN, 1, 0
-        self.narrow = self.narrow[:, 1 - self.oldest, None].copy()
-        self.wide, self.oldest = _fresh(), 1
-
-    def empty(self) -> None:
-        """Forget what the older memory holds."""
-        if self.line is Line.UNKNOWN and self.low >= LOW_WINDOWS and self.oldest == 0:
-            # The memory that is emptied is the other network's from here on.
-            self.line, self.wide = Line.TELEPHONE, self.wide[:, :0]
-            self.narrow = np.concatenate([self.narrow, _fresh()], axis=1)
-            return
-        of_wide = self.wide.shape[1]
-        if self.oldest < of_wide:
-            self.wide[:, self.oldest] = 0
-        else:
-            self.narrow[:, self.oldest - of_wide] = 0
-        self.oldest = (self.oldest + 1) % MEMORIES
-
-
-def _fresh() -> Floats:
-    return np.zeros((2, 1, MEMORY), np.float32)
+_NOT_ASKED = -1
+"""In the place of a line."""
 
 
 class SileroDetector:
@@ -167,102 +90,104 @@ class SileroDetector:
             raise ModelError("the Silero VAD model cannot be loaded: it has other networks than expected")
         self._network, self._narrow = networks[SAMPLE_RATE], networks[TELEPHONE_RATE]
         self._high = HIGH_HZ * self._network.size // SAMPLE_RATE
+        self._table = StreamTable(self._network.context)
 
     def new_state(self) -> DetectorState:
         """A stream that has heard only silence."""
-        return StreamState(self._network.context)
+        return StreamState(self._table)
 
     def detect(self, states: Sequence[DetectorState], windows: npt.NDArray[np.float32]) -> list[float]:
         """See :class:`rtc_stt.vad.detector.Detector`."""
-        mine = [state for state in states if isinstance(state, StreamState)]
-        assert len(mine) == len(states), "states come from this detector's new_state()"
         assert windows.shape == (len(states), WINDOW)
-        levelled, loudness = level(windows, np.array([state.loudness for state in mine], np.float32))
-        powers = np.einsum("ij,ij->i", windows, windows).tolist()
-        asked = []
-        for number, state in enumerate(mine):
-            state.loudness = float(loudness[number])
-            if _may_be_speech(state, math.sqrt(powers[number] / WINDOW)):
-                asked.append(number)
-            else:
-                state.context = levelled[number, -len(state.context) :].copy()
-        told = [0.0] * len(mine)
+        rows = self._table.rows(states)
+        streams = self._table.streams
+        levelled, streams["loudness"][rows] = level(windows, streams["loudness"][rows])
+        contexts = streams["context"]
+        heard = np.concatenate([contexts[rows], levelled], axis=1)
+        contexts[rows] = levelled[:, -contexts.shape[1] :]
+        asked = self._may_be_speech(rows, windows)
         # Sorted before any is judged: by that a stream may become one of another line.
-        lines = {line: [number for number in asked if mine[number].line is line] for line in Line}
-        for line, rows in lines.items():
-            if rows:
-                judged = self._judge([mine[number] for number in rows], levelled[rows], line)
-                for number, probability in zip(rows, judged.tolist(), strict=True):
-                    told[number] = probability
-        return told
+        lines = np.where(asked, streams["line"][rows], _NOT_ASKED)
+        present = set(lines.tolist())
+        if len(present) == 1 and _NOT_ASKED not in present:
+            told = self._judge(rows, heard, Line(present.pop()))
+        else:
+            told = np.zeros(len(rows), np.float32)
+            for line in present - {_NOT_ASKED}:
+                (which,) = np.nonzero(lines == line)
+                told[which] = self._judge(rows[which], heard[which], Line(line))
+        probabilities: list[float] = told.tolist()
+        return probabilities
 
-    def _judge(self, states: list[StreamState], levelled: Floats, line: Line) -> Floats:
+    def _may_be_speech(self, rows: Rows, windows: Floats) -> npt.NDArray[np.bool_]:
+        """Which windows are worth the network's time, shape ``(B,)``."""
+        streams = self._table.streams
+        rms = root_mean_square(windows)
+        floor = np.maximum(np.minimum(rms, streams["floor"][rows] * FLOOR_RISES), LOWEST_FLOOR)
+        streams["floor"][rows] = floor
+        is_loud = np.asarray(rms > np.minimum(NEAR * floor, FAINT))
+        return is_loud | np.asarray(streams["calm"][rows] < CALM_WINDOWS)
+
+    def _judge(self, rows: Rows, heard: Floats, line: Line) -> Floats:
         """The probabilities of these windows, shape ``(B,)``; all of streams over such a line."""
-        heard = np.concatenate([np.stack([state.context for state in states]), levelled], axis=1)
-        opinions, high = list[Floats](), np.zeros(len(states), bool)
-        if line is not Line.TELEPHONE:
-            spectra = self._network.spectra(heard)
-            memories = np.stack([state.wide for state in states], axis=1)
-            told, memories = self._network.run(spectra, memories)
-            opinions.append(told)
-            for number, state in enumerate(states):
-                state.wide = memories[:, number].copy()
-            if line is Line.UNKNOWN:
-                high = self._is_high(spectra)
-        if line is not Line.WIDE:
-            memories = np.stack([state.narrow for state in states], axis=1)
+        streams = self._table.streams
+        memories = np.ascontiguousarray(streams["memories"][rows].swapaxes(0, 1))
+        if line is Line.WIDE:
+            told, memories = self._network.run(self._network.spectra(heard), memories)
+        elif line is Line.TELEPHONE:
             told, memories = self._narrow.run(self._narrow.spectra(heard[:, 1::2]), memories)
-            opinions.append(told)
-            for number, state in enumerate(states):
-                state.narrow = memories[:, number].copy()
+        else:
+            spectra, narrow = self._network.spectra(heard), self._narrow.spectra(heard[:, 1::2])
+            of_wide, memories[:, :, :1] = self._network.run(spectra, memories[:, :, :1])
+            of_narrow, memories[:, :, 1:] = self._narrow.run(narrow, memories[:, :, 1:])
+            told = np.concatenate([of_wide, of_narrow], axis=1)
+        streams["memories"][rows] = memories.swapaxes(0, 1)
+        judged = np.asarray((told[:, 0] + told[:, 1]) / 2, np.float32)
         if line is Line.TELEPHONE:
-            self._look_again(states, heard)
-        judged = np.asarray(np.concatenate(opinions, axis=1).mean(axis=1), np.float32)
-        for number, (state, probability) in enumerate(zip(states, judged.tolist(), strict=True)):
-            state.context = levelled[number, -len(state.context) :].copy()
-            if line is Line.UNKNOWN:
-                _hear_line(state, probability, is_high=bool(high[number]))
-            state.quiet = state.quiet + 1 if probability < QUIET_PROBABILITY else 0
-            state.calm = state.calm + 1 if probability < CALM_PROBABILITY else 0
-            if state.quiet >= QUIET_WINDOWS:
-                state.quiet = 0
-                state.empty()
+            self._look_again(rows, heard)
+        elif line is Line.UNKNOWN:
+            self._hear_line(rows, judged, self._is_high(spectra))
+        quiet = (streams["quiet"][rows] + 1) * (judged < QUIET_PROBABILITY)
+        streams["quiet"][rows] = quiet % QUIET_WINDOWS
+        streams["calm"][rows] = (streams["calm"][rows] + 1) * (judged < CALM_PROBABILITY)
+        for row in rows[quiet >= QUIET_WINDOWS]:
+            self._empty(row)
         return judged
 
-    def _look_again(self, states: list[StreamState], heard: Floats) -> None:
+    def _empty(self, row: int) -> None:
+        """Forget what the older memory of a stream holds."""
+        stream = self._table.streams[row]
+        may_narrow = stream["line"] == Line.UNKNOWN and stream["oldest"] == 0
+        if may_narrow and stream["low"] >= LOW_WINDOWS:
+            # The memory that is emptied is the other network's from here on.
+            self._table.narrow(row)
+        else:
+            self._table.forget(row)
+
+    def _hear_line(self, rows: Rows, judged: Floats, high: npt.NDArray[np.bool_]) -> None:
+        """What windows tell of the line of their streams."""
+        streams = self._table.streams
+        in_a_row = (streams["high"][rows] + 1) * high
+        streams["high"][rows] = in_a_row
+        streams["low"][rows] = (streams["low"][rows] + (judged >= SPEECH_PROBABILITY)) * ~high
+        for row in rows[in_a_row >= HIGH_WINDOWS]:
+            self._table.widen(row)
+
+    def _look_again(self, rows: Rows, heard: Floats) -> None:
         """Whether there is something high where there was none."""
-        due = list[int]()
-        for number, state in enumerate(states):
-            state.unseen = (state.unseen + 1) % DOUBT_WINDOWS
-            if not state.unseen:
-                due.append(number)
-        if due:
-            for number, is_high in zip(due, self._is_high(self._network.spectra(heard[due])), strict=True):
-                if is_high:
-                    states[number].doubt()
+        streams = self._table.streams
+        unseen = (streams["unseen"][rows] + 1) % DOUBT_WINDOWS
+        streams["unseen"][rows] = unseen
+        (due,) = np.nonzero(unseen == 0)
+        if len(due):
+            for row in rows[due[self._is_high(self._network.spectra(heard[due]))]]:
+                self._table.doubt(row)
 
     def _is_high(self, spectra: Floats) -> npt.NDArray[np.bool_]:
         """Of which windows something is above :data:`HIGH_HZ`, shape ``(B,)``."""
         # Of the spectra those of the window alone: before it may be a hole, behind it is a mirror.
         power = np.square(spectra[:, 1:3, self._high :]).sum(axis=2).mean(axis=1)
         return np.asarray(power * self._network.full_scale > HIGH_POWER)
-
-
-def _hear_line(state: StreamState, probability: float, *, is_high: bool) -> None:
-    """What a window tells of the line of its stream."""
-    if not is_high:
-        state.high = 0
-        state.low += probability >= SPEECH_PROBABILITY
-        return
-    state.high, state.low = state.high + 1, 0
-    if state.high >= HIGH_WINDOWS:
-        state.widen()
-
-
-def _may_be_speech(state: StreamState, rms: float) -> bool:
-    """Whether a window is worth the network's time."""
-    state.floor = max(LOWEST_FLOOR, min(rms, state.floor * FLOOR_RISES))
-    return state.calm < CALM_WINDOWS or rms > FAINT or rms > NEAR * state.floor
 
 
 def model_path() -> Path:

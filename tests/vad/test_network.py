@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from rtc_stt.vad.network import MEMORY, Network, load_networks
+from rtc_stt.vad.network import MEMORY, SMALL, Network, load_networks
 from rtc_stt.vad.onnx_tensors import named_tensors
 from rtc_stt.vad.silero import model_path
 
@@ -16,9 +16,9 @@ def model() -> bytes:
     return model_path().read_bytes()
 
 
-@pytest.fixture(scope="module")
-def networks(model) -> dict[int, Network]:
-    return load_networks(model)
+@pytest.fixture(scope="module", params=[True, False], ids=["whole", "in_slices"])
+def networks(model, request) -> dict[int, Network]:
+    return load_networks(model, whole=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,25 @@ def test_spectra_hold_the_power_of_a_sound(networks, hertz):
         heard = np.sin(2 * np.pi * hertz * times)[None].astype(np.float32)
         power = np.square(network.spectra(heard)).sum(axis=2).mean() * network.full_scale
         assert power == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(("threads", "larger"), [("1", True), ("2", False), (None, False)])
+def test_products_are_large_only_where_they_begin_no_threads(model, monkeypatch, threads, larger):
+    if threads is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", threads)
+    sizes, matmul = [], np.matmul
+
+    def product(rows, weights, **options):
+        sizes.append(rows.shape[-2] * weights.shape[-2] * weights.shape[-1])
+        return matmul(rows, weights, **options)
+
+    monkeypatch.setattr(np, "matmul", product)
+    network = load_networks(model)[8_000]
+    heard = np.zeros((64, network.context + network.window), np.float32)
+    network.run(network.spectra(heard), np.zeros((2, 64, 2, MEMORY), np.float32))
+    assert (max(sizes) > SMALL) is larger
 
 
 def test_a_network_of_another_shape_is_refused(model):

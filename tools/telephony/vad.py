@@ -24,7 +24,7 @@ from rtc_stt.config import Endpointing
 from rtc_stt.endpointer import Endpointer, Started, Stopped
 from rtc_stt.vad import DetectorState
 from rtc_stt.vad.network import MEMORY, Floats, Network
-from rtc_stt.vad.silero import LOW_WINDOWS, MEMORIES, SileroDetector, StreamState, model_path
+from rtc_stt.vad.silero import MEMORIES, Line, SileroDetector, StreamState, model_path
 from tools.live_line.detector import LATE_MS, Stream, compose
 from tools.telephony.line import heard_over
 
@@ -46,21 +46,14 @@ class _Wide(SileroDetector):
     """Without the network for 8 kHz."""
 
     def new_state(self) -> DetectorState:
-        state = super().new_state()
-        assert isinstance(state, StreamState)
-        state.widen()
-        return state
+        return StreamState(self._table, Line.WIDE)
 
 
 class _Known(SileroDetector):
     """It has been heard that these are telephone lines."""
 
     def new_state(self) -> DetectorState:
-        state = super().new_state()
-        assert isinstance(state, StreamState)
-        state.low = LOW_WINDOWS
-        state.empty()
-        return state
+        return StreamState(self._table, Line.TELEPHONE)
 
 
 class _EverySecond:
