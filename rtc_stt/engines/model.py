@@ -19,6 +19,7 @@ from rtc_stt.audio import Samples
 from rtc_stt.cuda_libraries import preload
 from rtc_stt.engines.batching import FULL_FRAMES
 from rtc_stt.engines.encoded import Encoded
+from rtc_stt.engines.mel import LogMel
 from rtc_stt.engines.prompts import MAX_LENGTH
 from rtc_stt.engines.word_times import Mel
 from rtc_stt.errors import EngineBroken, ModelError
@@ -64,6 +65,7 @@ class Model:
         # Read once: a model that lost its device does not tell.
         self.device = str(self._whisper.model.device)
         """``cpu`` or ``cuda``."""
+        self._log_mel = LogMel(self._whisper.feature_extractor.mel_filters)
         self.n_mels = int(self._whisper.model.n_mels)
         """Bands of the spectrogram: 80, or 128 for large-v3."""
         self.is_multilingual = bool(self._whisper.model.is_multilingual)
@@ -98,8 +100,7 @@ class Model:
 
     def features(self, audio: Samples) -> Mel:
         """Log-mel spectrogram of 16 kHz audio, shape ``(n_mels, frames)``, of at most 30 s."""
-        mel = self._whisper.feature_extractor(audio)[:, :-1]
-        return np.ascontiguousarray(mel[:, :FULL_FRAMES], np.float32)
+        return self._log_mel(audio)[:, :FULL_FRAMES]
 
     def encode(self, mels: Sequence[Mel], frames: int) -> Encoded:
         """Rows padded to ``frames``, through the encoder."""
