@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e long lint types golden bench-check canary-check manifests \
+.PHONY: help setup demo test unit e2e long lint types compiled golden bench-check canary-check manifests \
 	chromium clients phones pipecat operations helm clean
 
 help:  ## what can be made
@@ -51,6 +51,9 @@ lint: setup  ## style and the import contracts
 
 types: setup  ## mypy --strict
 	$(BIN)/mypy
+
+compiled: setup  ## build/compiled: this tree, its hot modules compiled (docs/guides/compiled.md)
+	$(BIN)/python -m tools.compiled build/compiled
 
 golden: setup  ## rewrite the golden event files; review them as a diff
 	$(BIN)/python -m tests.golden.rewrite

@@ -13,8 +13,11 @@ import signal
 import sys
 import time
 from array import array
+from asyncio import SelectorEventLoop
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 from unittest.mock import patch
 
 from tools.telephony.caller import left_at
@@ -25,18 +28,25 @@ DELAYS = array("d")
 
 def note_delays(path: Path) -> None:
     """From now on."""
-    from signaling.telephony.sip.media_stream import MediaStream
+    add_reader = SelectorEventLoop.add_reader
 
-    receive = MediaStream._receive_rtp
+    def noting(take: Callable[[bytes, tuple[str, int], float], None]) -> Callable[..., None]:
+        def noted(data: bytes, source: tuple[str, int], now: float) -> None:
+            take(data, source, now)
+            if (left := left_at(data)) is not None:
+                there = time.monotonic()
+                DELAYS.append(there)
+                DELAYS.append(there - left)
 
-    def noted(self: MediaStream, data: bytes, source: tuple[str, int], now: float) -> None:
-        receive(self, data, source, now)
-        if (left := left_at(data)) is not None:
-            there = time.monotonic()
-            DELAYS.append(there)
-            DELAYS.append(there - left)
+        return noted
 
-    patch.object(MediaStream, "_receive_rtp", noted).start()
+    def add(loop: SelectorEventLoop, fd: object, read: Callable[..., None], *arguments: Any) -> None:
+        # A method of a compiled class cannot be replaced; what the loop is given can.
+        if getattr(arguments[-1] if arguments else None, "__name__", "") == "_receive_rtp":
+            arguments = *arguments[:-1], noting(arguments[-1])
+        add_reader(loop, fd, read, *arguments)
+
+    patch.object(SelectorEventLoop, "add_reader", add).start()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
         draft = path.with_suffix(".draft")

@@ -1,0 +1,80 @@
+"""The hot modules, compiled by mypyc, do what they do in Python (docs/guides/compiled.md)."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.compiled import ROOT, build
+
+FIRST = ["signaling/rtp.py", "signaling/jitter.py"]
+THEIR_TESTS = ["tests/signaling/test_rtp.py", "tests/signaling/test_jitter.py"]
+
+
+def check(folder: Path, *arguments: str) -> None:
+    """Run tests there, on what is compiled there."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4_000:]
+
+
+def where(folder: Path, module: str) -> str:
+    """The file that is imported."""
+    asked = f"import {module}; print({module}.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def listed() -> list[str]:
+    """What ``setup.py`` compiles."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    (names,) = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.List)
+    ]
+    found: list[str] = ast.literal_eval(names)
+    return found
+
+
+def test_what_is_listed_is_there() -> None:
+    names = listed()
+    assert len(names) > 20
+    assert names == sorted(set(names))
+    assert set(FIRST) <= set(names)
+    assert [name for name in names if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_some_of_them(tmp_path: Path) -> None:
+    build(tmp_path / "tree", ",".join(FIRST))
+    for module in ("signaling.rtp", "signaling.jitter"):
+        assert where(tmp_path / "tree", module).endswith(".so")
+    assert where(tmp_path / "tree", "signaling.receiver").endswith(".py")
+    check(tmp_path / "tree", *THEIR_TESTS)
+
+
+@pytest.mark.e2e
+@pytest.mark.long
+def test_all_of_them_and_all_unit_tests(tmp_path: Path) -> None:
+    build(tmp_path / "tree")
+    for name in listed():
+        assert where(tmp_path / "tree", name.removesuffix(".py").replace("/", ".")).endswith(".so")
+    check(tmp_path / "tree", "-m", "not e2e and not alone and not long", "-n", "2")
