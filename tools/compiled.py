@@ -29,6 +29,8 @@ def build(folder: Path, modules: str = "1") -> None:
     """
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
     shutil.rmtree(folder, ignore_errors=True)
+    # A clone, so that results which are taken there know of which commit they are; and what is not committed.
+    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(folder)], check=True)
     for name in filter(None, tracked.stdout.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
