@@ -1,7 +1,7 @@
 """The log-mel spectrogram that Whisper hears. Pure numpy.
 
-The same numbers as :class:`faster_whisper.feature_extractor.FeatureExtractor` gives, in half of its time: a
-partial is decoded several times a second for each speaker, and this is most of what Python has to do for it.
+The same numbers as :class:`faster_whisper.feature_extractor.FeatureExtractor` gives, sooner: a partial is
+decoded several times a second for each speaker, and this is most of what Python has to do for it.
 """
 
 from __future__ import annotations
