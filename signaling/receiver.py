@@ -15,7 +15,7 @@ import numpy as np
 from rtc_stt.audio import SAMPLE_RATE, Origin, Samples
 from rtc_stt.instrument import Instrument
 from signaling.codecs import Codec, Decoder, decoder_for
-from signaling.jitter import Conceal, Decision, JitterBuffer, Lose, Packet, Recover
+from signaling.jitter import Conceal, Decision, JitterBuffer, Lose, Packet, Pause, Recover
 from signaling.rtp import (
     Goodbye,
     ReceptionStatistics,
@@ -337,15 +337,19 @@ class AudioReceiver:
                     self._instrument.jitter_delayed(now - decision.arrived)
                 decoder = self._decoder(decision.payload_type)
                 self._play(decoder, decision.payload, self._advance(stream, decision.duration))
-                continue
-            self._play_gathered()
-            if isinstance(decision, Recover):
-                self._recover(stream, decision)
-            elif isinstance(decision, Conceal):
-                self._conceal(self._advance(stream, decision.ticks))
             else:
-                origin = Origin.LOST if isinstance(decision, Lose) else Origin.RECEIVED
-                self._silence(self._advance(stream, decision.ticks), origin)
+                self._play_gathered()
+                self._fill(stream, decision)
+
+    def _fill(self, stream: _Stream, decision: Recover | Conceal | Lose | Pause) -> None:
+        """Hand over what is in the place of packets."""
+        count = self._advance(stream, decision.ticks)
+        if isinstance(decision, Recover):
+            self._recover(decision, count)
+        elif isinstance(decision, Conceal):
+            self._conceal(count)
+        else:
+            self._silence(count, Origin.LOST if isinstance(decision, Lose) else Origin.RECEIVED)
 
     def _play(self, decoder: Decoder, payload: bytes, count: int) -> None:
         """Decode a payload of ``count`` samples, now or with those that follow it."""
@@ -377,8 +381,7 @@ class AudioReceiver:
         else:
             self._hand_over(samples if len(samples) == count else _fit(samples, count), Origin.RECEIVED)
 
-    def _recover(self, stream: _Stream, decision: Recover) -> None:
-        count = self._advance(stream, decision.ticks)
+    def _recover(self, decision: Recover, count: int) -> None:
         samples = self._decoder(decision.packet.payload_type).recover(decision.packet.payload, count)
         if samples is None:
             self._conceal(count)

@@ -53,7 +53,7 @@ class Batcher(ABC):
         self._next_at = 0.0
         self._pace: asyncio.TimerHandle | None = None
         self._closed = False
-        # Of all calls; kept, for to ask for it is a system call in Python 3.11 (getpid).
+        # Kept, for to ask for it is a system call in Python 3.11 (getpid).
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @abstractmethod
@@ -65,7 +65,8 @@ class Batcher(ABC):
 
         A stream waits for the answer before it asks again. The future fails where the detector fails.
         """
-        self._loop = self._loop or asyncio.get_running_loop()
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[float]] = self._loop.create_future()
         if self._closed:
             answer.cancel()
