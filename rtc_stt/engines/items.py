@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtc_stt.engines.word_times import Mel
+from rtc_stt.engines.mel import Mel
 from rtc_stt.errors import DecodeError
 from rtc_stt.hypothesis import DecodeRequest, Hypothesis, Urgency
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from rtc_stt.audio import Samples
 
-__all__ = ["LogMel"]
+__all__ = ["LogMel", "Mel"]
 
 Mel = npt.NDArray[np.float32]
+"""Log-mel spectrogram, shape ``(n_mels, frames)``, 100 frames a second."""
 
 SIZE = 400
 """Samples in the Fourier transform: 25 ms."""

@@ -19,9 +19,8 @@ from rtc_stt.audio import Samples
 from rtc_stt.cuda_libraries import preload
 from rtc_stt.engines.batching import FULL_FRAMES
 from rtc_stt.engines.encoded import Encoded
-from rtc_stt.engines.mel import LogMel
+from rtc_stt.engines.mel import LogMel, Mel
 from rtc_stt.engines.prompts import MAX_LENGTH
-from rtc_stt.engines.word_times import Mel
 from rtc_stt.errors import EngineBroken, ModelError
 from rtc_stt.priority import begin_behind
 

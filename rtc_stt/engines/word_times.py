@@ -15,21 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rtc_stt.engines.mel import Mel
 from rtc_stt.hypothesis import Word
 
 __all__ = [
     "FRAMES_PER_SECOND",
     "UNSPACED_LANGUAGES",
-    "Mel",
     "longest_token",
     "sound",
     "sound_after",
     "time_words",
     "token_times",
 ]
-
-Mel = npt.NDArray[np.float32]
-"""Log-mel spectrogram, shape ``(n_mels, frames)``, 100 frames a second."""
 
 FRAMES_PER_SECOND = 100
 

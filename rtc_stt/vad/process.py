@@ -122,7 +122,7 @@ class ProcessBatcher(Batcher):
         self._generation = 1
         self._deaths = 0  # in a row
         self._is_ready = False
-        self._is_heard = False
+        self._heard_by: asyncio.AbstractEventLoop | None = None  # what the process says
         self._timer: asyncio.TimerHandle | None = None  # the patience with it, or until it is begun anew
         self._leaving: list[subprocess.Popen[bytes]] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -211,10 +211,10 @@ class ProcessBatcher(Batcher):
 
     def _attach(self) -> None:
         """Hear what the process says, and that it ends."""
-        if not self._is_heard and self._sock:
+        if self._heard_by is not self._loop and self._sock:
             assert self._loop
             self._loop.add_reader(self._sock, self._receive)
-            self._is_heard = True
+            self._heard_by = self._loop
 
     def _let_go(self) -> None:
         """Of the process: it ends when its socket is closed."""

@@ -18,9 +18,9 @@ from rtc_stt.errors import ModelError
 from rtc_stt.vad.detector import DetectorState
 from rtc_stt.vad.leveller import level, root_mean_square
 from rtc_stt.vad.network import Floats, load_networks
-from rtc_stt.vad.stream_table import MEMORIES, Line, Rows, StreamState, StreamTable
+from rtc_stt.vad.stream_table import Line, Rows, StreamState, StreamTable
 
-__all__ = ["MEMORIES", "Line", "SileroDetector", "StreamState", "model_path"]
+__all__ = ["Line", "SileroDetector", "StreamState", "model_path"]
 
 QUIET_PROBABILITY = 0.35
 QUIET_WINDOWS = 24

@@ -22,8 +22,9 @@ from rtc_stt import demo_models
 from rtc_stt.bench.clips import CLIPS, Clip
 from rtc_stt.bench.clips import load as load_clips
 from rtc_stt.engines.encoded import Encoded
+from rtc_stt.engines.mel import Mel
 from rtc_stt.engines.model import Model
-from rtc_stt.engines.word_times import Mel, time_words
+from rtc_stt.engines.word_times import time_words
 from rtc_stt.hypothesis import Word
 from rtc_stt.stabilizer import normalise_word
 from tools.decode_engine.engines import MODELS, ask, load, spread

@@ -40,12 +40,9 @@ STREAMS = 6
 VARIANTS = {
     "as_shipped": {},
     "without_levelling": {"level": lambda windows, loudness: (windows, loudness)},
-    "one_memory": {"MEMORIES": 1, "QUIET_WINDOWS": 1 << 30},
-    "silero_alone": {
-        "level": lambda windows, loudness: (windows, loudness),
-        "MEMORIES": 1,
-        "QUIET_WINDOWS": 1 << 30,
-    },
+    # Never emptied, both memories of a stream are the same.
+    "one_memory": {"QUIET_WINDOWS": 1 << 30},
+    "silero_alone": {"level": lambda windows, loudness: (windows, loudness), "QUIET_WINDOWS": 1 << 30},
 }
 """What is put in the place of which name in :mod:`rtc_stt.vad.silero`."""
 

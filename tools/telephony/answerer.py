@@ -1,7 +1,8 @@
 """The command line as it is, in a process that notes how long each packet of RTP was on its way to a session.
 
-From when it left its sender (see :mod:`.caller`) to when it was decoded and handed on, or laid aside for one
-before it. SIGUSR1 writes the delays so far into a file, and forgets them.
+From when it left its sender (see :mod:`.caller`) to when it was decoded and handed on, or laid aside: for one
+before it, or for the one that completes its window, without which a session has nothing to do. SIGUSR1
+writes the delays so far into a file, and forgets them.
 
 ``python -m tools.telephony.answerer FILE demo --port 0``
 """

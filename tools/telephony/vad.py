@@ -24,7 +24,8 @@ from rtc_stt.config import Endpointing
 from rtc_stt.endpointer import Endpointer, Started, Stopped
 from rtc_stt.vad import DetectorState
 from rtc_stt.vad.network import MEMORY, Floats, Network
-from rtc_stt.vad.silero import MEMORIES, Line, SileroDetector, StreamState, model_path
+from rtc_stt.vad.silero import Line, SileroDetector, StreamState, model_path
+from rtc_stt.vad.stream_table import MEMORIES
 from tools.live_line.detector import LATE_MS, Stream, compose
 from tools.telephony.line import heard_over
 

@@ -77,6 +77,22 @@ def test_speech_is_heard_and_nothing_of_it_is_missing(name: str, make: Callable[
 
 
 @every_decoder
+def test_payloads_that_can_be_joined_decode_to_the_same(name: str, make: Callable[[], Decoder]) -> None:
+    (clip,) = load("clean", limit=1)
+    sent, alone, joined = payloads(name, clip.audio())[:50], make(), make()
+    assert alone.joins == (name != "opus")
+    if not alone.joins:
+        return
+    one_by_one = [alone.decode(payload) for payload in sent]
+    by_twos = [joined.decode(b"".join(sent[n : n + 2])) for n in range(0, len(sent), 2)]
+    heard = [piece for piece in one_by_one if piece is not None]
+    np.testing.assert_array_equal(
+        np.concatenate([p for p in by_twos if p is not None]), np.concatenate(heard)
+    )
+    assert len(heard) == len(sent)
+
+
+@every_decoder
 @pytest.mark.parametrize("count", [1, 40, 320, 333, 3_200])
 def test_concealment_is_of_the_length_that_was_asked_for(
     name: str, make: Callable[[], Decoder], count: int
