@@ -2,6 +2,7 @@
 partial is compiled by mypyc (``docs/guides/compiled.md``). The modules stay what they are, typed Python."""
 
 import os
+import sys
 from typing import Any
 
 from setuptools import setup
@@ -45,7 +46,7 @@ CHOSEN = os.environ.get("RTC_STT_COMPILE", "")
 
 
 def _extensions() -> list[Any]:
-    if not CHOSEN:
+    if not CHOSEN or "egg_info" in sys.argv:  # pip asks what it takes to build, and has no mypy yet
         return []
     from mypyc.build import mypycify
 
