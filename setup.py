@@ -10,6 +10,7 @@ from setuptools import setup
 COMPILED = [
     "rtc_stt/audio.py",
     "rtc_stt/commit.py",
+    "rtc_stt/companding.py",
     "rtc_stt/decode_pool.py",
     "rtc_stt/decode_queue.py",
     "rtc_stt/delivery.py",
@@ -17,6 +18,7 @@ COMPILED = [
     "rtc_stt/finalizer.py",
     "rtc_stt/gaps.py",
     "rtc_stt/inbox.py",
+    "rtc_stt/polyphase.py",
     "rtc_stt/recognizer.py",
     "rtc_stt/segment.py",
     "rtc_stt/session.py",
@@ -31,6 +33,7 @@ COMPILED = [
     "signaling/codecs/g711.py",
     "signaling/codecs/repetition.py",
     "signaling/jitter.py",
+    "signaling/media_turn.py",
     "signaling/receiver.py",
     "signaling/rtp.py",
     "signaling/telephony/leg.py",

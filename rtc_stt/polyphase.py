@@ -11,11 +11,13 @@ Flat to 3.2 kHz and -0.06 dB at 3.4, what telephony carries; what it mirrors int
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rtc_stt.audio import Samples
 
-__all__ = ["Upsampler"]
+__all__ = ["Upsampler", "upsample"]
 
 TAPS = 63
 """Of the whole filter. Half as many mirror 20 dB more; twice as many cost 2 ms more and are not heard."""
@@ -31,6 +33,13 @@ def _between() -> Samples:
     return np.asarray(phase / phase.sum(), np.float32)
 
 
+_BETWEEN = _between()
+_REACH = len(_BETWEEN) - 1
+"""Samples before the newest one that an output sees."""
+_MIDDLE = _REACH - TAPS // 4
+"""Where among them the one is that goes through as it came."""
+
+
 class Upsampler:
     """One stream. How its input is cut makes no difference, to the last bit: every sample that comes out is
     the same sum of the same products."""
@@ -38,21 +47,35 @@ class Upsampler:
     DELAY = TAPS // 2
     """By how many samples of 16 kHz what comes out is late."""
 
-    _BETWEEN = _between()
-    _REACH = len(_BETWEEN) - 1
-    """Samples before the newest one that an output sees."""
-
     def __init__(self) -> None:
-        self._tail: Samples = np.zeros(self._REACH, np.float32)
+        self.tail: Samples = np.zeros(_REACH, np.float32)
+        """The newest of what went in, as far as what comes sees it."""
 
     def push(self, samples: Samples) -> Samples:
         """``(n,)`` at 8 kHz → ``(2n,)`` at 16 kHz."""
-        if not len(samples):
-            return samples
-        data = np.concatenate([self._tail, samples])
-        self._tail = data[len(samples) :]
-        out = np.empty(2 * len(samples), np.float32)
-        out[0::2] = np.correlate(data, self._BETWEEN)
-        middle = self._REACH - self.DELAY // 2
-        out[1::2] = data[middle : middle + len(samples)]
-        return out
+        return upsample([self], [samples])[0] if len(samples) else samples
+
+
+def upsample(streams: Sequence[Upsampler], chunks: Sequence[Samples]) -> list[Samples]:
+    """:meth:`Upsampler.push` for several streams, each once, in the time of little more than one: they go
+    through the filter in one row, each behind its own tail, and what is between two of them is left out.
+
+    Args:
+        chunks: of each stream, shape ``(n,)``; of none it is empty.
+    """
+    row = list[Samples]()
+    for stream, chunk in zip(streams, chunks, strict=True):
+        row.append(stream.tail)
+        row.append(chunk)
+    data = np.concatenate(row)
+    between = np.correlate(data, _BETWEEN)
+    both = np.empty(2 * len(between), np.float32)
+    both[0::2] = between
+    both[1::2] = data[_MIDDLE : _MIDDLE + len(between)]
+    made, begin = list[Samples](), 0
+    for stream, chunk in zip(streams, chunks, strict=True):
+        end = begin + len(chunk)
+        made.append(both[2 * begin : 2 * end])
+        begin = end + _REACH
+        stream.tail = data[end:begin]
+    return made

@@ -15,6 +15,7 @@ import numpy as np
 from rtc_stt.audio import SAMPLE_RATE, Origin, Samples
 from rtc_stt.instrument import Instrument
 from signaling.codecs import Codec, Decoder, decoder_for
+from signaling.codecs.g711 import G711Decoder
 from signaling.jitter import Conceal, Decision, JitterBuffer, Lose, Packet, Pause, Recover
 from signaling.rtp import (
     Goodbye,
@@ -96,6 +97,8 @@ class AudioReceiver:
         silence: gets silence instead, as a number of samples; without it, ``deliver`` gets that too.
         wants: how many samples complete what whoever hears works on. Payloads that are fewer wait for the
             next ones, where a codec can decode several as one. None: each is handed over by itself.
+        due: told when they are enough, and not again before :meth:`play`, which the owner calls soon; None:
+            they are handed over at once.
         instrument: told of packets in sums, with each report.
         local_ssrc: ours, in RTCP.
         now: on the clock of all other calls.
@@ -111,6 +114,7 @@ class AudioReceiver:
         *,
         silence: Callable[[int, Origin], None] | None = None,
         wants: Callable[[], int] | None = None,
+        due: Callable[[], None] | None = None,
         instrument: Instrument,
         local_ssrc: int,
         now: float,
@@ -121,10 +125,16 @@ class AudioReceiver:
         self._deliver = deliver
         self._deliver_silence = silence
         self._wants = wants
+        self._due = due
+        self._is_due = False
         self._gathered = list[bytes]()
         """Payloads in a row, all received and of one codec, that are yet to be decoded."""
         self._gathered_samples = 0
         self._gatherer: Decoder | None = None
+        self._lent = 0
+        """Samples of payloads that :meth:`lend` has given."""
+        self._returned: Samples | None = None
+        """What they are, between :meth:`receive_decoded` and :meth:`play`."""
         self._instrument = instrument
         self._local_ssrc = local_ssrc
         self._decoders: dict[int, Decoder] = {}
@@ -242,10 +252,28 @@ class AudioReceiver:
         self._tell_instrument()
         self._closed = True
         self._gathered.clear()
-        self._gatherer = None
+        self._gatherer = self._returned = None
+        self._lent = 0
         self._decoders.clear()
 
     # ── Out ──
+
+    def lend(self) -> tuple[G711Decoder, bytes] | None:
+        """What is due, for whoever decodes it with that of others, and gives it back before anything else;
+        None where nothing waits any more, or it is of another codec: then :meth:`play` decodes it."""
+        decoder = self._gatherer
+        if not self._gathered or not isinstance(decoder, G711Decoder):
+            return None
+        payload, self._lent = self._take_gathered()
+        return decoder, payload
+
+    def receive_decoded(self, samples: Samples | None) -> None:
+        """What was lent, decoded; None where it is malformed."""
+        self._returned = samples
+
+    def play(self) -> None:
+        """Hand over what is due."""
+        self._play_gathered()
 
     def report(self, now: float) -> bytes | None:
         """An RTCP compound to send, about once a second; None while there is nothing to report on."""
@@ -361,20 +389,36 @@ class AudioReceiver:
         self._gatherer = decoder
         self._gathered.append(payload)
         self._gathered_samples += count
-        if self._gathered_samples >= self._wants():
+        if self._is_due or self._gathered_samples < self._wants():
+            return
+        if self._due is None:
             self._play_gathered()
+        else:
+            self._is_due = True
+            self._due()
 
     def _play_gathered(self) -> None:
-        """Decode what waits for more of its kind, before anything else is handed over."""
+        """Hand over what was lent and is decoded, and what waits for more of its kind."""
+        self._is_due = False
+        if self._lent:
+            samples, count = self._returned, self._lent
+            self._returned, self._lent = None, 0
+            self._take_decoded(samples, count)
         if self._gathered:
             assert self._gatherer
-            payload, count = b"".join(self._gathered), self._gathered_samples
-            self._gathered.clear()
-            self._gathered_samples = 0
-            self._decode(self._gatherer, payload, count)
+            self._decode(self._gatherer, *self._take_gathered())
+
+    def _take_gathered(self) -> tuple[bytes, int]:
+        """Payloads put together, and how many samples they are."""
+        payload, count = b"".join(self._gathered), self._gathered_samples
+        self._gathered.clear()
+        self._gathered_samples = 0
+        return payload, count
 
     def _decode(self, decoder: Decoder, payload: bytes, count: int) -> None:
-        samples = decoder.decode(payload)
+        self._take_decoded(decoder.decode(payload), count)
+
+    def _take_decoded(self, samples: Samples | None, count: int) -> None:
         if samples is None:
             self._counts["refused"] += 1
             self._conceal(count)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtc_stt.audio import Samples
-from rtc_stt.polyphase import Upsampler
+from rtc_stt.polyphase import Upsampler, upsample
 
 
 def tone(hertz: float, seconds: float = 1.0, rate: int = 8_000) -> Samples:
@@ -33,6 +33,16 @@ def test_how_it_is_cut_makes_no_difference_to_the_last_bit(cuts: list[int], seed
     pieces = [upsampler.push(piece) for piece in np.split(audio, sorted(cuts))]
     assert all(piece.dtype == np.float32 for piece in pieces)
     assert np.array_equal(np.concatenate(pieces), Upsampler().push(audio))
+
+
+@given(sizes=st.lists(st.lists(st.integers(1, 400), min_size=3, max_size=3), min_size=1, max_size=9))
+def test_in_one_row_each_stream_is_what_it_is_alone_to_the_last_bit(sizes: list[list[int]]) -> None:
+    noise, together = np.random.default_rng(1), [Upsampler() for _ in range(3)]
+    alone = [Upsampler() for _ in range(3)]
+    for row in sizes:
+        chunks = [noise.standard_normal(size).astype(np.float32) for size in row]
+        for made, stream, chunk in zip(upsample(together, chunks), alone, chunks, strict=True):
+            np.testing.assert_array_equal(made, stream.push(chunk))
 
 
 def test_a_caller_may_use_its_array_again() -> None:

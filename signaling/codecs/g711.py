@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
+
+import numpy as np
 
 from rtc_stt.audio import Samples
 from rtc_stt.companding import Law, expand
-from rtc_stt.polyphase import Upsampler
+from rtc_stt.polyphase import Upsampler, upsample
 from signaling.codecs.repetition import Repetition
 
-__all__ = ["G711Decoder"]
+__all__ = ["G711Decoder", "decode_together"]
 
 MAX_PAYLOAD = 1600
 """Bytes, 200 ms: no one packs more."""
+
+_LAWS: tuple[Law, ...] = ("mulaw", "alaw")
+_NOTHING: Samples = np.empty(0, np.float32)
 
 
 class G711Decoder:
@@ -37,7 +43,7 @@ class G711Decoder:
 
     def decode(self, payload: bytes) -> Samples | None:
         """See :class:`signaling.codecs.Decoder`."""
-        return self._upsampler.push(self._repetition.heard(expand(payload, self._law)))
+        return decode_together([self], [payload])[0] if payload else None
 
     def recover(self, payload: bytes, samples: int) -> Samples | None:
         """See :class:`signaling.codecs.Decoder`: G.711 has no error correction."""
@@ -46,3 +52,16 @@ class G711Decoder:
     def conceal(self, samples: int) -> Samples:
         """See :class:`signaling.codecs.Decoder`."""
         return self._upsampler.push(self._repetition.make(-(-samples // 2)))[:samples]
+
+
+def decode_together(decoders: Sequence[G711Decoder], payloads: Sequence[bytes]) -> list[Samples]:
+    """:meth:`G711Decoder.decode` for several streams, each once; of none it is empty."""
+    heard: list[Samples] = [_NOTHING] * len(decoders)
+    for law in _LAWS:
+        of_law = [number for number, decoder in enumerate(decoders) if decoder._law == law]
+        levels, begin = expand(b"".join([payloads[number] for number in of_law]), law), 0
+        for number in of_law:
+            end = begin + len(payloads[number])
+            heard[number] = decoders[number]._repetition.heard(levels[begin:end])
+            begin = end
+    return upsample([decoder._upsampler for decoder in decoders], heard)

@@ -1,8 +1,9 @@
 """The command line as it is, in a process that notes how long each packet of RTP was on its way to a session.
 
 From when it left its sender (see :mod:`.caller`) to when it was decoded and handed on, or laid aside: for one
-before it, or for the one that completes its window, without which a session has nothing to do. SIGUSR1
-writes the delays so far into a file, and forgets them.
+before it, or for the one that completes its window, without which a session has nothing to do. Where windows
+are whole they are decoded at the end of the loop's turn: all packets of such a turn count as there when that
+is done. SIGUSR1 writes the delays so far into a file, and forgets them.
 
 ``python -m tools.telephony.answerer FILE demo --port 0``
 """
@@ -26,18 +27,57 @@ from tools.telephony.caller import left_at
 DELAYS = array("d")
 """By turns: when a packet was there, and how long it had been on its way, in seconds."""
 
+Call = Callable[[], None]
+
+
+class _Turn:
+    """Of the loop: whether something will be decoded at its end, and the packets that wait for that."""
+
+    def __init__(self) -> None:
+        self.is_due = False
+        self._left: list[float] = []
+
+    def note(self, left: float) -> None:
+        """A packet that left then was taken."""
+        self._left.append(left)
+        if not self.is_due:
+            self._note_all()
+
+    def scheduled(self, schedule: Callable[[Call], None]) -> Callable[[Call], None]:
+        """As ``schedule``; after what is called the packets are there."""
+
+        def schedule_noted(play: Call) -> None:
+            def noted() -> None:
+                play()
+                self.is_due = False
+                self._note_all()
+
+            self.is_due = True
+            schedule(noted)
+
+        return schedule_noted
+
+    def _note_all(self) -> None:
+        there = time.monotonic()
+        for left in self._left:
+            DELAYS.append(there)
+            DELAYS.append(there - left)
+        self._left.clear()
+
 
 def note_delays(path: Path) -> None:
     """From now on."""
-    add_reader = SelectorEventLoop.add_reader
+    # Not before numpy was told how many threads to begin.
+    from signaling.media_turn import MediaTurn
+    from signaling.telephony.sip import server
+
+    add_reader, turn = SelectorEventLoop.add_reader, _Turn()
 
     def noting(take: Callable[[bytes, tuple[str, int], float], None]) -> Callable[..., None]:
         def noted(data: bytes, source: tuple[str, int], now: float) -> None:
             take(data, source, now)
             if (left := left_at(data)) is not None:
-                there = time.monotonic()
-                DELAYS.append(there)
-                DELAYS.append(there - left)
+                turn.note(left)
 
         return noted
 
@@ -48,6 +88,7 @@ def note_delays(path: Path) -> None:
         add_reader(loop, fd, read, *arguments)
 
     patch.object(SelectorEventLoop, "add_reader", add).start()
+    patch.object(server, "MediaTurn", lambda schedule: MediaTurn(turn.scheduled(schedule))).start()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
         draft = path.with_suffix(".draft")

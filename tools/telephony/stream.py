@@ -23,6 +23,7 @@ import numpy as np
 from rtc_stt.audio import WINDOW, Origin, Samples
 from rtc_stt.bench.result import provenance
 from rtc_stt.instrument import Instrument
+from signaling.media_turn import MediaTurn
 from signaling.telephony.sip import media_stream
 from signaling.telephony.sip.digits import Press
 from signaling.telephony.sip.rtp_ports import RtpPorts
@@ -88,13 +89,14 @@ def work(is_wanted: bool) -> Iterator[None]:
 async def measure(streams: int, rounds: int, burst: int) -> float:
     """Microseconds of the loop's thread for a packet."""
     ports = RtpPorts("127.0.0.1", range(24_000, 26_000))
+    turn = MediaTurn(asyncio.get_running_loop().call_soon)
     with contextlib.ExitStack() as stack:
         lines = []
         for _ in range(streams):
             phone = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             phone.bind(("127.0.0.1", 0))
             ear = CountingEar()
-            stream = media_stream.MediaStream(ports.take(), ear, Instrument())
+            stream = media_stream.MediaStream(ports.take(), ear, Instrument(), turn)
             stack.callback(stream.close)
             offer = f"v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {phone.getsockname()[1]} RTP/AVP 0\r\n"
             accepted = accept_stream(parse_description(offer.encode()).streams[0])

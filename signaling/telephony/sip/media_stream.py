@@ -20,6 +20,7 @@ from rtc_stt.audio import Origin, Samples
 from rtc_stt.errors import trace
 from rtc_stt.instrument import Instrument
 from rtc_stt.token_bucket import TokenBucket
+from signaling.media_turn import MediaTurn
 from signaling.receiver import AudioReceiver, ReceiverStats
 from signaling.rtp import RtpPacket, parse_rtp
 from signaling.telephony.sip.digits import DigitReceiver, Press
@@ -87,10 +88,10 @@ class MediaStream:
 
     Args:
         pair: closed with it.
-        local_ssrc: ours.
+        turn: of the loop, in which what it hears is decoded with that of others.
     """
 
-    def __init__(self, pair: RtpPair, ear: Ear, instrument: Instrument) -> None:
+    def __init__(self, pair: RtpPair, ear: Ear, instrument: Instrument, turn: MediaTurn) -> None:
         self.port = pair.port
         self.is_held = False
         """Nobody is to be surprised that nothing comes."""
@@ -100,6 +101,7 @@ class MediaStream:
         self._pair = pair
         self._ear = ear
         self._instrument = instrument
+        self._turn = turn
         self._ssrc = secrets.randbits(32)
         self._receiver: AudioReceiver | None = None
         self._digits = DigitReceiver()
@@ -152,6 +154,7 @@ class MediaStream:
                 self._ear.receive_audio,
                 silence=self._ear.receive_silence,
                 wants=self._ear.wants,
+                due=self._be_due,
                 instrument=self._instrument,
                 local_ssrc=self._ssrc,
                 now=now,
@@ -264,6 +267,10 @@ class MediaStream:
             self._fail(error)
             return
         self._set_timer()
+
+    def _be_due(self) -> None:
+        assert self._receiver
+        self._turn.add(self._receiver, self._fail)
 
     def _fail(self, error: Exception) -> None:
         """It takes whatever comes; should it ever fail, it does so once."""

@@ -16,6 +16,7 @@ from typing import Protocol
 from rtc_stt.errors import RtcSttError, Unprocessable
 from rtc_stt.events import Event
 from rtc_stt.instrument import Instrument
+from signaling.media_turn import MediaTurn
 from signaling.telephony.call import Call
 from signaling.telephony.call_source import CALLER, MAX_LEGS, CallDetails, clean_parameters, clean_text
 from signaling.telephony.hub import CallHub
@@ -47,6 +48,7 @@ class Exchange:
     ports: RtpPorts
     settings: Sip
     instrument: Instrument
+    turn: MediaTurn
     address: str
     """Where peers send media to: an IP address."""
     owner: str
@@ -245,7 +247,7 @@ class SipCall:
             except BaseException:
                 pair.close()
                 raise
-            line = SipLine(self, leg, pair, self._exchange.instrument)
+            line = SipLine(self, leg, pair, self._exchange.instrument, self._exchange.turn)
         if place is not None and place < len(self._lines):
             self._lines[place] = line
         else:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from rtc_stt.audio import Origin, Samples
 from rtc_stt.instrument import Instrument
+from signaling.media_turn import MediaTurn
 from signaling.telephony.leg import Leg
 from signaling.telephony.sip.digits import Press
 from signaling.telephony.sip.media_stream import MediaStream
@@ -34,9 +35,11 @@ class LineOwner(Protocol):
 class SipLine:
     """See above; an :class:`~.media_stream.Ear`."""
 
-    def __init__(self, call: LineOwner, leg: Leg, pair: RtpPair, instrument: Instrument) -> None:
+    def __init__(
+        self, call: LineOwner, leg: Leg, pair: RtpPair, instrument: Instrument, turn: MediaTurn
+    ) -> None:
         self.leg = leg
-        self.stream = MediaStream(pair, self, instrument)
+        self.stream = MediaStream(pair, self, instrument, turn)
         self._was_two_way = False
         self._told_at = 0.0
         self._call = call
