@@ -27,12 +27,13 @@ class ReplicaProcess:
 
     def __init__(self, folder: Path, tier: Tier, replica_id: str, calls: int = 1) -> None:
         self.id = replica_id
+        paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._out, self._log = folder / f"{replica_id}.json", folder / f"{replica_id}.log"
         with self._out.open("wb") as out, self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tools.replicas.serve", tier, replica_id, "--calls", str(calls)],
                 cwd=ROOT,
-                env=os.environ | {"WORKERS_KEY": KEY, "PYTHONPATH": str(ROOT)},
+                env=os.environ | {"WORKERS_KEY": KEY, "PYTHONPATH": paths},
                 stdout=out,
                 stderr=log,
             )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import re
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from rtc_stt.priority import NICENESS
 from tools.ingest.stalls import Stalls, watching
 from tools.ingest.watch import loop_lag, metric
 from tools.ports import free_port
+from tools.replicas.processes import KEY
 from tools.telephony.caller import Caller, OnCall
 from tools.telephony.line import payloads
 
@@ -63,10 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls", type=int, default=150, help="at a time (default: 150)")
     parser.add_argument("--seconds", type=float, default=60, help="that count (default: 60)")
     parser.add_argument("--talk", type=float, default=0.4, help="share of time with speech (default: 0.4)")
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--decodes-elsewhere",
         action="store_true",
         help="decodes run on the caller's core, as on a GPU: the one core has all the rest",
+    )
+    where.add_argument(
+        "--replicas",
+        action="store_true",
+        help="decodes are of replicas on the caller's core, as on other machines: the server has no models",
     )
     parser.add_argument("--law", choices=("mulaw", "alaw"), default="mulaw", help="(default: mulaw)")
 
@@ -75,8 +83,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """See the top of this file."""
     scripts = [payloads(_script(seed, options.talk), options.law) for seed in range(SCRIPTS)]
     cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        server = _Server(Path(folder), cores[0], options.calls)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        engine = stack.enter_context(_replicas(cores[-1])) if options.replicas else None
+        server = _Server(Path(folder), cores[0], options.calls, engine)
         if options.decodes_elsewhere:
             server.move_decodes(cores[-1])
         os.sched_setaffinity(0, set(cores[1:]) or set(cores))
@@ -92,7 +102,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": options.seconds,
         "talk_share": options.talk,
         "law": options.law,
-        "decodes_elsewhere": options.decodes_elsewhere,
+        "decodes": "replicas" if options.replicas else "elsewhere" if options.decodes_elsewhere else "here",
         "marks": {
             "no_packet_late": late == 0,
             "no_packet_lost": told["packets_lost"] == 0,
@@ -152,10 +162,32 @@ def _run(
     }
 
 
-class _Server:
-    """Answers on one core."""
+@contextlib.contextmanager
+def _replicas(core: int) -> Iterator[str]:
+    """A machine that decodes, on a core of its own and after whoever else is on it; gives where it is."""
+    command = ["taskset", "--cpu-list", str(core), "nice", "-n", str(NICENESS)]
+    with subprocess.Popen(
+        [*command, sys.executable, "-m", "tools.replicas.node", "--calls", "2"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as node:
+        try:
+            assert node.stdout
+            if not (place := node.stdout.readline().strip()):
+                raise RuntimeError("the replicas did not come up")
+            yield f"ray://{place}"
+        finally:
+            node.terminate()
 
-    def __init__(self, folder: Path, core: int, calls: int) -> None:
+
+class _Server:
+    """Answers on one core.
+
+    Args:
+        engine: where replicas are; None: it has demo models of its own.
+    """
+
+    def __init__(self, folder: Path, core: int, calls: int, engine: str | None) -> None:
         self.sip_port = free_port()
         self._delays, self._log = folder / "delays", folder / "log"
         settings = {
@@ -164,10 +196,13 @@ class _Server:
             "MAX_CALLS": str(calls + 1),
             "MAX_SESSIONS": str(2 * calls + 2),
         }
+        if engine:
+            settings |= {"ENGINE": engine, "WORKERS_KEY": KEY}
+        verb = "serve" if engine else "demo"
         os.sched_setaffinity(0, {core})
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tools.telephony.answerer", str(self._delays), "demo", "--port", "0"],
+                [sys.executable, "-m", "tools.telephony.answerer", str(self._delays), verb, "--port", "0"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=os.environ | settings,
