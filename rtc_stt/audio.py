@@ -55,21 +55,31 @@ def samples_to_ms(samples: int) -> int:
     return round(samples * 1000 / SAMPLE_RATE)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class AudioFrame:
     """One window of audio on the media timeline. Nobody changes it; it is not frozen, for a frozen
-    one takes several times as long to make, and there are thousands of them a second."""
+    one takes several times as long to make, and there are thousands of them a second. So does one whose
+    constructor is generated, where this module is compiled."""
 
     start: int
     """Position of the first sample."""
     samples: Samples
     """``WINDOW`` samples; fewer only in the last frame of a stream."""
-    concealed: int = 0
+    concealed: int
     """How many of them the codec made up."""
-    lost: int = 0
+    lost: int
     """How many of them stand in for audio that nobody knows."""
-    paused: bool = False
+    paused: bool
     """All of it is silence that the sender meant."""
+
+    def __init__(
+        self, start: int, samples: Samples, concealed: int = 0, lost: int = 0, paused: bool = False
+    ) -> None:
+        self.start = start
+        self.samples = samples
+        self.concealed = concealed
+        self.lost = lost
+        self.paused = paused
 
     @property
     def end(self) -> int:

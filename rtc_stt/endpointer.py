@@ -33,6 +33,7 @@ import enum
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -114,13 +115,20 @@ class _State(enum.Enum):
     TRAILING = enum.auto()
 
 
-@dataclass(slots=True)  # not frozen, as AudioFrame
+@dataclass(slots=True, init=False)  # not frozen, and with a constructor of its own, as AudioFrame
 class _Window:
     start: int
     end: int
     probability: float
     rms: float
     is_speech: bool
+
+    def __init__(self, start: int, end: int, probability: float, rms: float, is_speech: bool) -> None:
+        self.start = start
+        self.end = end
+        self.probability = probability
+        self.rms = rms
+        self.is_speech = is_speech
 
 
 class Endpointer:
@@ -190,7 +198,7 @@ class Endpointer:
             return None
         cut = self._softest(inside)
         around = self._windows[cut - 1 : cut + 2]
-        usual = float(np.median([w.rms for w in self._windows if w.is_speech] or [0.0]))
+        usual = median([w.rms for w in self._windows if w.is_speech] or [0.0])
         wide = [self._windows[max(0, i - 2) : i + 3] for i in (cut - 1, cut, cut + 1)]
         softest = min(sum(w.rms for w in five) / len(five) for five in wide)
         depth = max(0.0, 1.0 - softest / usual) if usual else 0.0
@@ -237,7 +245,7 @@ class Endpointer:
         speech = [w for w in self._windows if w.is_speech]
         if not speech:  # what there was is committed
             return self._speech_end
-        faint = FAINT * float(np.median([w.rms for w in speech]))
+        faint = FAINT * median([w.rms for w in speech])
         for window in reversed(speech[-MAX_FAINT:]):
             if window.rms >= faint:
                 return window.end

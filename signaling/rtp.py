@@ -39,7 +39,7 @@ _SR, _RR, _SDES, _BYE = 200, 201, 202, 203
 _CNAME = 1
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)  # as AudioFrame
 class RtpPacket:
     """One RTP packet (§5.1)."""
 
@@ -52,6 +52,16 @@ class RtpPacket:
     ssrc: int
     payload: bytes
     """Without padding; empty where a packet is padding only."""
+
+    def __init__(
+        self, payload_type: int, marker: bool, sequence: int, timestamp: int, ssrc: int, payload: bytes
+    ) -> None:
+        self.payload_type = payload_type
+        self.marker = marker
+        self.sequence = sequence
+        self.timestamp = timestamp
+        self.ssrc = ssrc
+        self.payload = payload
 
 
 def parse_rtp(data: bytes) -> RtpPacket | None:

@@ -106,27 +106,32 @@ def write_batch(batch: Batch) -> bytes:
     requests = batch.requests
     if len(requests) > MAX_REQUESTS or any(len(r.audio) > MAX_SECONDS * SAMPLE_RATE for r in requests):
         raise BadPayload("a batch has too many requests, or one has too much audio")
-    shifts = [_shift(request.audio) for request in requests]
+    peaks = [_peak(request.audio) for request in requests]
+    shifts = [_shift(peak) for peak in peaks]
     told = [_request(request, shift) for request, shift in zip(requests, shifts, strict=True)]
     header = dump_json({"number": batch.number, "requests": told}).encode()
     if len(header) > MAX_HEADER:
         raise BadPayload("a batch has too much text")
-    audios = (_pack(request.audio, shift) for request, shift in zip(requests, shifts, strict=True))
+    audios = map(_pack, (request.audio for request in requests), peaks, shifts)
     return b"".join((PREFIX.pack(len(header)), header, *audios))
 
 
-def _shift(audio: Samples) -> int:
-    """How often the audio can be doubled before it is too loud."""
-    peak = float(np.max(np.abs(audio), initial=0.0))
+def _peak(audio: Samples) -> float:
+    """Of its loudest sample; NaN where there is one."""
+    return float(max(np.max(audio, initial=0.0), -np.min(audio, initial=0.0)))
+
+
+def _shift(peak: float) -> int:
+    """How often audio with this peak can be doubled before it is too loud."""
     if not 0 < peak < 1:  # NaN too
         return 0
     return min(MAX_SHIFT, -math.frexp(peak)[1])
 
 
-def _pack(audio: Samples, shift: int) -> bytes:
-    scaled = np.clip(audio, np.float32(-1), np.float32(1))
-    np.nan_to_num(scaled, copy=False)  # no sample; whatever becomes of it is as good
-    scaled *= SCALE << shift
+def _pack(audio: Samples, peak: float, shift: int) -> bytes:
+    if not peak <= 1:  # NaN is no sample; whatever becomes of it is as good
+        audio = np.nan_to_num(np.clip(audio, np.float32(-1), np.float32(1)), copy=False)
+    scaled = audio * np.float32(SCALE << shift)
     np.rint(scaled, out=scaled)
     np.minimum(scaled, SCALE - 1, out=scaled)
     return scaled.astype(SAMPLE).tobytes()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from rtc_stt.audio import WINDOW, Samples
-from rtc_stt.vad.batcher import MAX_STREAMS, MAX_WINDOWS, VadBatcher
+from rtc_stt.vad.batcher import MAX_STREAMS, MAX_TOLD, MAX_WINDOWS, VadBatcher
 from rtc_stt.vad.detector import DetectorState
 
 TIMEOUT_S = 5.0
@@ -175,3 +175,42 @@ async def test_closing_forgets_the_batch_that_was_to_come(detector, monkeypatch)
     await asyncio.sleep(0.03)
     assert waiting.cancelled()
     assert detector.sizes == [1]
+
+
+async def test_of_a_large_batch_a_few_hear_in_a_turn_of_the_loop_and_others_get_their_turn(
+    batcher: VadBatcher, detector: SumDetector
+) -> None:
+    loop, turns, heard = asyncio.get_running_loop(), [0], list[int]()
+    detector.gate.clear()
+    first = batcher.detect(batcher.new_state(), windows(0.0))
+    answers = [batcher.detect(batcher.new_state(), windows(float(n))) for n in range(MAX_STREAMS)]
+    for answer in answers:
+        answer.add_done_callback(lambda _: heard.append(turns[0]))
+
+    def turn() -> None:
+        turns[0] += 1
+        if len(heard) < MAX_STREAMS:
+            loop.call_soon(turn)
+
+    detector.gate.set()
+    await first
+    turn()
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await asyncio.gather(*answers) == [[float(n)] for n in range(MAX_STREAMS)]
+    assert {heard.count(turn) for turn in heard} == {MAX_TOLD}
+
+
+async def test_closing_cancels_what_is_judged_and_not_told_yet(detector: SumDetector) -> None:
+    batcher = VadBatcher(detector)
+    detector.gate.clear()
+    first = batcher.detect(batcher.new_state(), windows(0.0))
+    answers = [batcher.detect(batcher.new_state(), windows(1.0)) for _ in range(MAX_STREAMS)]
+    detector.gate.set()
+    await first
+    async with asyncio.timeout(TIMEOUT_S):
+        while not any(answer.done() for answer in answers):
+            await asyncio.sleep(0)
+    batcher.close()
+    assert {answer.cancelled() for answer in answers} == {False, True}
+    assert all(answer.done() for answer in answers)
+    await asyncio.sleep(0)

@@ -61,8 +61,8 @@ __all__ = ["Listening", "SipServer", "read_settings"]
 
 log = logging.getLogger(__name__)
 
-MAX_TURN = 16
-"""Datagrams read in one turn of the loop."""
+TURN_S = 0.002
+"""Of one turn of the loop are for datagrams, for media wait meanwhile. One takes up to a millisecond."""
 
 MAX_DATAGRAM = 65_535
 
@@ -224,7 +224,7 @@ class SipServer:
     def _read(self) -> None:
         assert self._udp
         now = time.monotonic()
-        for _ in range(MAX_TURN):
+        while time.monotonic() < now + TURN_S:
             try:
                 data, source = self._udp.recvfrom(MAX_DATAGRAM)
             except (BlockingIOError, InterruptedError):
