@@ -39,7 +39,7 @@ from rtc_stt.recognizer import Recognizer
 from rtc_stt.session_stats import SessionStats
 from rtc_stt.session_trail import SessionTrail
 from rtc_stt.spans import SpanSink
-from rtc_stt.vad import Batcher, DetectorState
+from rtc_stt.vad import Batcher, DetectorState, Judgement
 from rtc_stt.wire import ProtocolProblem, read_command
 
 __all__ = ["MAX_BACKLOG_S", "Session", "Speech"]
@@ -123,7 +123,7 @@ class Session:
         self._inbox = Inbox(handover.position if handover else 0)
         self._trail = SessionTrail(self.id, bound(), speech.sink, self._inbox.arrived_at, clock)
         self._turn: asyncio.Handle | None = None  # to go on with the inbox
-        self._judging: asyncio.Future[list[float]] | None = None
+        self._judging = False  # the detector has windows of it
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         self._ending: str | None = None  # the reason, once it is to end
@@ -365,21 +365,21 @@ class Session:
             changed: whether something may have to be sent in any case.
         """
         room = 0 if self._turn else WINDOWS_A_GO  # who comes in between does not make a turn longer
-        while self._inbox and self._judging is None and room:
+        while self._inbox and not self._judging and room:
             frames = self._inbox.take_frames(room)
             if not frames:
                 self._obey(self._inbox.take())
                 changed = True
             elif self._vad_state and (heard := [frame.samples for frame in frames if not frame.is_blank]):
-                self._judging = self._speech.vad.detect(self._vad_state, heard)
-                self._judging.add_done_callback(partial(self._receive_judgement, frames))
+                self._judging = True
+                self._speech.vad.judge(self._vad_state, heard, partial(self._receive_judgement, frames))
             else:
                 self._hear(frames, [])
                 room -= len(frames)
                 changed = True
         if changed:
             self._send()
-        if self._inbox and self._judging is None and self._turn is None:
+        if self._inbox and not self._judging and self._turn is None:
             self._turn = self._loop.call_soon(self._go_on)
         if self._ending is not None and not self._inbox and self._recognizer.is_idle:
             self._end()
@@ -396,15 +396,15 @@ class Session:
         for frame in frames:
             self._recognizer.receive_audio(frame, 0.0 if frame.is_blank else next(opinions), now)
 
-    def _receive_judgement(self, frames: list[AudioFrame], done: asyncio.Future[list[float]]) -> None:
-        self._judging = None
-        if self.ended.done() or done.cancelled():
+    def _receive_judgement(self, frames: list[AudioFrame], judgement: Judgement) -> None:
+        self._judging = False
+        if self.ended.done() or isinstance(judgement, asyncio.CancelledError):
             return
-        if error := done.exception():
-            self.log.error("the voice activity detector failed: %s", type(error).__name__)
+        if isinstance(judgement, BaseException):
+            self.log.error("the voice activity detector failed: %s", type(judgement).__name__)
             self.fail("vad_failed", "the voice activity detector failed; reconnect")
             return
-        self._hear(frames, done.result())
+        self._hear(frames, judgement)
         self._advance()
 
     def _receive_answer(self, answer: Answer) -> None:
@@ -464,7 +464,7 @@ class Session:
     def _ring(self) -> None:
         self._timer = None
         now = self._clock()
-        if self._judging is not None or self._inbox:
+        if self._judging or self._inbox:
             self._recognizer.audio_waits(now)
         self._recognizer.handle_timer(now)
         self._advance()

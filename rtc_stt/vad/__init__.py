@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtc_stt.vad.batcher import Batcher, VadBatcher
+from rtc_stt.vad.batcher import Batcher, Judgement, VadBatcher
 from rtc_stt.vad.detector import Detector, DetectorState
 from rtc_stt.vad.energy import EnergyDetector
 from rtc_stt.vad.making import make_vad
@@ -16,6 +16,7 @@ __all__ = [
     "Detector",
     "DetectorState",
     "EnergyDetector",
+    "Judgement",
     "ProcessBatcher",
     "SileroDetector",
     "VadBatcher",

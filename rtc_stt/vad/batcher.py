@@ -5,18 +5,22 @@ more where many streams are served. It is judged in a thread (here), or in a pro
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from rtc_stt.audio import WINDOW, Samples
+from rtc_stt.errors import trace
 from rtc_stt.vad.detector import Detector, DetectorState
 
-__all__ = ["Batcher", "Job", "VadBatcher"]
+__all__ = ["Batcher", "Job", "Judgement", "VadBatcher"]
+
+log = logging.getLogger(__name__)
 
 MAX_STREAMS = 128
 """Streams in one call: past this a bigger batch saves nothing and only makes the first one wait."""
@@ -36,18 +40,37 @@ which a window comes every half of a millisecond, that is nothing."""
 
 
 MAX_TOLD = 16
-"""Streams that hear of their judgements in one turn of the loop: each has up to some tenths of a millisecond to
-do then, and packets come meanwhile."""
+"""Streams that hear of their judgements in one turn of the loop: each has up to a few tenths of a millisecond
+to do then, and packets come meanwhile."""
 
 
-@dataclass(slots=True)
+Judgement = list[float] | BaseException
+"""A probability for each window; or why there is none, which is ``CancelledError`` where the batcher was
+closed."""
+
+
+@dataclass(slots=True, init=False, eq=False)
 class Job:
     """Windows of one stream that wait to be judged."""
 
     state: DetectorState
     windows: list[Samples]
-    answer: asyncio.Future[list[float]]
-    probabilities: list[float] = field(default_factory=list)
+    tell: Callable[[Judgement], None]
+    probabilities: list[float]
+    error: BaseException | None
+
+    def __init__(
+        self, state: DetectorState, windows: list[Samples], tell: Callable[[Judgement], None]
+    ) -> None:
+        self.state = state
+        self.windows = windows
+        self.tell = tell
+        self.probabilities = []
+        self.error = None
+
+    def cancel(self) -> None:
+        """It will not be judged."""
+        self.tell(asyncio.CancelledError())
 
 
 class Batcher(ABC):
@@ -69,29 +92,50 @@ class Batcher(ABC):
         """The memory of a stream that begins. It ends when nobody holds it any more."""
 
     def detect(self, state: DetectorState, windows: Sequence[Samples]) -> asyncio.Future[list[float]]:
+        """As :meth:`judge`, for who awaits it. The future fails where the detector fails."""
+        answer: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
+
+        def take(judgement: Judgement) -> None:
+            if answer.done():
+                return
+            if isinstance(judgement, asyncio.CancelledError):
+                answer.cancel()
+            elif isinstance(judgement, BaseException):
+                answer.set_exception(judgement)
+            else:
+                answer.set_result(judgement)
+
+        self.judge(state, windows, take)
+        return answer
+
+    def judge(
+        self, state: DetectorState, windows: Sequence[Samples], tell: Callable[[Judgement], None]
+    ) -> None:
         """Judge the next windows of a stream; shorter ones count as if silence followed.
 
-        A stream waits for the answer before it asks again. The future fails where the detector fails.
+        Args:
+            tell: called once with the answer, on the loop, and not before this returns; a stream waits for it
+                before it asks again. A future would cost as much as what a stream then does.
         """
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()
-        answer: asyncio.Future[list[float]] = self._loop.create_future()
+        job = Job(state, [_whole(window) for window in windows], tell)
         if self._closed:
-            answer.cancel()
-            return answer
-        self._jobs.append(Job(state, [_whole(window) for window in windows], answer))
+            self._loop.call_soon(job.cancel)
+            return
+        self._jobs.append(job)
         self._tick()
-        return answer
 
     def close(self) -> None:
         """Cancel what waits."""
         self._closed = True
         if self._pace:
             self._pace.cancel()
-        for job in (*self._jobs, *self._judged):
-            job.answer.cancel()
+        waiting = [*self._jobs, *self._judged]
         self._jobs.clear()
         self._judged.clear()
+        for job in waiting:
+            job.cancel()
 
     @abstractmethod
     def _begin(self, batch: list[Job]) -> None:
@@ -118,16 +162,13 @@ class Batcher(ABC):
     def _finish(self, batch: list[Job], error: BaseException | None) -> None:
         self._running = False
         for job in batch:
-            if job.answer.done():
-                continue
             if self._closed:
-                job.answer.cancel()
-            elif error:
-                job.answer.set_exception(error)
-            elif len(job.windows) > MAX_WINDOWS:
+                job.cancel()
+            elif error is None and len(job.windows) > MAX_WINDOWS:
                 del job.windows[:MAX_WINDOWS]
                 self._jobs.append(job)
             else:
+                job.error = error
                 self._judged.append(job)
         self._tick()
         if self._told is None:
@@ -138,8 +179,10 @@ class Batcher(ABC):
         self._told = None
         for _ in range(min(MAX_TOLD, len(self._judged))):
             job = self._judged.popleft()
-            if not job.answer.done():
-                job.answer.set_result(job.probabilities)
+            try:
+                job.tell(job.error or job.probabilities)
+            except Exception as problem:  # the others wait for theirs
+                log.error("a judgement could not be taken: %s", trace(problem))
         if self._judged:
             assert self._loop
             self._told = self._loop.call_soon(self._tell_some)

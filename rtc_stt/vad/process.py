@@ -155,9 +155,9 @@ class ProcessBatcher(Batcher):
         if self._closed:
             return
         super().close()
-        for job in self._batch or ():
-            job.answer.cancel()
-        self._batch = None
+        batch, self._batch = self._batch, None
+        for job in batch or ():
+            job.cancel()
         self._let_go()
         for process in self._leaving:
             try:
