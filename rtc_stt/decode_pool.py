@@ -89,6 +89,7 @@ class DecodePool:
         self._watchers: list[Callable[[], None]] = []
         self._watch: asyncio.TimerHandle | None = None
         self._gauge = Gauge()
+        self._told_load: dict[Tier, tuple[int, int]] = {}
         self._is_dispatching = False  # in the loop's next turn
         self._closed = False
         for tier, lane in self._lanes.items():
@@ -261,7 +262,9 @@ class DecodePool:
         if self._closed:
             return
         for tier, lane in self._lanes.items():
-            while lane.free > 0 and (batch := self._take(lane)):
+            while (ready := self._queue.ready(tier)) and (free := lane.free) > 0:
+                if not (batch := self._take(lane, ready, free)):
+                    break
                 self._start(lane, batch)
             if not lane.is_usable:
                 for request in self._queue.clear(tier):
@@ -269,16 +272,13 @@ class DecodePool:
         self._tell_load()
         self._keep_watch()
 
-    def _take(self, lane: DecodeLane) -> list[Ticket]:
-        """What a free slot begins. Where people speak, recordings leave them one slot of several: a call
-        cannot be interrupted, and a long one would hold up a final.
+    def _take(self, lane: DecodeLane, ready: int, free: int) -> list[Ticket]:
+        """What one of the free slots begins. Where people speak, recordings leave them one slot of several: a
+        call cannot be interrupted, and a long one would hold up a final.
         """
-        recordings = self._ladder is None or lane.free > 1 or lane.running == 0
-        return self._queue.pop(lane.tier, self._share(lane), recordings=recordings)
-
-    def _share(self, lane: DecodeLane) -> int:
+        recordings = self._ladder is None or free > 1 or lane.running == 0
         most = self._max_batch if lane.max_batch is None else min(lane.max_batch, self._max_batch)
-        return batch_size(self._queue.ready(lane.tier), lane.free, most)
+        return self._queue.pop(lane.tier, batch_size(ready, free, most), recordings=recordings)
 
     def _start(self, lane: DecodeLane, batch: list[Ticket]) -> None:
         now = self._clock()
@@ -391,4 +391,7 @@ class DecodePool:
 
     def _tell_load(self) -> None:
         for tier, lane in self._lanes.items():
-            self._instrument.queue_changed(tier, self._queue.waiting(tier), lane.running)
+            load = self._queue.waiting(tier), lane.running
+            if load != self._told_load.get(tier):
+                self._told_load[tier] = load
+                self._instrument.queue_changed(tier, *load)

@@ -12,6 +12,7 @@ Flat to 3.2 kHz and -0.06 dB at 3.4, what telephony carries; what it mirrors int
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Upsampler:
     """One stream. How its input is cut makes no difference, to the last bit: every sample that comes out is
     the same sum of the same products."""
 
-    DELAY = TAPS // 2
+    DELAY: ClassVar = TAPS // 2
     """By how many samples of 16 kHz what comes out is late."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rtc_stt.audio import Origin, Samples
 from rtc_stt.instrument import Instrument
 from signaling.codecs import Codec
-from signaling.media_turn import MediaTurn
+from signaling.media_turn import PACE_S, MediaTurn
 from signaling.receiver import AudioReceiver
 from tests.rtp import rtp
 
@@ -63,10 +63,17 @@ class Loop:
     """Its turns end when it is told."""
 
     def __init__(self) -> None:
+        self.now = 0.0
         self.calls: list[Callable[[], None]] = []
-        self.turn = MediaTurn(self.calls.append)
+        self.delays: list[float] = []
+        self.turn = MediaTurn(lambda: self.now, self._schedule)
+
+    def _schedule(self, delay_s: float, call: Callable[[], None]) -> None:
+        self.delays.append(delay_s)
+        self.calls.append(call)
 
     def end_turn(self) -> None:
+        self.now += 0.02
         calls, self.calls[:] = list(self.calls), []
         for call in calls:
             call()
@@ -148,6 +155,23 @@ def test_a_stream_that_has_ended_before_the_end_of_the_turn_is_not_heard_again(l
     closed.receiver.close()
     loop.end_turn()
     assert (len(flushed.audio), len(closed.audio)) == (640, 0)
+
+
+def test_one_call_never_waits_and_many_wait_for_each_other_a_few_milliseconds(loop: Loop) -> None:
+    streams = [Stream(loop.turn, 0) for _ in range(3)]
+    streams[0].bring(payload(320))
+    loop.end_turn()
+    loop.now += 0.032
+    streams[0].bring(payload(320))
+    loop.end_turn()
+    assert loop.delays == [0, 0]
+    loop.now += PACE_S / 4
+    streams[1].bring(payload(320))
+    loop.now += PACE_S / 4
+    streams[2].bring(payload(320))
+    assert loop.delays[2:] == [pytest.approx(PACE_S * 3 / 4)]
+    loop.end_turn()
+    assert [len(stream.audio) for stream in streams] == [1280, 640, 640]
 
 
 def test_a_burst_is_one_piece(loop: Loop) -> None:

@@ -2,8 +2,8 @@
 
 From when it left its sender (see :mod:`.caller`) to when it was decoded and handed on, or laid aside: for one
 before it, or for the one that completes its window, without which a session has nothing to do. Where windows
-are whole they are decoded at the end of the loop's turn: all packets of such a turn count as there when that
-is done. SIGUSR1 writes the delays so far into a file, and forgets them.
+are whole they are decoded at the end of the loop's turn, or some milliseconds later: all packets that came
+until then count as there when that is done. SIGUSR1 writes the delays so far into a file, and forgets them.
 
 ``python -m tools.telephony.answerer FILE demo --port 0``
 """
@@ -43,17 +43,17 @@ class _Turn:
         if not self.is_due:
             self._note_all()
 
-    def scheduled(self, schedule: Callable[[Call], None]) -> Callable[[Call], None]:
+    def scheduled(self, schedule: Callable[[float, Call], None]) -> Callable[[float, Call], None]:
         """As ``schedule``; after what is called the packets are there."""
 
-        def schedule_noted(play: Call) -> None:
+        def schedule_noted(delay_s: float, play: Call) -> None:
             def noted() -> None:
                 play()
                 self.is_due = False
                 self._note_all()
 
             self.is_due = True
-            schedule(noted)
+            schedule(delay_s, noted)
 
         return schedule_noted
 
@@ -68,7 +68,7 @@ class _Turn:
 def note_delays(path: Path) -> None:
     """From now on."""
     # Not before numpy was told how many threads to begin.
-    from signaling.media_turn import MediaTurn
+    from signaling.media_turn import MediaTurn, call_on_loop
     from signaling.telephony.sip import server
 
     add_reader, turn = SelectorEventLoop.add_reader, _Turn()
@@ -88,7 +88,8 @@ def note_delays(path: Path) -> None:
         add_reader(loop, fd, read, *arguments)
 
     patch.object(SelectorEventLoop, "add_reader", add).start()
-    patch.object(server, "MediaTurn", lambda schedule: MediaTurn(turn.scheduled(schedule))).start()
+    noted_turn = MediaTurn(time.monotonic, turn.scheduled(call_on_loop))
+    patch.object(server, "turn_of_loop", lambda: noted_turn).start()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
         draft = path.with_suffix(".draft")

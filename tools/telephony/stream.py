@@ -23,7 +23,7 @@ import numpy as np
 from rtc_stt.audio import WINDOW, Origin, Samples
 from rtc_stt.bench.result import provenance
 from rtc_stt.instrument import Instrument
-from signaling.media_turn import MediaTurn
+from signaling.media_turn import turn_of_loop
 from signaling.telephony.sip import media_stream
 from signaling.telephony.sip.digits import Press
 from signaling.telephony.sip.rtp_ports import RtpPorts
@@ -89,7 +89,7 @@ def work(is_wanted: bool) -> Iterator[None]:
 async def measure(streams: int, rounds: int, burst: int) -> float:
     """Microseconds of the loop's thread for a packet."""
     ports = RtpPorts("127.0.0.1", range(24_000, 26_000))
-    turn = MediaTurn(asyncio.get_running_loop().call_soon)
+    turn = turn_of_loop()
     with contextlib.ExitStack() as stack:
         lines = []
         for _ in range(streams):

@@ -35,7 +35,7 @@ from rtc_stt.errors import (
     trace,
 )
 from rtc_stt.instrument import Instrument
-from signaling.media_turn import MediaTurn
+from signaling.media_turn import turn_of_loop
 from signaling.telephony.hub import CallHub
 from signaling.telephony.settings import Sip
 from signaling.telephony.sip.connections import SipConnections
@@ -136,7 +136,7 @@ class SipServer:
             ports=RtpPorts(settings.sip_host, listening.media_ports),
             settings=settings,
             instrument=instrument,
-            turn=MediaTurn(_call_soon),
+            turn=turn_of_loop(),
             address=self._address,
             owner=owner,
         )
@@ -378,7 +378,3 @@ def _public_address(settings: Sip) -> str:
     if address.is_unspecified:
         raise ConfigError("SIP_HOST listens on every address: say with SIP_PUBLIC_IP which one others use")
     return str(address)
-
-
-def _call_soon(call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_soon(call)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtc_stt.audio import Origin
-from signaling.media_turn import MediaTurn
+from signaling.media_turn import turn_of_loop
 from signaling.telephony.sip import media_stream as module
 from signaling.telephony.sip.digits import Press
 from signaling.telephony.sip.latch import Source
@@ -36,7 +36,7 @@ class Line:
     def __init__(self) -> None:
         pair = RtpPorts("127.0.0.1", range(28_200, 28_400)).take()
         self.ear, self.notes = FakeEar(), Notes()
-        turn = MediaTurn(asyncio.get_running_loop().call_soon)
+        turn = turn_of_loop()
         self.stream = MediaStream(pair, self.ear, self.notes, turn)
         self.peer = Peer(self.stream.port)
         self.others: list[Peer] = []

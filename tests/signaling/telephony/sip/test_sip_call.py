@@ -10,7 +10,7 @@ import pytest
 
 from rtc_stt.errors import RtcSttError, Unprocessable
 from signaling.auth import OPEN
-from signaling.media_turn import MediaTurn
+from signaling.media_turn import turn_of_loop
 from signaling.telephony.settings import Sip
 from signaling.telephony.sip.rtp_ports import RtpPorts
 from signaling.telephony.sip.sdes import Crypto, write_crypto
@@ -53,7 +53,7 @@ def exchange(house: House) -> Exchange:
         ports=RtpPorts("127.0.0.1", range(27_700, 27_900)),
         settings=Sip(),
         instrument=house.notes,
-        turn=MediaTurn(asyncio.get_running_loop().call_soon),
+        turn=turn_of_loop(),
         address="127.0.0.1",
         owner=OPEN,
     )
