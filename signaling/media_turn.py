@@ -20,7 +20,7 @@ from signaling.receiver import AudioReceiver
 
 __all__ = ["MediaTurn", "call_on_loop", "turn_of_loop"]
 
-PACE_S = 0.004
+PACE_S = 0.003
 """From one time to the next, at least. One call's windows come every 32 ms and do not wait; those of a
 hundred calls come every third of a millisecond, and many at a time cost half as much as a few."""
 

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 __all__ = ["Stalls", "watching"]
 
-INTERVAL_S = 0.005
-LATE_S = 0.01
+INTERVAL_S = 0.0025
+LATE_S = 0.004
 """Later than this is noted."""
 
 

@@ -24,24 +24,26 @@ from unittest.mock import patch
 
 from tools.telephony.caller import left_at
 
-DELAYS = array("d")
-"""By turns: when a packet was there, and how long it had been on its way, in seconds."""
+HEAD = 24
+"""Bytes of a packet that tell when it left."""
 
 Call = Callable[[], None]
 
 
-class _Turn:
-    """Of the loop: whether something will be decoded at its end, and the packets that wait for that."""
+class _Notes:
+    """Packets, and when they were there. They are read only when that is told: it costs the loop less."""
 
     def __init__(self) -> None:
         self.is_due = False
-        self._left: list[float] = []
+        """Something will be decoded at the end of the loop's turn, or a little later."""
+        self._waiting: list[bytes] = []
+        self._there: list[tuple[float, list[bytes]]] = []
 
-    def note(self, left: float) -> None:
-        """A packet that left then was taken."""
-        self._left.append(left)
+    def take(self, data: bytes) -> None:
+        """A packet was taken."""
+        self._waiting.append(data[:HEAD])
         if not self.is_due:
-            self._note_all()
+            self._note()
 
     def scheduled(self, schedule: Callable[[float, Call], None]) -> Callable[[float, Call], None]:
         """As ``schedule``; after what is called the packets are there."""
@@ -50,19 +52,26 @@ class _Turn:
             def noted() -> None:
                 play()
                 self.is_due = False
-                self._note_all()
+                self._note()
 
             self.is_due = True
             schedule(delay_s, noted)
 
         return schedule_noted
 
-    def _note_all(self) -> None:
-        there = time.monotonic()
-        for left in self._left:
-            DELAYS.append(there)
-            DELAYS.append(there - left)
-        self._left.clear()
+    def _note(self) -> None:
+        self._there.append((time.monotonic(), self._waiting))
+        self._waiting = []
+
+    def tell(self) -> array[float]:
+        """By turns: when a packet was there, and how long it had been on its way, in seconds."""
+        told = array("d")
+        for there, heads in self._there:
+            for head in heads:
+                if (left := left_at(head)) is not None:
+                    told.extend((there, there - left))
+        self._there.clear()
+        return told
 
 
 def note_delays(path: Path) -> None:
@@ -71,13 +80,12 @@ def note_delays(path: Path) -> None:
     from signaling.media_turn import MediaTurn, call_on_loop
     from signaling.telephony.sip import server
 
-    add_reader, turn = SelectorEventLoop.add_reader, _Turn()
+    add_reader, notes = SelectorEventLoop.add_reader, _Notes()
 
     def noting(take: Callable[[bytes, tuple[str, int], float], None]) -> Callable[..., None]:
         def noted(data: bytes, source: tuple[str, int], now: float) -> None:
             take(data, source, now)
-            if (left := left_at(data)) is not None:
-                turn.note(left)
+            notes.take(data)
 
         return noted
 
@@ -88,13 +96,12 @@ def note_delays(path: Path) -> None:
         add_reader(loop, fd, read, *arguments)
 
     patch.object(SelectorEventLoop, "add_reader", add).start()
-    noted_turn = MediaTurn(time.monotonic, turn.scheduled(call_on_loop))
+    noted_turn = MediaTurn(time.monotonic, notes.scheduled(call_on_loop))
     patch.object(server, "turn_of_loop", lambda: noted_turn).start()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
         draft = path.with_suffix(".draft")
-        draft.write_bytes(DELAYS.tobytes())
-        del DELAYS[:]
+        draft.write_bytes(notes.tell().tobytes())
         draft.rename(path)
 
     signal.signal(signal.SIGUSR1, tell)
