@@ -21,12 +21,6 @@ from rtc_stt.vad.detector import Detector, DetectorState
 __all__ = ["Child", "main"]
 
 
-LOOK_S = 0.002
-"""So often somebody else may be put in its place while it judges. Kernels that are not built to preempt let a
-process have the processor until their next tick, 4 ms later, unless it is interrupted: the server's loop
-would wait for so long although it goes first."""
-
-
 class Child:
     """What the process is without its socket."""
 
@@ -82,14 +76,10 @@ def main(arguments: Sequence[str]) -> int:
             sock.sendall(FAILED)
             return 1
         settle()
-        signal.signal(signal.SIGALRM, lambda *_: None)
         try:
             sock.sendall(READY)
             while len(request := sock.recv(REQUEST.size, socket.MSG_WAITALL)) == REQUEST.size:
-                signal.setitimer(signal.ITIMER_REAL, LOOK_S, LOOK_S)
-                answer = child.answer(request)
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                sock.sendall(answer)
+                sock.sendall(child.answer(request))
         except OSError:  # the server has ended
             pass
     return 0
