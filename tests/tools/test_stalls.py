@@ -10,12 +10,15 @@ from tools.telephony.load import _meets
 
 def test_stalls_are_read_as_the_watcher_writes_them(tmp_path):
     notes = tmp_path / "notes"
-    notes.write_text("100.0500 0.0200\n200.0000 0.0400\n300.0", encoding="ascii")  # the last is being written
+    said = "late 100.0500 0.0200\ntook 110 0.0002\nlate 200.0000 0.0400\ntook 210 0.0001\ntook 220 0.0003\n"
+    notes.write_text(said + "late 300.0", encoding="ascii")  # the last is being written
     stalls = Stalls(str(notes))
     assert stalls.spans() == [pytest.approx((100.03, 100.05)), pytest.approx((199.96, 200.0))]
     assert stalls.over(0.01, since=0.0) == 2
     assert stalls.over(0.03, since=0.0) == 1
     assert stalls.over(0.01, since=150.0) == 1
+    assert stalls.slowness(since=105.0) == pytest.approx([2, 1, 3])
+    assert stalls.slowness(since=215.0) == pytest.approx([3])
 
 
 @pytest.mark.parametrize(

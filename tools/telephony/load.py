@@ -6,7 +6,8 @@ from its leaving to its audio being with its session; the line is in order, so n
 
 A virtual machine's core is put aside by its host for tens of milliseconds now and then. A watcher with a
 real-time priority on the server's core notes when; packets that were on their way meanwhile, or in as long
-again behind it, are counted for themselves: no server could have had them in time.
+again behind it, are counted for themselves: no server could have had them in time. It also times the same
+little work again and again: such a core is not always as fast as it can be.
 """
 
 from __future__ import annotations
@@ -149,6 +150,7 @@ def _run(
         "packets_late": sum(not _meets(span, stood_still) for span in late),
         "packets_late_for_the_machine": sum(_meets(span, stood_still) for span in late),
         "core_stood_still_ms": sorted(round(1000 * (end - begin), 1) for begin, end in stood_still),
+        "core_slowness": percentiles(stalls.slowness(begun), digits=2),
         "packets_lost": sent - len(delays),
         "delay_ms": percentiles(delays, digits=2) | {"max": round(max(delays, default=0.0), 1)},
         "sender_late_ms": percentiles([1000 * s for s in caller.lags_s], digits=2),
