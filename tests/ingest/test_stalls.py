@@ -13,7 +13,7 @@ from tools.ingest.stalls import Stalls, watching
 def test_it_counts_what_was_long_enough_and_late_enough(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.write_text(
-        "10.0 0.030\n20.0 0.012\n30.0 0.060\n31.0 0.0", encoding="ascii"
+        "late 10.0 0.030\nlate 20.0 0.012\nlate 30.0 0.060\nlate 31.0 0.0", encoding="ascii"
     )  # the last is half written
     stalls = Stalls(str(notes))
     assert stalls.over(0.025, since=0.0) == 2
