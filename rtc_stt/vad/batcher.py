@@ -28,7 +28,6 @@ MAX_STREAMS = 128
 MAX_WINDOWS = 32
 """Windows of one stream in one tick (about a second of audio), so that a file cannot hold up the living."""
 
-
 PACE_S = 0.016
 """From the begin of one batch to that of the next where many streams are served. A call costs as much as 15
 of its windows: with a hundred streams, of which a window comes every third of a millisecond, calls for one or
@@ -38,11 +37,9 @@ SHARE_S = 0.0005
 """For each stream of a batch the next one begins so much later, up to :data:`PACE_S`: below 60 streams, of
 which a window comes every half of a millisecond, that is nothing."""
 
-
 MAX_TOLD = 16
 """Streams that hear of their judgements in one turn of the loop: each has up to a few tenths of a millisecond
 to do then, and packets come meanwhile."""
-
 
 Judgement = list[float] | BaseException
 """A probability for each window; or why there is none, which is ``CancelledError`` where the batcher was

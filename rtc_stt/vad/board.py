@@ -33,7 +33,7 @@ follows as the one before would have. An emptied memory needs as long to settle.
 
 MAX_TURNS = LEAD_WINDOWS + MAX_WINDOWS
 MAX_ROWS = MAX_STREAMS * MAX_TURNS
-"""Windows on the board: 6 MiB, of which the machine gives what is used."""
+"""Windows on the board: 12 MiB, of which the machine gives what is used."""
 
 MAX_ENDED = 1_024
 """Streams that may be forgotten at once; more of them wait for the next batch."""
