@@ -54,7 +54,12 @@ class MediaTurn:
     def _play(self) -> None:
         due, self._due = self._due, []
         self._next_at = self._clock() + PACE_S
-        _decode([receiver for receiver, _ in due])
+        try:
+            _decode([receiver for receiver, _ in due])
+        except Exception as error:  # what they have lent is gone
+            for _, fail in due:
+                fail(error)
+            return
         for receiver, fail in due:
             try:
                 receiver.play()

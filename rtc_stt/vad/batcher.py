@@ -168,8 +168,12 @@ class Batcher(ABC):
                 job.error = error
                 self._judged.append(job)
         self._tick()
-        if self._told is None:
-            self._tell_some()
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        if self._judged and self._told is None:
+            assert self._loop
+            self._told = self._loop.call_soon(self._tell_some)
 
     def _tell_some(self) -> None:
         """Tell the next streams, and in the loop's next turn those behind them."""
@@ -180,9 +184,7 @@ class Batcher(ABC):
                 job.tell(job.error or job.probabilities)
             except Exception as problem:  # the others wait for theirs
                 log.error("a judgement could not be taken: %s", trace(problem))
-        if self._judged:
-            assert self._loop
-            self._told = self._loop.call_soon(self._tell_some)
+        self._tell_soon()
 
 
 class VadBatcher(Batcher):

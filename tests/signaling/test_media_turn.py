@@ -135,6 +135,18 @@ def test_what_fails_is_told_to_its_owner_and_the_others_hear(loop: Loop) -> None
     assert [len(stream.audio) for stream in streams] == [0, 640, 640]
 
 
+def test_where_nothing_can_be_decoded_each_owner_is_told(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("signaling.media_turn.decode_together", fail)
+    streams = [Stream(loop.turn, kind) for kind in (0, 9)]
+    for stream in streams:
+        stream.bring(payload(320))
+    loop.end_turn()
+    assert [[type(error) for error in stream.failed] for stream in streams] == [[MemoryError]] * 2
+
+
 def test_who_hears_one_may_end_another_which_loses_no_word(loop: Loop) -> None:
     first, second, third = (Stream(loop.turn, 0) for _ in range(3))
     third.bring(payload(320))

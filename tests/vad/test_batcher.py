@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from rtc_stt.audio import WINDOW, Samples
-from rtc_stt.vad.batcher import MAX_STREAMS, MAX_TOLD, MAX_WINDOWS, VadBatcher
+from rtc_stt.vad.batcher import MAX_STREAMS, MAX_TOLD, MAX_WINDOWS, Batcher, Job, Judgement, VadBatcher
 from rtc_stt.vad.detector import DetectorState
 
 TIMEOUT_S = 5.0
@@ -198,6 +198,39 @@ async def test_of_a_large_batch_a_few_hear_in_a_turn_of_the_loop_and_others_get_
     async with asyncio.timeout(TIMEOUT_S):
         assert await asyncio.gather(*answers) == [[float(n)] for n in range(MAX_STREAMS)]
     assert {heard.count(turn) for turn in heard} == {MAX_TOLD}
+
+
+class Hasty(Batcher):
+    """Has its answers before it is asked."""
+
+    def new_state(self) -> DetectorState:
+        return Sum()
+
+    def _begin(self, batch: list[Job]) -> None:
+        for job in batch:
+            job.probabilities = [0.5]
+        self._finish(batch, None)
+
+
+async def test_nobody_is_told_before_who_asks_is_done() -> None:
+    batcher, told = Hasty(), list[Judgement]()
+    batcher.judge(batcher.new_state(), windows(1.0), told.append)
+    assert not told
+    await asyncio.sleep(0)
+    assert told == [[0.5]]
+
+
+async def test_who_cannot_take_a_judgement_keeps_it_from_nobody_else() -> None:
+    def fail(_: Judgement) -> None:
+        raise RuntimeError("broken")
+
+    batcher, told = Hasty(), list[Judgement]()
+    batcher.judge(batcher.new_state(), windows(1.0), fail)
+    batcher.judge(batcher.new_state(), windows(1.0), told.append)
+    async with asyncio.timeout(TIMEOUT_S):
+        while not told:
+            await asyncio.sleep(0.001)
+    batcher.close()
 
 
 async def test_closing_cancels_what_is_judged_and_not_told_yet(detector: SumDetector) -> None:
