@@ -91,7 +91,7 @@ class PromptVad(VadBatcher):
             batch, self._jobs = self._jobs[:64], self._jobs[64:]
             self._run(batch)
             for job in batch:
-                job.answer.set_result(job.probabilities)
+                asyncio.get_running_loop().call_soon(job.tell, job.probabilities)
 
 
 async def _speak(speech: Speech, spoken: Sequence[Samples], until: float, seed: int) -> None:
