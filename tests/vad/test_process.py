@@ -221,7 +221,8 @@ async def test_closing_leaves_nothing_behind():
         batcher.close()
         assert answer.cancelled()
         assert not psutil.pid_exists(pid), "it was seen out, and is no zombie"
-        assert batcher.detect(batcher.new_state(), windows(1)).cancelled()
+        with pytest.raises(asyncio.CancelledError):
+            await judged(batcher.detect(batcher.new_state(), windows(1)))
     assert held() == before
     assert not before[1]
 

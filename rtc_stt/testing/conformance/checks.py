@@ -126,9 +126,13 @@ def _words(case: Case) -> Iterator[str]:
 
 
 def _flushes(case: Case) -> Iterator[str]:
-    """Each flush is answered once, and not before all that was heard before it has its final."""
+    """Each flush is answered once, and not before all that was heard before it has its final.
+
+    Of a way that does not promise ``FLUSHES`` one answer is enough for all that wait for theirs.
+    """
     if Trait.FLUSH not in case.traits:
         return
+    each = Trait.FLUSHES in case.traits
     open_: set[str] = set()
     waiting: deque[set[str]] = deque()
     asked = answered = 0
@@ -147,9 +151,11 @@ def _flushes(case: Case) -> Iterator[str]:
             answered += 1
             if answered > asked:
                 yield f"answer {answered} to {asked} flushes"
-            elif left := waiting.popleft():
+            elif waiting and (left := waiting.popleft()):
                 yield f"flush {answered} is answered before what was heard has its final ({sorted(left)})"
-    if answered < asked:
+            if not each:
+                waiting.clear()
+    if waiting:
         yield f"{asked} flushes, {answered} answers"
 
 

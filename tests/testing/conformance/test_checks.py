@@ -165,6 +165,7 @@ def test_every_check_has_been_spoilt() -> None:
         (Trait.STARTS, without(19)),
         (Trait.UTTERANCES, after(10, Dropped(utterance="2"))),
         (Trait.FLUSH, without(21)),
+        (Trait.FLUSHES, without(21)),  # one answer to two that wait
         (Trait.STABLE, swapped(2, Partial("The quick brown", 3, "1"))),
         (Trait.EAGER_STANDS, swapped(3, Eager("The quick brown fox", "1"))),
     ],
@@ -172,6 +173,11 @@ def test_every_check_has_been_spoilt() -> None:
 def test_what_a_way_does_not_promise_is_not_asked_of_it(trait: Trait, happened: list[Happened]) -> None:
     assert complaints(case(happened))
     assert complaints(case(happened, traits=frozenset(Trait) - {trait})) == []
+
+
+@pytest.mark.parametrize("happened", [[*GOOD[:21], *GOOD[23:]], after(22, Flushed())])
+def test_a_way_that_answers_several_at_once_answers_nevertheless(happened: list[Happened]) -> None:
+    assert complaints(case(happened, traits=frozenset(Trait) - {Trait.FLUSHES}))
 
 
 def test_appended_text_is_never_taken_back_where_that_is_promised() -> None:
