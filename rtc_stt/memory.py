@@ -18,12 +18,13 @@ __all__ = ["ARENAS", "THRESHOLDS", "limit_arenas", "settle"]
 ARENAS = 2
 """One for the event loop's thread, one for those of the models."""
 
-THRESHOLDS = (5_000, 5, 10)
-"""Of the garbage collector (``gc.set_threshold``). While it looks the loop stands still: for a millisecond
-where it looks at what is newest, for tens where it looks at all that many sessions hold. By default the
-newest are 700 objects, which what they have under way comes to by chance, again and again. With these a look
-at all comes after 250,000 objects that stayed, at the earliest. What a session leaves for it is a hundred
-small ones: audio is not among them (``AudioBuffer.release``)."""
+THRESHOLDS = (1_500, 3, 100)
+"""Of the garbage collector (``gc.set_threshold``). While it looks the loop stands still: a millisecond or two
+where it looks at the newest objects, four times that where it looks at those of the last four times too, and
+tens where it looks at all that many sessions hold. By default the newest are 700, which what they have under
+way comes to by chance, again and again. With these a look at all comes after 600,000 objects that stayed, at
+the earliest. What a session leaves for it is a hundred small ones: audio is not among them
+(``AudioBuffer.release``)."""
 
 _M_ARENA_MAX = -8
 """mallopt(3)."""

@@ -38,7 +38,10 @@ SPEAKING_SHARE = 1 / 3
 to take them."""
 
 SHEET_S = 1.0
-"""Between two tellings how far the sessions are."""
+"""Between two tellings how far a session is."""
+
+SHARES = 8
+"""Of the sessions, told of by turns: to tell of hundreds at once takes as long as some packets may wait."""
 
 LOOK_S = 0.02
 """Between two looks who has."""
@@ -79,6 +82,7 @@ class Registry:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._metering: asyncio.TimerHandle | None = None  # while there are sessions
         self._telling: asyncio.TimerHandle | None = None  # likewise
+        self._share = 0
         self._answering = 0
         self._past: OrderedDict[str, tuple[float, str]] = OrderedDict()  # by peer id: when it ended, token
 
@@ -382,8 +386,12 @@ class Registry:
     def _tell_sheets(self) -> None:
         self._telling = None
         if self.keeper and self._lines:
-            self.keeper.sheets({line.session.id: line.session.sheet for line in self._lines.values()})
-            self._telling = asyncio.get_running_loop().call_later(SHEET_S, self._tell_sheets)
+            self._share = (self._share + 1) % SHARES
+            sessions = [line.session for line in self._lines.values()]
+            sheets = {one.id: one.sheet for one in sessions if hash(one.id) % SHARES == self._share}
+            if sheets:
+                self.keeper.sheets(sheets)
+            self._telling = asyncio.get_running_loop().call_later(SHEET_S / SHARES, self._tell_sheets)
 
     # ── The end ────────────────────────────────────────────────────────────
 

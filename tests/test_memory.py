@@ -83,6 +83,6 @@ print(most, looks.count(2), gc.get_freeze_count() > 10_000)
 def test_what_ends_in_cycles_is_found_though_looks_are_rare():
     done = subprocess.run([sys.executable, "-c", END_IN_CYCLES], capture_output=True, text=True, check=True)
     most, looks, is_frozen = done.stdout.split()
-    assert 300 < int(most) < 4_000
-    assert 2 <= int(looks) <= 8
+    assert 300 < int(most) < 9_000
+    assert 1 <= int(looks) <= 4
     assert is_frozen == "True"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
 
 import aioice.ice
 import pytest
@@ -15,6 +16,7 @@ from aiortc.mediastreams import AudioStreamTrack
 from rtc_stt.decode_pool import DecodePool
 from rtc_stt.errors import BadRequest, NotFound, SessionGone, Unavailable
 from rtc_stt.events import Event
+from rtc_stt.handover import Handover, Sheet
 from rtc_stt.hypothesis import Tier
 from rtc_stt.instrument import Instrument
 from rtc_stt.session import Speech
@@ -543,3 +545,37 @@ async def test_a_drain_waits_for_the_end_of_what_is_being_said_but_not_for_ever(
             await draining
         await until(lambda: talking.types()[-1] == "session.ended")
         assert talking.events[-1].reason == "drained"
+
+
+async def test_of_many_sessions_is_told_by_turns_and_of_each_in_time(monkeypatch):
+    """How far each is, for other gateways. All hang up, which a drain then need not wait for."""
+
+    class Keeper:
+        hears = False
+
+        def __init__(self) -> None:
+            self.told: list[set[str]] = []
+
+        def began(self, session_id: str, token: str, transport: str) -> None:
+            pass
+
+        def sheets(self, sheets: Mapping[str, Sheet]) -> None:
+            assert {sheet.position for sheet in sheets.values()} == {16_000}
+            self.told.append(set(sheets))
+
+    monkeypatch.setattr(registry_module, "SHEET_S", 0.2)
+    async with a_host() as server:
+        keeper = Keeper()
+        server.registry.keeper = cast(registry_module.Keeper, keeper)
+        for number in range(40):
+            await server.registry.adopt(f"token-{number}", Handover(seq=1, position=16_000, utterances=0))
+        every = {line.session.id for line in server.registry._lines.values()}
+        keeper.told.clear()
+        await asyncio.sleep(0.55)
+        told = Counter(session_id for sheets in keeper.told for session_id in sheets)
+        assert told.keys() == every
+        assert min(told.values()) >= 2
+        assert max(map(len, keeper.told)) <= 15, "five of forty at a time, but for chance"
+        for line in list(server.registry._lines.values()):
+            line.finish("client")
+        await until(lambda: not len(server.registry))

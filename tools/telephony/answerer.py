@@ -31,17 +31,19 @@ Call = Callable[[], None]
 
 
 class _Notes:
-    """Packets, and when they were there. They are read only when that is told: it costs the loop less."""
+    """Packets, and when they were there. They are read only when that is told: it costs the loop less. And
+    they are kept as bytes and numbers alone, which the garbage collector does not look at."""
 
     def __init__(self) -> None:
         self.is_due = False
         """Something will be decoded at the end of the loop's turn, or a little later."""
-        self._waiting: list[bytes] = []
-        self._there: list[tuple[float, list[bytes]]] = []
+        self._heads = bytearray()
+        self._there = array("d")
+        """Of each head; those behind its end wait."""
 
     def take(self, data: bytes) -> None:
         """A packet was taken."""
-        self._waiting.append(data[:HEAD])
+        self._heads += data[:HEAD].ljust(HEAD, b"\0")
         if not self.is_due:
             self._note()
 
@@ -60,17 +62,17 @@ class _Notes:
         return schedule_noted
 
     def _note(self) -> None:
-        self._there.append((time.monotonic(), self._waiting))
-        self._waiting = []
+        waiting = len(self._heads) // HEAD - len(self._there)
+        self._there.extend([time.monotonic()] * waiting)
 
     def tell(self) -> array[float]:
         """By turns: when a packet was there, and how long it had been on its way, in seconds."""
         told = array("d")
-        for there, heads in self._there:
-            for head in heads:
-                if (left := left_at(head)) is not None:
-                    told.extend((there, there - left))
-        self._there.clear()
+        for number, there in enumerate(self._there):
+            if (left := left_at(bytes(self._heads[number * HEAD : (number + 1) * HEAD]))) is not None:
+                told.extend((there, there - left))
+        del self._heads[: len(self._there) * HEAD]
+        del self._there[:]
         return told
 
 

@@ -7,7 +7,8 @@ from its leaving to its audio being with its session; the line is in order, so n
 A virtual machine's core is put aside by its host for tens of milliseconds now and then. A watcher with a
 real-time priority on the server's core notes when; packets that were on their way meanwhile, or in as long
 again behind it, are counted for themselves: no server could have had them in time. It also times the same
-little work again and again: such a core is not always as fast as it can be.
+little work again and again: such a core is not always as fast as it can be. And the kernel tells for how much
+of the time the host gave the core to others (``steal``, where the host says so).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from rtc_stt.audio import SAMPLE_RATE, Samples
 from rtc_stt.bench.clips import load
 from rtc_stt.bench.result import percentiles
 from rtc_stt.priority import NICENESS
+from signaling.jitter import MAX_WAIT_S
 from tools.ingest.stalls import Stalls, watching
 from tools.ingest.watch import loop_lag, metric
 from tools.ports import free_port
@@ -91,10 +93,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         if options.decodes_elsewhere:
             server.move_decodes(cores[-1])
         os.sched_setaffinity(0, set(cores[1:]) or set(cores))
+        _be_on_time()
         try:
             with watching(cores[0]) as stalls:
                 told = _run(server, options, scripts, stalls)
         finally:
+            _be_ordinary()
             server.stop()
             os.sched_setaffinity(0, set(cores))
     late = told["packets_late"]
@@ -129,10 +133,12 @@ def _run(
         server.delays()
         caller.lags_s.clear()
         before, busy, begun = asyncio.run(server.figures()), server.cpu_s(), time.monotonic()
+        stolen = server.stolen_s()
         # From the second time on each call is elsewhere in its script.
         at = round(WARM_UP_S * 50)
         sent = caller.speak(calls, [script[at:] + script[:at] for script in spoken], options.seconds)
         after, done = asyncio.run(server.figures()), server.cpu_s()
+        stolen = server.stolen_s() - stolen
         time.sleep(SETTLE_S)
         noted = server.delays()
         for call in calls:
@@ -149,7 +155,9 @@ def _run(
         "packets_noted": len(delays),
         "packets_late": sum(not _meets(span, stood_still) for span in late),
         "packets_late_for_the_machine": sum(_meets(span, stood_still) for span in late),
+        "packets_past_the_jitter_buffer": sum(there - left > MAX_WAIT_S for left, there in late),
         "core_stood_still_ms": sorted(round(1000 * (end - begin), 1) for begin, end in stood_still),
+        "core_stolen_percent": round(100 * stolen / options.seconds, 1),
         "core_slowness": percentiles(stalls.slowness(begun), digits=2),
         "packets_lost": sent - len(delays),
         "delay_ms": percentiles(delays, digits=2) | {"max": round(max(delays, default=0.0), 1)},
@@ -162,6 +170,16 @@ def _run(
         "finals": round(after["finals"] - before["finals"]),
         "rss_mib": round(psutil.Process(server.pid).memory_info().rss / 2**20, 1),
     }
+
+
+def _be_on_time() -> None:
+    """A telephone line is on time, whatever decodes beside it; what is late comes in a burst."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
+def _be_ordinary() -> None:
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextlib.contextmanager
@@ -210,6 +228,7 @@ class _Server:
                 env=os.environ | settings,
             )
         self.pid = self._process.pid
+        self._core = core
         self._url = self._wait()
 
     def _wait(self) -> str:
@@ -261,6 +280,12 @@ class _Server:
             else:
                 told["detector_and_others"] += seconds
         return told
+
+    def stolen_s(self) -> float:
+        """For how long so far the host gave its core to others."""
+        with Path("/proc/stat").open(encoding="ascii") as lines:
+            [words] = [line.split() for line in lines if line.startswith(f"cpu{self._core} ")]
+        return int(words[8]) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         """End it."""
