@@ -6,6 +6,10 @@ STAMP  := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
 .DEFAULT_GOAL := help
+
+# Tests start hundreds of servers: what these are made of is compiled once, whatever is set outside.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test unit e2e long lint types compiled golden bench-check canary-check manifests \
 	chromium clients phones pipecat operations helm clean
 

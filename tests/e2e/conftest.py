@@ -40,15 +40,21 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., support.Process]]:
 
 
 @pytest.fixture(scope="session")
-def sentences() -> list[support.Clip]:
-    """Sentences that the demo models get right; their ``text`` is what the models say offline."""
-    return support.understood("clean", 6)
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """A folder that all workers of this run have in common; None where there are no others."""
+    return tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else None
 
 
 @pytest.fixture(scope="session")
-def digits() -> list[support.Clip]:
+def sentences(together: Path | None) -> list[support.Clip]:
+    """Sentences that the demo models get right; their ``text`` is what the models say offline."""
+    return support.understood("clean", 6, together)
+
+
+@pytest.fixture(scope="session")
+def digits(together: Path | None) -> list[support.Clip]:
     """Strings of digits in a human voice, likewise."""
-    return support.understood("digits", 1)
+    return support.understood("digits", 1, together)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import fractions
 import json
 import os
@@ -15,7 +16,7 @@ import sys
 import time
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -227,11 +228,25 @@ async def _understood(kind: str, count: int) -> list[Clip]:
     return chosen
 
 
-def understood(kind: str, count: int) -> list[Clip]:
-    """See :func:`_understood`; the ``text`` of each is what the models say offline, to the letter."""
-    found = asyncio.run(_understood(kind, count))
-    assert len(found) == count, f"the demo models get only {len(found)} of the {kind} clips right"
-    return found
+def understood(kind: str, count: int, together: Path | None = None) -> list[Clip]:
+    """See :func:`_understood`; the ``text`` of each is what the models say offline, to the letter.
+
+    Args:
+        together: a folder that processes share: the first of them asks the models, the others read what came
+            of it.
+    """
+    if together is None:
+        found = asyncio.run(_understood(kind, count))
+        assert len(found) == count, f"the demo models get only {len(found)} of the {kind} clips right"
+        return found
+    note = together / f"understood-{kind}-{count}.json"
+    with (together / f"{note.stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not note.exists():
+            texts = {clip.id: clip.text for clip in understood(kind, count)}
+            note.write_text(json.dumps(texts), encoding="utf-8")
+    texts = json.loads(note.read_text(encoding="utf-8"))
+    return [replace(clip, text=texts[clip.id]) for clip in clips(kind) if clip.id in texts]
 
 
 ROOMY = Access(max_half_open_per_key=32, rate_limit_rps=1_000, rate_limit_burst=1_000)

@@ -139,7 +139,10 @@ async def gateway(sentences: list[Clip]) -> AsyncIterator[Gateway]:
     # Nobody here comes back, and nothing is to be left after each test.
     async with support.run_gateway(speech, webrtc=WebRtc(resume_seconds=0)) as running:
         await assert_serves(running.url, sentences[2])
+        gc.collect()
+        gc.freeze()  # hundreds of thousands of objects that were there before need no look after each test
         yield running
+        gc.unfreeze()
     await speech.aclose()
 
 
