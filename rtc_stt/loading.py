@@ -1,6 +1,5 @@
 """The engines that a configuration asks for, and all that sessions in one process share: without a server.
 
-With ``ENGINE=ray://…`` there are none in this process: :func:`replica_tiers` are asked (``docs/fleet.md``).
 With ``ENGINE=ray://…`` there are none here, and :func:`replica_tiers` are asked (see ``docs/fleet.md``).
 
 ``speech = load_speech(demo=True)`` is enough for a :class:`~rtc_stt.client.LocalSession`, or a plugin.
