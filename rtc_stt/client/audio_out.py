@@ -52,6 +52,11 @@ class Outlet(MediaStreamTrack):
         """Whether there is still something to be said again."""
         return bool(self._again)
 
+    @property
+    def waiting(self) -> int:
+        """Frames that have not left yet: aiortc takes the next when the one before is encoded."""
+        return len(self._again) + len(self._frames)
+
     async def recv(self) -> Any:
         """Called by aiortc."""
         while not self._again and not self._frames:

@@ -10,6 +10,7 @@ from aiortc.mediastreams import MediaStreamError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtc_stt.client import audio_out
 from rtc_stt.client.audio_out import FRAME, MAX_WAITING, Outlet, Packer
 
 
@@ -41,6 +42,18 @@ async def test_an_outlet_gives_what_is_put_in_and_waits_for_more():
     assert not waiting.done()
     outlet.put("b")
     assert await waiting == "b"
+
+
+async def test_an_outlet_says_how_much_has_not_left(monkeypatch):
+    monkeypatch.setattr(audio_out, "CATCH_UP_S", 0)
+    outlet = Outlet()
+    assert outlet.waiting == 0
+    outlet.say_again(["a"])
+    outlet.put("b")
+    assert outlet.waiting == 2
+    await outlet.recv()
+    await outlet.recv()
+    assert outlet.waiting == 0
 
 
 async def test_an_outlet_that_is_not_emptied_drops_the_oldest():

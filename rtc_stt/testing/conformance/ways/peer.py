@@ -22,6 +22,9 @@ FRAME = SAMPLE_RATE // 50
 ON_ITS_WAY_S = 0.3
 """RTP and the data channel are not in one order: a message that acts on the audio before it waits for it."""
 
+LOOK_AGAIN_S = 0.02
+"""Whether the last frame has left: on a busy machine they do so later than they were spoken."""
+
 Offer = Callable[[str], aiohttp.client._RequestContextManager]
 """Makes the request with an offer; its answer is 200 or 201."""
 
@@ -81,6 +84,10 @@ class Peer(Messages):
     async def settle(self) -> None:
         """Return when all that was spoken has arrived. Frames are whole: the last one is filled up."""
         await self.push(bytes(2 * FRAME))
+        assert self._connection, "open() comes first"
+        outlet = self._connection.outlet
+        while outlet.waiting and outlet.readyState == "live":
+            await asyncio.sleep(LOOK_AGAIN_S)
         await asyncio.sleep(ON_ITS_WAY_S)
 
     async def close(self) -> None:
