@@ -18,12 +18,13 @@ help:  ## what can be made
 
 setup: $(STAMP)  ## virtual environment with everything pinned
 
-# torch first and by its pinned version: the other packages then find it and pull nothing larger.
+# torch first and by its pinned version: the other packages then find it and pull nothing larger. Most of what
+# comes is never imported: what is, is compiled then.
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3.11 python3.11-venv, or make PYTHON=python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) torch
-	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-compile --constraint $(CONSTRAINTS) torch
+	$(BIN)/pip install --quiet --no-compile --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $(STAMP)
 
 # A host that many share stands still now and then, and three browsers on two cores are a stutter: what failed
