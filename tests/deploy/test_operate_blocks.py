@@ -16,7 +16,7 @@ import pytest
 
 from tests.deploy.blocks import matches, read, script, split_output
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.stem: read(page) for page in sorted((ROOT / "docs" / "operate").glob("*.md"))}
@@ -27,8 +27,8 @@ RUNNABLE = sorted(
     (name for name, blocks in PAGES.items() if any(not block.needs for block in blocks)),
     key=lambda name: ((name != FIRST) + (name == LAST), name),
 )
-SECONDS_AT_MOST = 360
-"""A quarter of it is enough where nothing else is going on; here browsers are."""
+SECONDS_AT_MOST = 240
+"""A quarter of it is enough where nothing else is going on."""
 
 RUN = """
 cd /run/pages

@@ -170,7 +170,7 @@ async def test_the_check_can_be_stopped_and_is_offered_where_it_helps(visit: Vis
     assert await link.is_visible()
     assert await link.get_attribute("href") == "/diagnose"
     await open_diagnosis(me)
-    await me.find("run").click()
-    await me.find("run").click()
+    # In one breath: without a microphone the check is over soon, and a click after that begins it anew.
+    await me.find("run").evaluate("button => { button.click(); button.click(); }")
     await me.page.get_by_text("Stopped.").wait_for()
     assert await me.find("run").inner_text() == "Check again"
