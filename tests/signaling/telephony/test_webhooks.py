@@ -151,6 +151,7 @@ async def test_one_that_fails_is_tried_again_in_its_place():
         assert receiver.ids.count(f"{call.id}_1") == 4
         assert receiver.paths == ["/hook"] * 7
         assert notes.told.count(("webhook", "failed")) == 3
+        assert notes.told.count(("webhook", "delivered")) == 4
 
 
 async def test_retry_after_is_obeyed():

@@ -23,7 +23,7 @@ ON_ITS_WAY_S = 0.3
 """RTP and the data channel are not in one order: a message that acts on the audio before it waits for it."""
 
 LOOK_AGAIN_S = 0.02
-"""Whether the last frame has left: on a busy machine they do so later than they were spoken."""
+"""Between two looks whether the last frame has left: on a busy machine that is later than it was spoken."""
 
 Offer = Callable[[str], aiohttp.client._RequestContextManager]
 """Makes the request with an offer; its answer is 200 or 201."""
