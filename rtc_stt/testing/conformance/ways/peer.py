@@ -22,6 +22,9 @@ FRAME = SAMPLE_RATE // 50
 ON_ITS_WAY_S = 0.3
 """RTP and the data channel are not in one order: a message that acts on the audio before it waits for it."""
 
+LEAVES_WITHIN_S = 10.0
+"""A connection that sends nothing any more is no reason to wait for ever."""
+
 LOOK_AGAIN_S = 0.02
 """Between two looks whether the last frame has left: on a busy machine that is later than it was spoken."""
 
@@ -82,12 +85,17 @@ class Peer(Messages):
             self._connection.outlet.put(frame)
 
     async def settle(self) -> None:
-        """Return when all that was spoken has arrived. Frames are whole: the last one is filled up."""
+        """Return when all that was spoken has arrived. Frames are whole: the last one is filled up.
+
+        Raises:
+            TimeoutError: it does not leave.
+        """
         await self.push(bytes(2 * FRAME))
         assert self._connection, "open() comes first"
         outlet = self._connection.outlet
-        while outlet.waiting and outlet.readyState == "live":
-            await asyncio.sleep(LOOK_AGAIN_S)
+        async with asyncio.timeout(LEAVES_WITHIN_S):
+            while outlet.waiting and outlet.readyState == "live":
+                await asyncio.sleep(LOOK_AGAIN_S)
         await asyncio.sleep(ON_ITS_WAY_S)
 
     async def close(self) -> None:
